@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * isolde: the Linux device-assignment stack as a library.
+ *
+ * A machine is made from its description. Its /dev/vfio files are then used with the functions below, which take and
+ * return what the system calls of the same names do, except that they return -errno and say why. Descriptors are real
+ * ones of this process (memory files): mmap(2), poll(2), dup(2), fork(2) and passing them over a socket work; ioctl,
+ * pread, pwrite, open and close go through here. Device models run in threads of this process and do DMA to the memory
+ * it mapped.
+ *
+ * Threads: every function may be called from any thread.
+ */
+#ifndef ISOLDE_H
+#define ISOLDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "isolde/why.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct isolde_machine;
+
+struct isolde_machine_options {
+	size_t size;		  /* sizeof(struct isolde_machine_options) */
+	const char *machine;	  /* path of a machine file, or a built-in name; NULL: "default" */
+	const char *const *disks; /* NULL-terminated "0000:01:00.0=/path/to.img"; may be NULL */
+	const char *const *binds; /* NULL-terminated "vfio-pci=0000:01:00.0"; may be NULL */
+};
+
+/* why may be NULL everywhere. Returns 0 or -errno. */
+int isolde_machine_new(const struct isolde_machine_options *options, struct isolde_machine **ret,
+		       struct isolde_why *why);
+/* Closes what is still open. Mappings of this process stay valid memory, without a device behind them. */
+void isolde_machine_free(struct isolde_machine *machine); /* NULL is legal */
+
+/* "/dev/vfio/vfio", "/dev/vfio/7". flags as in open(2). Returns a descriptor or -errno. */
+int isolde_open(struct isolde_machine *machine, const char *path, int flags, struct isolde_why *why);
+
+/* Returns what ioctl(2) would, or -errno. arg is the pointer or integer of the request. */
+long isolde_ioctl(struct isolde_machine *machine, int fd, unsigned long request, void *arg, struct isolde_why *why);
+
+ssize_t isolde_pread(struct isolde_machine *machine, int fd, void *buffer, size_t size, uint64_t offset,
+		     struct isolde_why *why);
+ssize_t isolde_pwrite(struct isolde_machine *machine, int fd, const void *buffer, size_t size, uint64_t offset,
+		      struct isolde_why *why);
+
+/* mmap(2) of a device region after VFIO's own checks; *ret is the address. Unmap with munmap(2). */
+int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, int flags, uint64_t offset, void **ret,
+		struct isolde_why *why);
+
+/*
+ * close(2). What the file stood for ends when its last duplicate and its last mapping are gone, at the latest at the
+ * next call into the machine.
+ */
+int isolde_close(struct isolde_machine *machine, int fd);
+
+/* Attributes, by path from the root: "sys/bus/pci/drivers/nvme/unbind". Returns bytes or -errno. */
+ssize_t isolde_attribute_read(struct isolde_machine *machine, const char *path, void *buffer, size_t size,
+			      struct isolde_why *why);
+ssize_t isolde_attribute_write(struct isolde_machine *machine, const char *path, const void *buffer, size_t size,
+			       struct isolde_why *why);
+
+/* Asserts every invariant of every layer of the machine. For tests. */
+void isolde_machine_check(struct isolde_machine *machine);
+
+/* The library's version, "0.1.0". */
+const char *isolde_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

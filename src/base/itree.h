@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interval tree: intrusive nodes [start, last], ordered by start, augmented with the largest last of each subtree.
+ * Intervals may overlap. A zero-initialised node is not in any tree. No locks; the owner brings one.
+ */
+#ifndef BASE_ITREE_H
+#define BASE_ITREE_H
+
+#include "base/bits.h"
+
+struct itree_node {
+	u64 start, last; /* set by the caller before itree_insert(), constant while in the tree */
+	struct itree_node *parent, *child[2];
+	u64 subtree_last;
+	u32 priority;
+	bool linked;
+};
+
+struct itree {
+	struct itree_node *root;
+	size_t count;
+	u32 random; /* state of the generator that balances the tree */
+};
+
+#define ITREE_INIT                                                                                                     \
+	{                                                                                                              \
+		.root = NULL                                                                                           \
+	}
+
+void itree_insert(struct itree *tree, struct itree_node *node);
+void itree_remove(struct itree *tree, struct itree_node *node); /* node must be in tree */
+
+/* The lowest node that overlaps [start, last], and the next one after node that does; NULL when there is none. */
+struct itree_node *itree_first(const struct itree *tree, u64 start, u64 last);
+struct itree_node *itree_next(const struct itree_node *node, u64 start, u64 last);
+
+/* The node with the largest start that is <= where, or the smallest start that is > where; NULL if none. */
+struct itree_node *itree_at_or_below(const struct itree *tree, u64 where);
+struct itree_node *itree_above(const struct itree *tree, u64 where);
+
+/* Asserts order, heap priorities, augmentation and count; for machine_check(). */
+void itree_check(const struct itree *tree);
+
+/* Every node overlapping [start, last] in ascending order; the body may not remove node. */
+#define itree_for_each(node, tree, start, last)                                                                        \
+	for ((node) = itree_first(tree, start, last); (node); (node) = itree_next(node, start, last))
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ranked locks. A thread may only take a lock of a higher rank than all it holds; taken out of order, it asserts.
+ *
+ *	rank  lock		protects				held while
+ *	 1    machine.lock	topology, groups, ownership, files	one request, start to end
+ *	 2    a device model	its registers and queues		one poll of the model, one reset
+ *	 3    iommu.dma		page tables, domains against DMA	write: one unmap or attach; read: one transfer
+ *	 4    pci_irq.lock	where a function's interrupts go	one signal
+ *	 5    journal.lock	the ring of refusals			one append
+ */
+#ifndef BASE_LOCK_H
+#define BASE_LOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+enum lock_rank {
+	RANK_MACHINE = 1,
+	RANK_DEVICE,
+	RANK_DMA,
+	RANK_IRQ,
+	RANK_JOURNAL,
+};
+
+struct mutex {
+	pthread_mutex_t raw;
+	enum lock_rank rank;
+};
+
+void mutex_init(struct mutex *mutex, enum lock_rank rank);
+void mutex_fini(struct mutex *mutex);
+void mutex_lock(struct mutex *mutex);
+void mutex_unlock(struct mutex *mutex);
+
+/* Waits on condition with mutex released meanwhile; mutex must be the highest lock held. */
+void mutex_wait(struct mutex *mutex, pthread_cond_t *condition);
+/* The same for at most timeout_ms; false when that time has passed. The condition uses CLOCK_MONOTONIC. */
+bool mutex_wait_ms(struct mutex *mutex, pthread_cond_t *condition, unsigned timeout_ms);
+
+/* Many readers or one writer; a waiting writer goes first. */
+struct rwlock {
+	pthread_rwlock_t raw;
+	enum lock_rank rank;
+};
+
+void rwlock_init(struct rwlock *lock, enum lock_rank rank);
+void rwlock_fini(struct rwlock *lock);
+void rwlock_read(struct rwlock *lock);
+void rwlock_write(struct rwlock *lock);
+void rwlock_unlock(struct rwlock *lock);
+
+/* Asserts that this thread holds a lock of that rank. */
+void assert_held(enum lock_rank rank);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bus-master port: what a device may do. A device model knows its PCI function and this; never who drives it.
+ *
+ * Every transfer is translated page by page through the I/O page table of the domain the function's group is attached
+ * to, or through the port's IOTLB, which holds results of such walks until they are invalidated. Any thread; one
+ * thread at a time per port.
+ */
+#ifndef IOMMU_DMA_H
+#define IOMMU_DMA_H
+
+#include "base/bits.h"
+
+struct dma_port;
+
+enum dma_result {
+	DMA_OK,
+	DMA_NOT_MASTER, /* bus mastering is off: the request never left the device */
+	DMA_FAULT,	/* the IOMMU refused it, or the memory behind it is gone; a fault was recorded */
+};
+
+enum dma_direction { DMA_READ, DMA_WRITE }; /* as the device sees it: DMA_READ fetches from memory */
+
+enum dma_fault_reason {
+	DMA_FAULT_BLOCKED,     /* the group is attached to no domain that maps anything */
+	DMA_FAULT_NOT_PRESENT, /* the IOVA is not mapped */
+	DMA_FAULT_PERMISSION,  /* mapped, but not for this direction */
+	DMA_FAULT_ADDRESS,     /* the IOVA is beyond the table's width */
+	DMA_FAULT_MEMORY,      /* translated, but the program's memory is no longer there */
+	DMA_FAULT_TABLE,       /* the table has a reserved bit set */
+};
+
+struct pci_function;
+
+struct dma_fault {
+	const struct pci_function *function;
+	u64 iova;
+	enum dma_direction direction;
+	enum dma_fault_reason reason;
+	char text[200]; /* a sentence with all of that and the nearest mapping */
+};
+
+struct dma_segment {
+	u64 iova;
+	void *buffer; /* the device's side */
+	size_t size;
+};
+
+enum dma_result dma_read(struct dma_port *port, u64 iova, void *buffer, size_t size);
+enum dma_result dma_write(struct dma_port *port, u64 iova, const void *buffer, size_t size);
+
+/*
+ * Several segments in order, as few system calls as possible. All are translated before the first byte moves; on
+ * DMA_FAULT for a translation nothing has moved. Writes become visible in order of the segments: a completion entry
+ * whose phase bit is a segment of its own, last, is seen whole or not at all.
+ */
+enum dma_result dma_readv(struct dma_port *port, const struct dma_segment *segments, unsigned count);
+enum dma_result dma_writev(struct dma_port *port, const struct dma_segment *segments, unsigned count);
+
+/* Totals since the port was made, for `inspect` and for tests that prove the walk. */
+struct dma_counters {
+	u64 bytes_read, bytes_written, iotlb_hits, walks, faults;
+};
+struct dma_counters dma_port_counters(const struct dma_port *port);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine, put together: functions, groups, IOMMU, VFIO, drivers, names, open files, journal. One lock, taken by
+ * the entry points below and by nobody underneath.
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include "base/journal.h"
+#include "machine/description.h"
+#include "machine/node.h"
+#include "mem/file.h"
+#include "vfio/vfio.h"
+
+struct driver;
+struct files;
+
+struct machine {
+	struct mutex lock;
+	pthread_cond_t changed;		 /* a device was closed: whoever waits to unbind it looks again */
+	struct description *description; /* owned */
+	struct pci_topology topology;
+	struct pci_grouping *grouping; /* owned */
+	struct iommu iommu;
+	struct vfio vfio;
+	struct journal journal;
+	struct list drivers; /* machine/driver.c */
+	struct list devices; /* machine/device.c: one per function: its driver, override, sysfs directory */
+	struct node *root;   /* owned: sys/ and dev/ */
+	struct files *files; /* owned: machine/files.c */
+};
+
+/* Takes description over, also on failure. Boot drivers are bound as the description says. */
+int machine_new(struct description *description, struct machine **ret, struct why *why);
+void machine_free(struct machine *machine); /* all files are closed by force; NULL is legal */
+
+/*
+ * Requests of clients. Each takes machine.lock, journals a refusal or remark, returns what the system call would.
+ * Paths are absolute: "/dev/vfio/vfio", "/dev/vfio/7".
+ */
+bool machine_owns_path(const char *path); /* would open(path) be ours? Whether it exists or not. No lock */
+int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why);
+long machine_ioctl(struct machine *machine, struct client *client, struct file *file, unsigned int cmd, u64 arg,
+		   struct why *why);
+s64 machine_read(struct machine *machine, struct client *client, struct file *file, u64 offset, void *buffer,
+		 size_t size, struct why *why);
+s64 machine_write(struct machine *machine, struct client *client, struct file *file, u64 offset, const void *buffer,
+		  size_t size, struct why *why);
+int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,
+		 int flags, struct why *why);
+
+/* Attributes of the tree, with the lock and the journal; path as in machine/node.h. client may be NULL. */
+s64 machine_attribute_read(struct machine *machine, struct client *client, const char *path, u64 offset, void *buffer,
+			   size_t size, struct why *why);
+s64 machine_attribute_write(struct machine *machine, struct client *client, const char *path, u64 offset,
+			    const void *buffer, size_t size, struct why *why);
+
+/* `--bind DRIVER=BDF`: what unbind, driver_override and drivers_probe by hand would do. */
+int machine_bind(struct machine *machine, struct pci_addr addr, const char *driver, struct why *why);
+
+/*
+ * Closes: looks which descriptors have died since the last call and releases their files. Every request above does
+ * this first, so that the order of a program's closes and requests is kept. The descriptor to poll for it:
+ */
+int machine_close_events(struct machine *machine);
+void machine_handle_closes(struct machine *machine);
+
+/* Verifies every invariant of every layer; asserts. */
+void machine_check(struct machine *machine);
+
+#endif

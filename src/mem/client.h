@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client: whoever calls. What its addresses, its descriptors and its limits mean.
+ *
+ * One client is one address space. Two kinds exist: the process that embeds the library (mem/process.c on itself) and a
+ * supervised process (the same code on another pid, plus the supervisor's way to put descriptors into it). Memory that
+ * a client registers for DMA is reached for as long as its address space lives, from any thread.
+ *
+ * Clients are counted references: a mapping, an open file and a request each hold one.
+ */
+#ifndef MEM_CLIENT_H
+#define MEM_CLIENT_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/bits.h"
+#include "base/cleanup.h"
+#include "base/ref.h"
+#include "base/why.h"
+
+struct client;
+struct file;
+
+/*
+ * How to reach a client's descriptors. Called under machine.lock, during a request of that client.
+ */
+struct client_ops {
+	/* The file behind descriptor fd, borrowed; NULL when fd is open but not one of ours. -EBADF via FD_BAD. */
+	int (*find_file)(struct client *client, int fd, struct file **ret, struct why *why);
+
+	/*
+	 * Gives the client a descriptor for file; returns its number. The descriptor holds one reference of the file,
+	 * released through file_ops.release when the last descriptor and the last mapping are gone. On failure nothing
+	 * was given and the caller still owns file.
+	 */
+	int (*install_file)(struct client *client, struct file *file, bool cloexec, struct why *why);
+
+	/* Our own descriptor for the eventfd that is the client's fd; EVENTFD_BAD when it is no eventfd. */
+	int (*get_eventfd)(struct client *client, int fd, struct why *why);
+
+	/* Frees what the kind allocated around the client; called once, when the last reference is gone. */
+	void (*free)(struct client *client);
+};
+
+struct client {
+	const struct client_ops *ops;
+	struct ref ref;
+	pid_t pid; /* thread group id of the address space */
+	char name[16];
+	int memory_fd;	    /* owned: /proc/PID/mem of the address space as first seen; -1 if not yet needed */
+	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
+	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
+	u64 locked_bytes;   /* charged against RLIMIT_MEMLOCK; under machine.lock */
+};
+
+/* Initialises the embedded part; name is read from the host. */
+void client_init(struct client *client, const struct client_ops *ops, pid_t pid);
+struct client *client_get(struct client *client);
+void client_put(struct client *client); /* NULL is legal */
+
+static inline void client_put_pointer(struct client **client)
+{
+	client_put(*client);
+}
+#define _put_client_ __attribute__((cleanup(client_put_pointer)))
+
+/*
+ * Request arguments. 0, or -EFAULT with CLIENT_FAULT naming the address; nothing is promised about a partial write.
+ */
+int client_read(struct client *client, u64 address, void *buffer, size_t size, struct why *why);
+int client_write(struct client *client, u64 address, const void *buffer, size_t size, struct why *why);
+
+/* A NUL-terminated string of at most size - 1 bytes; STRING_TOO_LONG (EINVAL) or CLIENT_FAULT. */
+int client_read_string(struct client *client, u64 address, char *buffer, size_t size, struct why *why);
+
+/*
+ * Would pinning [address, address + size) succeed? Checks that the client has it mapped, readable, and writable if
+ * `write`. CLIENT_FAULT (EFAULT) names the first bad address and what is there. A mapping of a device's registers is
+ * memory like any other here, as type1 has it.
+ */
+int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why);
+
+/*
+ * Moves bytes between local memory and the client's, in the order of the vectors; the sums of both sides are equal.
+ * Any thread, under iommu.dma for reading. false when some byte was not reachable (earlier ones may have moved).
+ */
+bool client_dma_read(struct client *client, const struct iovec *local, unsigned nlocal, const struct iovec *remote,
+		     unsigned nremote);
+bool client_dma_write(struct client *client, const struct iovec *local, unsigned nlocal, const struct iovec *remote,
+		      unsigned nremote);
+
+/* "qemu-io (pid 1234)" */
+#define CLIENT_DESCRIPTION 48
+const char *client_describe(const struct client *client, char text[static CLIENT_DESCRIPTION]);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Builds a function's configuration space. Capabilities are appended to the chain in the order of the calls; offsets
+ * are kept in the function. All reserve their space or assert: descriptions are checked before they get here.
+ */
+#ifndef PCI_CAPS_H
+#define PCI_CAPS_H
+
+#include "pci/function.h"
+
+struct pci_identity {
+	u16 vendor, device, subsystem_vendor, subsystem;
+	u32 class_code; /* 24 bits: class, subclass, programming interface */
+	u8 revision;
+};
+
+enum pci_acs_bits {
+	PCI_ACS_SV = 0x01,
+	PCI_ACS_TB = 0x02,
+	PCI_ACS_RR = 0x04,
+	PCI_ACS_CR = 0x08,
+	PCI_ACS_UF = 0x10,
+	PCI_ACS_EC = 0x20,
+	PCI_ACS_DT = 0x40,
+	PCI_ACS_ISOLATION = PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF,
+};
+
+/* Initialises function (zeroed memory) as header type 0 with "inert" ops. */
+void pci_function_init(struct pci_function *function, struct pci_addr addr, const struct pci_identity *identity);
+void pci_function_fini(struct pci_function *function);				   /* the model too */
+void pci_make_bridge(struct pci_function *function, u8 secondary, u8 subordinate); /* header type 1 */
+void pci_set_multifunction(struct pci_function *function);
+
+void pci_add_bar(struct pci_function *function, unsigned bar, enum pci_bar_kind kind, u64 size, bool prefetchable);
+void pci_place_bar(struct pci_function *function, unsigned bar, u64 address);
+void pci_set_intx(struct pci_function *function, unsigned pin, u8 line); /* pin 1..4 = A..D; 0 none */
+
+void pci_add_pm(struct pci_function *function);
+void pci_add_msi(struct pci_function *function, unsigned vectors_log2, bool wide);
+void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned table_bar, u32 table_offset,
+		  unsigned pba_bar, u32 pba_offset);
+void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned port_or_slot, bool flr);
+void pci_add_acs(struct pci_function *function, u16 capable, u16 enabled); /* pci_acs_bits */
+void pci_add_aer(struct pci_function *function);
+void pci_add_dsn(struct pci_function *function, u64 serial);
+void pci_add_pasid(struct pci_function *function, unsigned width_bits);
+void pci_add_ats(struct pci_function *function);
+
+/* Offset of a capability, walked from the chain; 0 when absent. */
+u16 pci_find_cap(const struct pci_function *function, u8 id);
+u16 pci_find_ext_cap(const struct pci_function *function, u16 id);
+
+/* The ops of a function without a model: its memory BARs are plain memory. */
+extern const struct pci_model_ops pci_inert_ops;
+
+#endif

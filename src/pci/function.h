@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One PCI function as hardware: its real configuration space, its BARs, its interrupts. What drives it (a kernel
+ * driver by name, or vfio-pci) is not known here; what it does is known to its model (dev/), through pci_model_ops.
+ *
+ * Configuration space here is the *device's*: what vfio-pci shows a user is vfio's business.
+ */
+#ifndef PCI_FUNCTION_H
+#define PCI_FUNCTION_H
+
+#include "base/list.h"
+#include "pci/addr.h"
+#include "pci/irq.h"
+
+#define PCI_BARS 6
+#define PCI_ROM	 6 /* its index, one after the BARs */
+
+enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEMORY32, PCI_BAR_MEMORY64, PCI_BAR_UPPER_HALF };
+
+struct pci_bar {
+	enum pci_bar_kind kind;
+	bool prefetchable;
+	u64 size;    /* power of two */
+	u64 address; /* bus address given at boot; shown in `resource` and in the BAR register */
+	/*
+	 * The register memory of a model (polled pages): host memory of `size` bytes. Moves when vfio gives the device
+	 * a fresh memory file at open; the model is told through backing_moved(). NULL for I/O BARs.
+	 */
+	void *memory;
+};
+
+enum pcie_type { /* PCI Express capability register, bits 7:4 */
+		 PCIE_ENDPOINT = 0x0,
+		 PCIE_LEGACY_ENDPOINT = 0x1,
+		 PCIE_ROOT_PORT = 0x4,
+		 PCIE_UPSTREAM_PORT = 0x5,
+		 PCIE_DOWNSTREAM_PORT = 0x6,
+		 PCIE_TO_PCI_BRIDGE = 0x7,
+		 PCI_TO_PCIE_BRIDGE = 0x8,
+		 PCIE_RC_ENDPOINT = 0x9,
+		 PCIE_RC_EVENT_COLLECTOR = 0xa,
+};
+
+struct pci_function;
+
+/*
+ * What a device model owes. All calls come from control threads, one at a time for one function (machine.lock);
+ * the model's own thread runs beside them and the model brings a lock for that. None may block on the client or wait
+ * for DMA of another device. A NULL member means "nothing to do".
+ */
+struct pci_model_ops {
+	const char *name; /* "nvme", "inert" */
+
+	/*
+	 * The CPU stored into, or is about to load from, a BAR through a system call (not through a mapping). For a
+	 * polled page the memory holds the truth already: bar_written() makes the model look at once, so that a load
+	 * that follows sees the effect. [offset, offset + width) lies inside the BAR.
+	 */
+	void (*bar_written)(struct pci_function *function, unsigned bar, u64 offset, unsigned width);
+
+	/* I/O BARs have no memory: the access itself. width is 1, 2 or 4. */
+	u32 (*io_read)(struct pci_function *function, unsigned bar, u64 offset, unsigned width);
+	void (*io_write)(struct pci_function *function, unsigned bar, u64 offset, unsigned width, u32 value);
+
+	/* bars[bar].memory now points elsewhere, with the same contents. The old memory goes away when this returns. */
+	void (*backing_moved)(struct pci_function *function, unsigned bar);
+
+	/* Function-level reset: registers at power-on values, queues gone, no DMA and no interrupt after this returns.
+	 */
+	void (*reset)(struct pci_function *function);
+
+	/* The command register changed (bus master, memory, INTx disable). */
+	void (*command_written)(struct pci_function *function);
+
+	/* A driver has opened or closed the device: the model may start or stop its thread. */
+	void (*opened)(struct pci_function *function);
+	void (*closed)(struct pci_function *function);
+
+	void (*free)(struct pci_function *function); /* frees function->model; the function itself is the machine's */
+};
+
+struct pci_function {
+	struct pci_addr addr;
+	u8 config[4096]; /* the device's registers, little-endian, as the hardware would answer */
+	u16 config_size; /* 256 or 4096 */
+	struct pci_bar bars[PCI_BARS + 1];
+	const u8 *rom; /* contents of the expansion ROM, borrowed; NULL if none */
+
+	/* Offsets of capabilities in config[], 0 when absent; kept by pci/caps.c as it builds the chain. */
+	u16 cap_pm, cap_msi, cap_msix, cap_pcie, cap_af, cap_vpd;
+	u16 cap_acs, cap_ats, cap_pasid, cap_ari, cap_aer, cap_sriov;
+	u16 last_cap, last_ext_cap; /* tails of the two chains, for the builder */
+
+	struct pci_function *parent; /* the bridge above; NULL on a root bus */
+	u8 secondary, subordinate;   /* of a bridge; secondary 0 when it is none */
+	bool multifunction;	     /* of its slot */
+	bool acs_quirk;		     /* isolated by a documented quirk although it has no ACS capability */
+
+	struct pci_irq irq;
+	const struct pci_model_ops *ops; /* never NULL: "inert" at least */
+	void *model;			 /* the model's own state, freed by ops->free */
+	struct list_link link;		 /* topology->functions, in enumeration order */
+};
+
+/* Registers (PCI Local Bus 3.0 section 6.1, PCI Express Base 5.0 chapter 7) */
+enum {
+	PCI_VENDOR_ID = 0x00,
+	PCI_DEVICE_ID = 0x02,
+	PCI_COMMAND = 0x04,
+	PCI_STATUS = 0x06,
+	PCI_REVISION = 0x08,
+	PCI_CLASS_PROG = 0x09,
+	PCI_CLASS = 0x0a,
+	PCI_CACHE_LINE = 0x0c,
+	PCI_LATENCY = 0x0d,
+	PCI_HEADER_TYPE = 0x0e,
+	PCI_BIST = 0x0f,
+	PCI_BAR0 = 0x10,
+	PCI_PRIMARY_BUS = 0x18,
+	PCI_SECONDARY_BUS = 0x19,
+	PCI_SUBORDINATE_BUS = 0x1a,
+	PCI_SUBSYSTEM_VENDOR = 0x2c,
+	PCI_SUBSYSTEM = 0x2e,
+	PCI_ROM_ADDRESS = 0x30,
+	PCI_CAP_POINTER = 0x34,
+	PCI_ROM_ADDRESS_BRIDGE = 0x38,
+	PCI_INTERRUPT_LINE = 0x3c,
+	PCI_INTERRUPT_PIN = 0x3d,
+
+	PCI_COMMAND_IO = 0x0001,
+	PCI_COMMAND_MEMORY = 0x0002,
+	PCI_COMMAND_MASTER = 0x0004,
+	PCI_COMMAND_INTX_DISABLE = 0x0400,
+	PCI_STATUS_INTX = 0x0008,
+	PCI_STATUS_CAP_LIST = 0x0010,
+};
+
+enum {
+	PCI_CAP_PM = 0x01,
+	PCI_CAP_AGP = 0x02,
+	PCI_CAP_VPD = 0x03,
+	PCI_CAP_MSI = 0x05,
+	PCI_CAP_PCIX = 0x07,
+	PCI_CAP_HT = 0x08,
+	PCI_CAP_VENDOR = 0x09,
+	PCI_CAP_SUBSYSTEM = 0x0d,
+	PCI_CAP_PCIE = 0x10,
+	PCI_CAP_MSIX = 0x11,
+	PCI_CAP_SATA = 0x12,
+	PCI_CAP_AF = 0x13,
+
+	PCI_EXT_AER = 0x0001,
+	PCI_EXT_VC = 0x0002,
+	PCI_EXT_DSN = 0x0003,
+	PCI_EXT_PWR = 0x0004,
+	PCI_EXT_VENDOR = 0x000b,
+	PCI_EXT_ACS = 0x000d,
+	PCI_EXT_ARI = 0x000e,
+	PCI_EXT_ATS = 0x000f,
+	PCI_EXT_SRIOV = 0x0010,
+	PCI_EXT_LTR = 0x0018,
+	PCI_EXT_PASID = 0x001b,
+	PCI_EXT_DVSEC = 0x0023,
+};
+
+static inline u16 pci_command(const struct pci_function *function)
+{
+	return get_u16(function->config + PCI_COMMAND);
+}
+
+static inline bool pci_is_bridge(const struct pci_function *function)
+{
+	return (function->config[PCI_HEADER_TYPE] & 0x7f) == 1;
+}
+
+static inline bool pci_is_pcie(const struct pci_function *function)
+{
+	return function->cap_pcie != 0;
+}
+
+/* Only when pci_is_pcie(). */
+static inline enum pcie_type pcie_type(const struct pci_function *function)
+{
+	return (enum pcie_type)(get_u16(function->config + function->cap_pcie + 2) >> 4 & 0xf);
+}
+
+/*
+ * A configuration write that reached the device (pci/config.c): stores value where the register is writable, with the
+ * device's own side effects (command, PM state, FLR through DEVCTL, BAR sizing bits). width is 1, 2 or 4 and the
+ * access is naturally aligned.
+ */
+void pci_config_write(struct pci_function *function, u16 offset, unsigned width, u32 value);
+u32 pci_config_read(const struct pci_function *function, u16 offset, unsigned width);
+
+/* Function-level reset as the standard defines it: command cleared, MSI/MSI-X off, model reset. BARs read 0 after it.
+ */
+void pci_function_reset(struct pci_function *function);
+/* What reset took away that the system put there: BAR addresses and interrupt line. */
+void pci_function_restore(struct pci_function *function);
+
+#endif

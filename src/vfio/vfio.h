@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VFIO of a machine: which functions are bound to vfio-pci, their groups, and the ways in (/dev/vfio/vfio,
+ * /dev/vfio/GROUP). All under machine.lock.
+ */
+#ifndef VFIO_VFIO_H
+#define VFIO_VFIO_H
+
+#include "iommu/iommu.h"
+#include "mem/file.h"
+
+struct vfio_group;
+struct vfio_device; /* one function bound to vfio-pci */
+
+/* Told as names come and go; the machine keeps /dev/vfio and sysfs in step. */
+struct vfio_listener {
+	void (*group_added)(void *context, int group_id, unsigned minor);
+	void (*group_removed)(void *context, int group_id);
+	void (*device_added)(void *context, struct vfio_device *device, unsigned index); /* vfio-dev/vfioINDEX */
+	void (*device_removed)(void *context, struct vfio_device *device, unsigned index);
+	void (*device_closed)(void *context, struct vfio_device *device); /* a last close: unbind may go on */
+};
+
+#define VFIO_MAJOR	511 /* of /dev/vfio/N, dynamic on a real host */
+#define VFIO_MISC_MAJOR 10
+#define VFIO_MISC_MINOR 196 /* /dev/vfio/vfio */
+
+struct vfio {
+	struct iommu *iommu; /* borrowed */
+	struct list groups;
+	struct list devices;
+	unsigned dma_entry_limit; /* mappings per container; Linux's module parameter, default 65535 */
+	const struct vfio_listener *listener;
+	void *listener_context;
+};
+
+void vfio_init(struct vfio *vfio, struct iommu *iommu, const struct vfio_listener *listener, void *context);
+void vfio_fini(struct vfio *vfio); /* all devices removed */
+
+/*
+ * The driver vfio-pci binds to a function. name is "0000:01:00.0", what GET_DEVICE_FD asks for. Refuses bridges
+ * (VFIO_NOT_ENDPOINT, EINVAL).
+ */
+int vfio_pci_probe(struct vfio *vfio, struct iommu_device *device, const char *name, struct vfio_device **ret,
+		   struct why *why);
+/* Unbind: the caller has waited until vfio_device_busy() is false. */
+void vfio_pci_remove(struct vfio_device *device);
+bool vfio_device_busy(const struct vfio_device *device); /* some program has it open */
+/* "Please give it back": signals the REQ eventfd; false when the program has registered none. */
+bool vfio_device_request(struct vfio_device *device);
+const char *vfio_device_name(const struct vfio_device *device);
+struct iommu_device *vfio_device_iommu(const struct vfio_device *device);
+
+int vfio_container_open(struct vfio *vfio, struct client *client, struct file **ret, struct why *why);
+int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, struct file **ret, struct why *why);
+
+/* "VFIO_IOMMU_MAP_DMA" for a file of ours and a request number; NULL if it is none. For the journal. */
+const char *vfio_ioctl_name(const struct file *file, unsigned int cmd);
+
+void vfio_check(const struct vfio *vfio); /* invariants of spec 04 section 12; for machine_check() */
+
+#endif

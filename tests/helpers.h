@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmocka, and the project's own expectations. A test reads as a sentence:
+ *
+ *	TEST(group, second_owner_is_refused_by_name) { ... EXPECT_REFUSED(GROUP_OWNED, why, call(&why)); }
+ */
+#ifndef TESTS_HELPERS_H
+#define TESTS_HELPERS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/bits.h"
+#include "base/why.h"
+
+#define TEST(suite, name) static void suite##_##name(void **state __attribute__((unused)))
+#define CASE(suite, name) cmocka_unit_test(suite##_##name)
+
+/* The call succeeds (>= 0); prints the reason otherwise. Evaluates to its value. */
+#define ASSERT_OK(why, call)                                                                                           \
+	({                                                                                                             \
+		long ok_ = (long)(call);                                                                               \
+		if (ok_ < 0)                                                                                           \
+			fail_msg("%s = %ld: %s %s", #call, ok_, why_code_name((why).code), (why).text);                \
+		ok_;                                                                                                   \
+	})
+
+/* The call is refused with that code and its errno, in a sentence that names something. */
+#define EXPECT_REFUSED(expected, why, call)                                                                            \
+	do {                                                                                                           \
+		long refused_;                                                                                         \
+		why_clear(&(why));                                                                                     \
+		refused_ = (long)(call);                                                                               \
+		check_refused(WHY_##expected, &(why), refused_, #call);                                                \
+	} while (0)
+
+#define EXPECT_SUBSTR(needle, text)                                                                                    \
+	do {                                                                                                           \
+		if (!strstr((text), (needle)))                                                                         \
+			fail_msg("\"%s\" does not contain \"%s\"", (text), (needle));                                  \
+	} while (0)
+
+static inline void check_refused(enum why_code expected, const struct why *why, long returned, const char *call)
+{
+	if (why->code != expected)
+		fail_msg("%s: expected %s, got %s: %s", call, why_code_name(expected), why_code_name(why->code),
+			 why->text);
+	if (expected != WHY_HOST_FAILED)
+		assert_int_equal(why->err, why_code_errno(expected));
+	assert_int_equal(returned, -why->err);
+	assert_null(strstr(why->text, "(null)"));
+	assert_null(strchr(why->text, '%'));
+	assert_true(strlen(why->text) > 8);
+}
+
+/*
+ * Runs body once for each fallible step in it: the first, the second, ... fails. body is a function of the sweep
+ * number that returns 0 or -errno and must clean up after itself. Ends when a run passes unfailed.
+ */
+static inline void sweep_failures(int (*body)(struct why *why), const char *name)
+{
+	for (unsigned n = 1; n < 10000; n++) {
+		struct why why = WHY_INIT;
+		bool fired;
+		int ret;
+
+		fail_nth_arm(n);
+		ret = body(&why);
+		fired = fail_nth_fired();
+		fail_nth_arm(0);
+		if (!fired) {
+			if (ret < 0)
+				fail_msg("%s: fails without injection: %s", name, why.text);
+			return;
+		}
+		if (ret >= 0)
+			continue; /* the step was optional: the body coped */
+		assert_int_not_equal(why.code, WHY_NONE);
+	}
+	fail_msg("%s: still failing after 10000 steps", name);
+}
+
+#define SWEEP_FAILURES(body) sweep_failures(body, #body)
+
+#endif
