@@ -8,12 +8,16 @@
 #define TESTS_HELPERS_H
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -47,6 +51,43 @@
 		if (!strstr((text), (needle)))                                                                         \
 			fail_msg("\"%s\" does not contain \"%s\"", (text), (needle));                                  \
 	} while (0)
+
+/*
+ * The statement runs into an assertion: for the bugs of a caller that must not go unseen. It runs in a child. A build
+ * without assertions skips the rest of the test.
+ */
+#ifdef NDEBUG
+#define EXPECT_ABORT(statement) skip()
+#else
+#define EXPECT_ABORT(statement)                                                                                        \
+	do {                                                                                                           \
+		pid_t child_ = fork();                                                                                 \
+		if (child_ == 0) {                                                                                     \
+			die_quietly();                                                                                 \
+			statement;                                                                                     \
+			_exit(0);                                                                                      \
+		}                                                                                                      \
+		check_aborted(child_, #statement);                                                                     \
+	} while (0)
+#endif
+
+static inline void die_quietly(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){.rlim_cur = 0});
+	signal(SIGABRT, SIG_DFL);
+	if (!freopen("/dev/null", "w", stderr))
+		_exit(1);
+}
+
+static inline void check_aborted(pid_t child, const char *statement)
+{
+	int status;
+
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+		fail_msg("%s: no assertion failed, status %#x", statement, status);
+}
 
 static inline void check_refused(enum why_code expected, const struct why *why, long returned, const char *call)
 {

@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct isolde_machine;
 
@@ -71,6 +72,7 @@ void isolde_machine_check(struct isolde_machine *machine);
 /* The library's version, "0.1.0". */
 const char *isolde_version(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

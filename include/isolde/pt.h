@@ -6,8 +6,8 @@
  * of every call are multiples of the smallest page size. Nothing is ever split: a leaf is removed whole or not at all.
  *
  * Concurrency: pt_iova_to_phys() and pt_walk() may run in any number of threads while one thread maps; entries are
- * published with release order, a table before the entry that points to it. Tables are only freed by pt_unmap() and
- * pt_free(), which the caller must keep apart from walkers of that range.
+ * published with release order, a table before the entry that points to it. A map that fails frees nothing a walker can
+ * have seen. Tables are only freed by pt_unmap() and pt_free(), which the caller must keep apart from all walkers.
  */
 #ifndef ISOLDE_PT_H
 #define ISOLDE_PT_H
@@ -19,6 +19,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct isolde_pt;
 
@@ -82,6 +83,7 @@ size_t isolde_pt_memory(const struct isolde_pt *pt);
 /* Asserts the format's invariants over the whole table; for machine_check(). */
 void isolde_pt_check(const struct isolde_pt *pt);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

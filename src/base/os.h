@@ -3,12 +3,19 @@
 #ifndef BASE_OS_H
 #define BASE_OS_H
 
+#include <pthread.h>
+
 #include "base/bits.h"
 #include "base/why.h"
 
 u64 os_clock_ns(void);	    /* CLOCK_MONOTONIC */
 u64 os_wall_clock_ns(void); /* CLOCK_REALTIME */
 void os_sleep_ns(u64 ns);
+unsigned os_online_cpus(void); /* of the host */
+void os_yield(void);	       /* lets another thread of this processor run, if one wants to */
+
+/* A thread of our own: it takes no signals of the host program and its sleeps end when they should. 0 or -errno. */
+int os_thread_start(pthread_t *ret, void *(*body)(void *argument), void *argument, struct why *why);
 
 /* A sparse memory file of size bytes; returns its descriptor or -errno. */
 int os_memfd(const char *name, u64 size, struct why *why);
@@ -24,6 +31,29 @@ void os_unmap(void *memory, u64 size);
 /* Adds one to an eventfd. Never blocks: a full counter is already a pending event. */
 void os_eventfd_signal(int fd);
 
+/* Takes what an eventfd has; false when it has nothing. Never blocks. */
+bool os_eventfd_consume(int fd);
+
+/* A set of descriptors to poll as one: itself a descriptor, readable when one of them is. */
+int os_poller(struct why *why);
+int os_poller_add(int poller, int fd, void *key, struct why *why);
+void os_poller_remove(int poller, int fd);
+void *os_poller_next(int poller); /* the key of one that is readable; NULL when none is */
+
 void os_close(int fd); /* -1 is legal */
+
+/*
+ * A file behind a disk. Plain calls, no mapping: somebody may truncate it at any time. os_file_open() returns the
+ * descriptor or the bare -errno of the host; the other calls are all or nothing, false for any failure.
+ */
+struct os_file {
+	bool regular; /* no directory, device or pipe */
+	u64 size;
+};
+int os_file_open(const char *path, struct os_file *ret);
+bool os_file_read(int fd, u64 offset, void *buffer, u64 size); /* false also when the file has become shorter */
+bool os_file_write(int fd, u64 offset, const void *buffer, u64 size);
+bool os_file_flush(int fd);
+bool os_file_punch(int fd, u64 offset, u64 size); /* reads as zero from then on; false when the file system cannot */
 
 #endif

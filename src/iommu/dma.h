@@ -34,10 +34,10 @@ struct pci_function;
 
 struct dma_fault {
 	const struct pci_function *function;
-	u64 iova;
+	u64 iova; /* the first that failed */
 	enum dma_direction direction;
 	enum dma_fault_reason reason;
-	char text[200]; /* a sentence with all of that and the nearest mapping */
+	char text[240]; /* a sentence with all of that and the nearest mapping */
 };
 
 struct dma_segment {
@@ -50,9 +50,9 @@ enum dma_result dma_read(struct dma_port *port, u64 iova, void *buffer, size_t s
 enum dma_result dma_write(struct dma_port *port, u64 iova, const void *buffer, size_t size);
 
 /*
- * Several segments in order, as few system calls as possible. All are translated before the first byte moves; on
- * DMA_FAULT for a translation nothing has moved. Writes become visible in order of the segments: a completion entry
- * whose phase bit is a segment of its own, last, is seen whole or not at all.
+ * Several segments in order, as few system calls as possible; at most 2 GiB - 4 KiB in all. All are translated before
+ * the first byte moves; on DMA_FAULT for a translation nothing has moved. Writes become visible in order of the
+ * segments: a completion entry whose phase bit is a segment of its own, last, is seen whole or not at all.
  */
 enum dma_result dma_readv(struct dma_port *port, const struct dma_segment *segments, unsigned count);
 enum dma_result dma_writev(struct dma_port *port, const struct dma_segment *segments, unsigned count);

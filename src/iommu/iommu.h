@@ -107,7 +107,8 @@ const char *reserved_kind_name(enum reserved_kind kind); /* "direct-relaxable" *
  *
  * use_default: a driver that uses the DMA API is about to probe. GROUP_OWNED (EBUSY) names the owner.
  * claim: a VFIO container takes the whole group. GROUP_NOT_VIABLE (EPERM) names the device and driver in the way, or
- * GROUP_CLAIMED (EPERM) the owner; GROUP_DOMAIN_BUSY (EBUSY) a private domain still attached.
+ * GROUP_CLAIMED (EPERM) the owner; GROUP_DOMAIN_BUSY (EBUSY) a private domain still attached; GROUP_NEEDS_DIRECT
+ * (EINVAL) the member that needs memory of the firmware.
  */
 int iommu_use_default_domain(struct iommu_device *device, const char *driver, struct why *why);
 void iommu_unuse_default_domain(struct iommu_device *device);

@@ -81,6 +81,7 @@ int description_set_option(struct function_description *function, const char *ke
 
 /* The text of a built-in machine file, for `isolde machine show`; NULL if unknown. */
 const char *description_builtin(const char *name, size_t *ret_size);
+const char *description_builtin_name(unsigned index); /* for lists; NULL past the end */
 
 /*
  * Description -> functions with configuration space, capabilities, BAR addresses, bridge windows. Models are built, not

@@ -5,9 +5,8 @@
  *
  * Each file's memfd carries an inotify watch for IN_CLOSE. The host's kernel sends that event when the last reference
  * of an open file description dies: the last dup in any process, the last mapping, also at SIGKILL. We hand out fresh
- * descriptions only (reopened through /proc/self/fd), never our own, so an event means the client's copy is gone.
- * Two equal events in a row may arrive as one: with several descriptions on one memfd each holds an OFD read lock on
- * a byte of its own, and the locks still held tell which are alive.
+ * descriptions only (reopened through /proc/self/fd), never our own, each with an OFD lock on a byte of its own: the
+ * locks still held tell which are alive.
  */
 #ifndef MACHINE_FILES_H
 #define MACHINE_FILES_H
@@ -29,8 +28,13 @@ void files_undescribe(struct files *files, struct file *file);
 
 struct file *files_find(const struct files *files, u64 host_device, u64 inode); /* NULL: not ours */
 
-/* The inotify descriptor, for poll. files_drain() releases every file whose descriptions are all gone. */
+/* Is it still in the table? Compares pointers only: file may be gone. */
+bool files_has(const struct files *files, const struct file *file);
+
+/* For poll: readable when files_drain() has something to do, which is to release each file that nobody holds. */
 int files_events(const struct files *files);
+/* From now on that descriptor is readable when fd is, too. fd is borrowed; it may be closed at any time. */
+int files_events_add(struct files *files, int fd, struct why *why);
 void files_drain(struct files *files);
 
 /* Releases every file whatever descriptions live; for the end of a machine. */

@@ -24,10 +24,12 @@ struct machine {
 	struct iommu iommu;
 	struct vfio vfio;
 	struct journal journal;
-	struct list drivers; /* machine/driver.c */
-	struct list devices; /* machine/device.c: one per function: its driver, override, sysfs directory */
-	struct node *root;   /* owned: sys/ and dev/ */
-	struct files *files; /* owned: machine/files.c */
+	struct list drivers;	/* machine/driver.c */
+	struct list devices;	/* machine/device.c: one per function: its driver, override, sysfs directory */
+	struct node *root;	/* owned: sys/ and dev/ */
+	struct files *files;	/* owned: machine/files.c */
+	struct list vfio_nodes; /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
+	bool autoprobe_off;	/* drivers_autoprobe; remembered */
 };
 
 /* Takes description over, also on failure. Boot drivers are bound as the description says. */
@@ -40,6 +42,9 @@ void machine_free(struct machine *machine); /* all files are closed by force; NU
  */
 bool machine_owns_path(const char *path); /* would open(path) be ours? Whether it exists or not. No lock */
 int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why);
+/* The file behind a descriptor, by its memory file; NULL: not ours. It may be closed before the request that follows.
+ */
+struct file *machine_find_file(struct machine *machine, u64 host_device, u64 inode);
 long machine_ioctl(struct machine *machine, struct client *client, struct file *file, unsigned int cmd, u64 arg,
 		   struct why *why);
 s64 machine_read(struct machine *machine, struct client *client, struct file *file, u64 offset, void *buffer,
@@ -59,8 +64,9 @@ s64 machine_attribute_write(struct machine *machine, struct client *client, cons
 int machine_bind(struct machine *machine, struct pci_addr addr, const char *driver, struct why *why);
 
 /*
- * Closes: looks which descriptors have died since the last call and releases their files. Every request above does
- * this first, so that the order of a program's closes and requests is kept. The descriptor to poll for it:
+ * What programs do without a request: closes, whose files are released, and eventfds that vfio listens to. Every
+ * request above handles the closes first, so that the order of a program's closes and requests is kept. The descriptor
+ * to poll:
  */
 int machine_close_events(struct machine *machine);
 void machine_handle_closes(struct machine *machine);

@@ -40,7 +40,8 @@ struct node {
 	const void *data;	    /* for ops: a constant beside context */
 	char *target;		    /* of a link; owned */
 	u64 rdev;		    /* of a device */
-	u64 inode;
+	u64 inode;		    /* unique in the tree, never reused */
+	u64 last_inode;		    /* of the root: the last one given out */
 };
 
 int node_root(struct node **ret, struct why *why);
@@ -54,8 +55,17 @@ int node_link_to(struct node *parent, const char *name, const struct node *to, s
 int node_device(struct node *parent, const char *name, u32 mode, u64 rdev, struct why *why);
 void node_remove(struct node *node); /* with all below it; NULL is legal */
 
+/*
+ * Names that come and go without failing: a withdrawn node keeps its memory and its place, but nobody finds it. The one
+ * who withdrew it publishes it again or removes it before its parent goes.
+ */
+void node_withdraw(struct node *node);
+void node_publish(struct node *node);
+
 struct node *node_child(const struct node *parent, const char *name);
-struct node *node_at(struct node *root, const char *path); /* links are not followed; NULL if absent */
+struct node *node_at(struct node *root, const char *path);   /* links are not followed; NULL if absent */
+struct node *node_walk(struct node *root, const char *path); /* links are; NULL also for a loop */
+void node_check(const struct node *node);		     /* asserts the tree's own invariants from node down */
 /* Path of node from the root into text; returns text. */
 const char *node_path(const struct node *node, char *text, size_t size);
 

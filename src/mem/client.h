@@ -48,7 +48,8 @@ struct client {
 	struct ref ref;
 	pid_t pid; /* thread group id of the address space */
 	char name[16];
-	int memory_fd;	    /* owned: /proc/PID/mem of the address space as first seen; -1 if not yet needed */
+	int maps_fd;	    /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
+	int memory_fd;	    /* owned: /proc/PID/mem of the same; both are opened at the first client_check_range() */
 	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
 	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
 	u64 locked_bytes;   /* charged against RLIMIT_MEMLOCK; under machine.lock */
@@ -83,12 +84,19 @@ int client_check_range(struct client *client, u64 address, u64 size, bool write,
 
 /*
  * Moves bytes between local memory and the client's, in the order of the vectors; the sums of both sides are equal.
- * Any thread, under iommu.dma for reading. false when some byte was not reachable (earlier ones may have moved).
+ * At most IOV_MAX vectors a side and 2 GiB - 4 KiB in all, the host's limits. Any thread, under iommu.dma for reading.
+ * false when some byte was not reachable (earlier ones may have moved).
  */
 bool client_dma_read(struct client *client, const struct iovec *local, unsigned nlocal, const struct iovec *remote,
 		     unsigned nremote);
 bool client_dma_write(struct client *client, const struct iovec *local, unsigned nlocal, const struct iovec *remote,
 		      unsigned nremote);
+
+/*
+ * Does the address space still exist? address is one that was mapped in it. For DMA that does not go through the two
+ * functions above.
+ */
+bool client_memory_lives(struct client *client, u64 address);
 
 /* "qemu-io (pid 1234)" */
 #define CLIENT_DESCRIPTION 48

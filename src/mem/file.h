@@ -48,7 +48,8 @@ struct file {
 	struct list_link link;	/* table of files (machine/files.c) */
 	u64 host_device, inode; /* of memfd; set by the table of files */
 	int watch;		/* of the close watch; set by the table of files */
-	unsigned descriptions;	/* open file descriptions handed out and not yet closed; the table of files */
+	u64 descriptions;	/* open file descriptions handed out so far; the table of files */
+	bool close_seen;	/* a description may have died; the table of files */
 };
 
 static inline void file_init(struct file *file, const struct file_ops *ops, const char *path, u32 mode, u64 rdev)

@@ -6,7 +6,9 @@
  * with the wanted IOVA modulo 1 GiB, so that the largest leaves of a table always fit. Physical addresses are ours
  * alone; 0 is never used, so that iova_to_phys() can say "nothing" with 0 as Linux does.
  *
- * Locking: frames_* that change need iommu.dma for writing; frames_find() needs it for reading.
+ * Making and freeing an extent may take long (it may map the client's file), putting it among the frames does not.
+ * Hence two steps. Locking: extent_new() and extent_free() need machine.lock, frames_insert() and frames_remove()
+ * iommu.dma for writing besides, frames_find() that for reading.
  */
 #ifndef MEM_FRAMES_H
 #define MEM_FRAMES_H
@@ -21,6 +23,7 @@ struct extent {
 	struct client *client;	/* ref */
 	u64 address;		/* in the client, of the first byte */
 	struct charge charge;	/* what the client pays for it */
+	u8 *direct;		/* our own mapping of the client's shared file (mem/shared.h); NULL: copy by process */
 };
 
 struct frames {
@@ -32,15 +35,21 @@ void frames_init(struct frames *frames);
 void frames_fini(struct frames *frames); /* asserts that no extent is left */
 
 /*
- * Allocates an extent of size bytes (page multiples) for the client's address, congruent with iova modulo 1 GiB (or
- * modulo the largest power of two <= size, if smaller). OUT_OF_MEMORY or FRAMES_EXHAUSTED.
+ * An extent of size bytes (page multiples) for the client's address. Its frames, still its own secret, are congruent
+ * with iova modulo 1 GiB (or modulo the largest power of two <= size, if smaller). It charges `charged` bytes to the
+ * client. OUT_OF_MEMORY, FRAMES_EXHAUSTED or MEMLOCK_EXCEEDED.
  */
-int frames_alloc(struct frames *frames, struct client *client, u64 address, u64 iova, u64 size, struct extent **ret,
-		 struct why *why);
-void frames_release(struct frames *frames, struct extent *extent); /* NULL is legal */
+int extent_new(const struct frames *frames, struct client *client, u64 address, u64 iova, u64 size, u64 charged,
+	       struct extent **ret, struct why *why);
+void extent_free(struct extent *extent); /* not among the frames (any more); NULL is legal */
+
+void frames_insert(struct frames *frames, struct extent *extent); /* before the next extent_new() */
+void frames_remove(struct frames *frames, struct extent *extent);
 
 /* The extent that holds the physical address; NULL if none. */
 struct extent *frames_find(const struct frames *frames, u64 physical);
+
+DEFINE_FREE(extent)
 
 static inline u64 extent_physical(const struct extent *extent)
 {

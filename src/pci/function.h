@@ -27,6 +27,7 @@ struct pci_bar {
 	 * a fresh memory file at open; the model is told through backing_moved(). NULL for I/O BARs.
 	 */
 	void *memory;
+	void *home; /* owned: where memory is while no program has the device open */
 };
 
 enum pcie_type { /* PCI Express capability register, bits 7:4 */
@@ -90,10 +91,12 @@ struct pci_function {
 	u16 cap_pm, cap_msi, cap_msix, cap_pcie, cap_af, cap_vpd;
 	u16 cap_acs, cap_ats, cap_pasid, cap_ari, cap_aer, cap_sriov;
 	u16 last_cap, last_ext_cap; /* tails of the two chains, for the builder */
+	u16 next_cap, next_ext_cap; /* first free bytes behind them */
 
 	struct pci_function *parent; /* the bridge above; NULL on a root bus */
 	u8 secondary, subordinate;   /* of a bridge; secondary 0 when it is none */
 	bool multifunction;	     /* of its slot */
+	bool untranslated;	     /* no IOMMU covers it; set by the machine before groups are computed */
 	bool acs_quirk;		     /* isolated by a documented quirk although it has no ACS capability */
 
 	struct pci_irq irq;
@@ -163,9 +166,10 @@ enum {
 	PCI_EXT_DVSEC = 0x0023,
 };
 
+/* Read by the device's thread too, while a control thread may be writing it. */
 static inline u16 pci_command(const struct pci_function *function)
 {
-	return get_u16(function->config + PCI_COMMAND);
+	return __atomic_load_n((const u16 *)(const void *)(function->config + PCI_COMMAND), __ATOMIC_ACQUIRE);
 }
 
 static inline bool pci_is_bridge(const struct pci_function *function)
@@ -191,6 +195,9 @@ static inline enum pcie_type pcie_type(const struct pci_function *function)
  */
 void pci_config_write(struct pci_function *function, u16 offset, unsigned width, u32 value);
 u32 pci_config_read(const struct pci_function *function, u16 offset, unsigned width);
+
+/* Gives every memory BAR its home; OUT_OF_MEMORY. pci_function_fini() frees them. */
+int pci_allocate_bars(struct pci_function *function, struct why *why);
 
 /* Function-level reset as the standard defines it: command cleared, MSI/MSI-X off, model reset. BARs read 0 after it.
  */

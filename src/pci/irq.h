@@ -31,6 +31,8 @@ void pci_irq_fini(struct pci_irq *irq);
 /* The model's side. A message while MSI/MSI-X is off, or for a vector without listener, is lost, as on hardware. */
 void pci_irq_message(struct pci_irq *irq, unsigned vector);
 void pci_irq_level(struct pci_irq *irq, bool asserted);
+/* How interrupts go at this moment: a model decides per completion, never earlier. */
+enum pci_irq_mode pci_irq_current(struct pci_irq *irq);
 
 /*
  * The listener's side. pci_irq_enable() allocates nvectors slots without descriptors (mode was OFF); pci_irq_disable()

@@ -26,7 +26,7 @@ int supervise_run(struct machine *machine, const struct run_options *options, st
 struct doctor_finding {
 	const char *what; /* "seccomp user notification" */
 	bool ok, required;
-	char detail[200]; /* what was seen; if not ok, what to do */
+	char detail[400]; /* what was seen; if not ok, what to do */
 };
 /* Tries each on this host; returns how many findings were written. */
 unsigned supervise_doctor(struct doctor_finding *ret, unsigned max);

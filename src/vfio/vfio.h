@@ -32,6 +32,7 @@ struct vfio {
 	unsigned dma_entry_limit; /* mappings per container; Linux's module parameter, default 65535 */
 	const struct vfio_listener *listener;
 	void *listener_context;
+	int poller; /* owned: see vfio_events(); -1 until first needed */
 };
 
 void vfio_init(struct vfio *vfio, struct iommu *iommu, const struct vfio_listener *listener, void *context);
@@ -46,6 +47,9 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *device, const char *n
 /* Unbind: the caller has waited until vfio_device_busy() is false. */
 void vfio_pci_remove(struct vfio_device *device);
 bool vfio_device_busy(const struct vfio_device *device); /* some program has it open */
+/* An unbind has begun: from now on nobody finds the device to open it, GET_DEVICE_FD is ENODEV. vfio_pci_remove()
+ * follows. */
+void vfio_device_hide(struct vfio_device *device);
 /* "Please give it back": signals the REQ eventfd; false when the program has registered none. */
 bool vfio_device_request(struct vfio_device *device);
 const char *vfio_device_name(const struct vfio_device *device);
@@ -53,6 +57,13 @@ struct iommu_device *vfio_device_iommu(const struct vfio_device *device);
 
 int vfio_container_open(struct vfio *vfio, struct client *client, struct file **ret, struct why *why);
 int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, struct file **ret, struct why *why);
+
+/*
+ * Eventfds of programs that vfio itself listens to: INTx unmask, IOEVENTFD. The descriptor is to be polled; when it is
+ * readable, vfio_handle_events() does what they ask for. The same descriptor for the life of vfio, or -errno.
+ */
+int vfio_events(struct vfio *vfio, struct why *why);
+void vfio_handle_events(struct vfio *vfio);
 
 /* "VFIO_IOMMU_MAP_DMA" for a file of ours and a request number; NULL if it is none. For the journal. */
 const char *vfio_ioctl_name(const struct file *file, unsigned int cmd);

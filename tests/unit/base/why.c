@@ -77,12 +77,9 @@ TEST(why, fail_nth_refuses_the_nth_allocation)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(why, refusal_carries_code_errno_and_text),
-		CASE(why, host_failure_says_what_the_host_said),
-		CASE(why, context_goes_in_front_and_keeps_the_code),
-		CASE(why, long_texts_are_cut_not_overrun),
-		CASE(why, every_code_has_a_name_an_errno_and_a_hint),
-		CASE(why, fail_nth_refuses_the_nth_allocation),
+		CASE(why, refusal_carries_code_errno_and_text),	      CASE(why, host_failure_says_what_the_host_said),
+		CASE(why, context_goes_in_front_and_keeps_the_code),  CASE(why, long_texts_are_cut_not_overrun),
+		CASE(why, every_code_has_a_name_an_errno_and_a_hint), CASE(why, fail_nth_refuses_the_nth_allocation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* A treap: ordered by start as a search tree, by random priority as a heap, so it is balanced whatever comes in. */
+#include "base/itree.h"
+
+/* xorshift32: deterministic, so that a failing run can be repeated. Zero is its only fixed point. */
+static u32 next_priority(struct itree *tree)
+{
+	u32 x = tree->random ? tree->random : 0x9e3779b9;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	tree->random = x;
+	return x;
+}
+
+static u64 largest_last(const struct itree_node *node)
+{
+	u64 last = node->last;
+
+	for (int side = 0; side < 2; side++)
+		if (node->child[side])
+			last = max_u64(last, node->child[side]->subtree_last);
+	return last;
+}
+
+static void update_upwards(struct itree_node *node)
+{
+	for (; node; node = node->parent)
+		node->subtree_last = largest_last(node);
+}
+
+/* Puts new where old hangs; new may be NULL. */
+static void replace_child(struct itree *tree, struct itree_node *old, struct itree_node *new)
+{
+	struct itree_node *parent = old->parent;
+
+	if (!parent)
+		tree->root = new;
+	else
+		parent->child[parent->child[1] == old] = new;
+	if (new)
+		new->parent = parent;
+}
+
+/* Moves node's child on that side above it; the order of starts stays. */
+static void rotate_up(struct itree *tree, struct itree_node *node, int side)
+{
+	struct itree_node *child = node->child[side];
+	struct itree_node *middle = child->child[!side];
+
+	replace_child(tree, node, child);
+	child->child[!side] = node;
+	node->parent = child;
+	node->child[side] = middle;
+	if (middle)
+		middle->parent = node;
+	node->subtree_last = largest_last(node);
+	child->subtree_last = largest_last(child);
+}
+
+static void link_as_leaf(struct itree *tree, struct itree_node *node)
+{
+	struct itree_node **slot = &tree->root;
+
+	node->parent = NULL;
+	while (*slot) {
+		node->parent = *slot;
+		/* Equal starts keep the order of their insertion. */
+		slot = &node->parent->child[node->start >= node->parent->start];
+	}
+	*slot = node;
+}
+
+void itree_insert(struct itree *tree, struct itree_node *node)
+{
+	assert(!node->linked);
+	assert(node->start <= node->last);
+	node->child[0] = node->child[1] = NULL;
+	node->subtree_last = node->last;
+	node->priority = next_priority(tree);
+	node->linked = true;
+	tree->count++;
+	link_as_leaf(tree, node);
+	update_upwards(node->parent);
+	while (node->parent && node->parent->priority < node->priority)
+		rotate_up(tree, node->parent, node->parent->child[1] == node);
+}
+
+void itree_remove(struct itree *tree, struct itree_node *node)
+{
+	assert(node->linked);
+	assert(tree->count > 0);
+	/* Down to where at most one child is left, which then takes the node's place. */
+	while (node->child[0] && node->child[1])
+		rotate_up(tree, node, node->child[1]->priority > node->child[0]->priority);
+	replace_child(tree, node, node->child[0] ? node->child[0] : node->child[1]);
+	update_upwards(node->parent);
+	node->parent = node->child[0] = node->child[1] = NULL;
+	node->linked = false;
+	tree->count--;
+}
+
+/* The lowest node of this subtree that overlaps [start, last]. */
+static struct itree_node *first_in(struct itree_node *node, u64 start, u64 last)
+{
+	while (node && node->subtree_last >= start) {
+		struct itree_node *left = node->child[0];
+
+		/*
+		 * Something on the left reaches start. If the lowest such node does not overlap, it begins beyond last,
+		 * and so does all that follows: the answer is on the left or nowhere.
+		 */
+		if (left && left->subtree_last >= start)
+			node = left;
+		else if (node->start > last)
+			return NULL;
+		else if (node->last >= start)
+			return node;
+		else
+			node = node->child[1];
+	}
+	return NULL;
+}
+
+struct itree_node *itree_first(const struct itree *tree, u64 start, u64 last)
+{
+	return first_in(tree->root, start, last);
+}
+
+struct itree_node *itree_next(const struct itree_node *node, u64 start, u64 last)
+{
+	struct itree_node *found = first_in(node->child[1], start, last);
+
+	while (!found && node->parent) {
+		bool from_left = node->parent->child[0] == node;
+
+		node = node->parent;
+		if (!from_left)
+			continue;
+		if (node->start > last)
+			return NULL;
+		if (node->last >= start)
+			return (struct itree_node *)node;
+		found = first_in(node->child[1], start, last);
+	}
+	return found;
+}
+
+struct itree_node *itree_at_or_below(const struct itree *tree, u64 where)
+{
+	struct itree_node *found = NULL;
+
+	for (struct itree_node *node = tree->root; node; node = node->child[node->start <= where])
+		if (node->start <= where)
+			found = node;
+	return found;
+}
+
+struct itree_node *itree_above(const struct itree *tree, u64 where)
+{
+	struct itree_node *found = NULL;
+
+	for (struct itree_node *node = tree->root; node; node = node->child[node->start <= where])
+		if (node->start > where)
+			found = node;
+	return found;
+}
+
+/* Recursion is as deep as the tree: some 2 ln(count). */
+static size_t check_subtree(const struct itree_node *node, const struct itree_node *parent, u64 lowest, u64 highest)
+{
+	if (!node)
+		return 0;
+	assert(node->linked);
+	assert(node->parent == parent);
+	assert(node->start <= node->last);
+	assert(node->start >= lowest && node->start <= highest);
+	assert(!parent || parent->priority >= node->priority);
+	assert(node->subtree_last == largest_last(node));
+	return check_subtree(node->child[0], node, lowest, node->start) + 1 +
+	       check_subtree(node->child[1], node, node->start, highest);
+}
+
+void itree_check(const struct itree *tree)
+{
+	size_t count = check_subtree(tree->root, NULL, 0, UINT64_MAX);
+
+	assert(count == tree->count);
+	(void)count;
+}

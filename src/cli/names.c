@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/names.h"
+
+#include <pci/pci.h>
+#include <stdio.h>
+
+/* `struct names` is libpci's own object under our name. */
+struct names *names_open(void)
+{
+	struct pci_access *access = pci_alloc();
+
+	if (access)
+		access->method = PCI_ACCESS_DUMP;
+	return (struct names *)access;
+}
+
+void names_close(struct names *names)
+{
+	if (names)
+		pci_cleanup((struct pci_access *)names);
+}
+
+const char *names_device(struct names *names, unsigned class, unsigned vendor, unsigned device, char *text, size_t size)
+{
+	struct pci_access *access = (struct pci_access *)names;
+	char kind[96], product[160];
+
+	if (!access)
+		return snprintf(text, size, "class %04x, %04x:%04x", class, vendor, device) < 0 ? "" : text;
+	pci_lookup_name(access, kind, sizeof(kind), PCI_LOOKUP_CLASS, class);
+	pci_lookup_name(access, product, sizeof(product), PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, vendor, device);
+	snprintf(text, size, "%s: %s", kind, product);
+	return text;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* What a refused access looks like to a human: who, what, where, why not, and what it probably meant. */
+#include <stdio.h>
+
+#include "iommu/port.h"
+
+/* "qemu-io (pid 1234)", whose memory is behind iova. */
+static const char *client_behind(const struct domain *domain, u64 iova, char text[static CLIENT_DESCRIPTION])
+{
+	const struct area *area = domain_area_at(domain, iova);
+
+	return area ? client_describe(area->extent->client, text) : "the program";
+}
+
+static void describe_reason(const struct dma_fault *fault, const struct domain *domain, char *text, size_t size)
+{
+	char nearest[120], who[CLIENT_DESCRIPTION];
+
+	domain_describe_nearest(domain, fault->iova, nearest, sizeof(nearest));
+	switch (fault->reason) {
+	case DMA_FAULT_BLOCKED:
+		snprintf(text, size, "its group is attached to no domain, so all DMA is blocked");
+		break;
+	case DMA_FAULT_NOT_PRESENT:
+		snprintf(text, size, "not mapped; %s", nearest);
+		break;
+	case DMA_FAULT_PERMISSION:
+		snprintf(text, size, "the mapping forbids it; %s", nearest);
+		break;
+	case DMA_FAULT_ADDRESS:
+		snprintf(text, size, "beyond 0x%llx, the last IOVA of the IOMMU; %s",
+			 (unsigned long long)domain->last_iova, nearest);
+		break;
+	case DMA_FAULT_MEMORY:
+		snprintf(text, size, "mapped, but %s no longer has that memory; %s",
+			 client_behind(domain, fault->iova, who), nearest);
+		break;
+	case DMA_FAULT_TABLE:
+		snprintf(text, size, "an entry of the page table has a reserved bit set; %s", nearest);
+		break;
+	}
+}
+
+void dma_fault_describe(struct dma_fault *fault, const struct domain *domain, u64 size)
+{
+	char bdf[PCI_ADDR_TEXT], reason[200];
+
+	describe_reason(fault, domain, reason, sizeof(reason));
+	snprintf(fault->text, sizeof(fault->text), "%s may not %s 0x%llx bytes at IOVA 0x%llx: %s",
+		 pci_addr_print(fault->function->addr, bdf), fault->direction == DMA_READ ? "read" : "write",
+		 (unsigned long long)size, (unsigned long long)fault->iova, reason);
+}

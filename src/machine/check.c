@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* machine_check(): what must hold between two requests, whatever the programs have done. */
+#include "machine/device.h"
+#include "machine/files.h"
+#include "machine/machine.h"
+
+static unsigned count_dma_api_drivers(const struct iommu_group *group)
+{
+	const struct iommu_device *member;
+	unsigned count = 0;
+
+	list_for_each(member, &group->devices, group_link)
+		count += member->dma_api_driver != NULL;
+	return count;
+}
+
+/* Spec 02 section 10: the kernel's share is its drivers, a container's share is one. */
+static void check_ownership(const struct machine *machine)
+{
+	const struct iommu_group *group;
+
+	list_for_each(group, &machine->iommu.groups, link)
+		if (group->owner)
+			assert(group->owner_count == 1 && count_dma_api_drivers(group) == 0);
+		else
+			assert(group->owner_count == count_dma_api_drivers(group));
+}
+
+/* Only the links to devices have a colon in their name. */
+static unsigned count_links(const struct node *directory)
+{
+	const struct node *child;
+	unsigned count = 0;
+
+	list_for_each(child, &directory->children, link)
+		count += child->kind == NODE_LINK && strchr(child->name, ':');
+	return count;
+}
+
+static unsigned count_bound(const struct machine *machine, const struct driver *driver)
+{
+	const struct device *device;
+	unsigned count = 0;
+
+	list_for_each(device, &machine->devices, link)
+		count += device->driver == driver;
+	return count;
+}
+
+static void check_drivers(const struct machine *machine)
+{
+	const struct driver *driver;
+
+	list_for_each(driver, &machine->drivers, link) {
+		driver_check(driver);
+		assert(count_links(driver->node) == count_bound(machine, driver));
+	}
+}
+
+static void check_devices(const struct machine *machine)
+{
+	const struct device *device;
+
+	assert(list_length(&machine->devices) == machine->topology.count);
+	list_for_each(device, &machine->devices, link)
+		device_check(device);
+}
+
+static void check_files(const struct machine *machine)
+{
+	for (struct file *file = files_next(machine->files, NULL); file; file = files_next(machine->files, file)) {
+		assert(file->descriptions > 0);
+		assert(files_find(machine->files, file->host_device, file->inode) == file);
+	}
+}
+
+void machine_check(struct machine *machine)
+{
+	mutex_lock(&machine->lock);
+	files_drain(machine->files);
+	iommu_check(&machine->iommu);
+	vfio_check(&machine->vfio);
+	check_ownership(machine);
+	check_drivers(machine);
+	check_devices(machine);
+	check_files(machine);
+	node_check(machine->root);
+	mutex_unlock(&machine->lock);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine's life: from a description to functions, groups, devices, drivers and names, and back. Everything that can
+ * be initialised without failing is, first of all, so that machine_free() takes a machine in any state.
+ *
+ * The way up: functions -> groups -> IOMMU unit, groups, devices -> models get their way to memory -> drivers -> names
+ * -> boot drivers bind. The way down is the reverse; models end before their ports do.
+ */
+#include "machine/machine.h"
+
+#include <time.h>
+
+#include "base/alloc.h"
+#include "iommu/dma.h"
+#include "machine/device.h"
+#include "machine/files.h"
+#include "machine/sysfs.h"
+
+static struct device *device_of(struct machine *machine, const struct vfio_device *vfio)
+{
+	return device_find(machine, vfio_device_iommu(vfio)->function->addr);
+}
+
+static void group_added(void *context, int group_id, unsigned minor)
+{
+	sysfs_vfio_group_added(context, group_id, minor);
+}
+
+static void group_removed(void *context, int group_id)
+{
+	sysfs_vfio_group_removed(context, group_id);
+}
+
+static void device_added(void *context, struct vfio_device *vfio, unsigned index)
+{
+	sysfs_vfio_device_added(device_of(context, vfio), index);
+}
+
+static void device_removed(void *context, struct vfio_device *vfio, unsigned index)
+{
+	sysfs_vfio_device_removed(device_of(context, vfio));
+}
+
+static void device_closed(void *context, struct vfio_device *vfio)
+{
+	struct machine *machine = context;
+
+	pthread_cond_broadcast(&machine->changed);
+}
+
+static const struct vfio_listener vfio_listener = {
+	.group_added = group_added,
+	.group_removed = group_removed,
+	.device_added = device_added,
+	.device_removed = device_removed,
+	.device_closed = device_closed,
+};
+
+/* On the device's thread, without machine.lock. */
+static void dma_faulted(void *context, const struct dma_fault *fault)
+{
+	struct machine *machine = context;
+	char name[PCI_ADDR_TEXT];
+	struct why why;
+
+	refuse(&why, DMA_FAULT, "%s", fault->text);
+	journal_append(&machine->journal, 0, pci_addr_print(fault->function->addr, name), "DMA", &why);
+}
+
+static void machine_init(struct machine *machine, struct description *description)
+{
+	pthread_condattr_t attributes;
+
+	mutex_init(&machine->lock, RANK_MACHINE);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&machine->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	machine->description = description;
+	pci_topology_init(&machine->topology);
+	iommu_init(&machine->iommu);
+	machine->iommu.fault = dma_faulted;
+	machine->iommu.fault_context = machine;
+	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
+	journal_init(&machine->journal);
+	list_init(&machine->drivers);
+	list_init(&machine->devices);
+	list_init(&machine->vfio_nodes);
+}
+
+static bool is_translated(const struct pci_function *function)
+{
+	return !function->untranslated;
+}
+
+static int build_topology(struct machine *machine, struct why *why)
+{
+	struct description *description = machine->description;
+	struct function_description *words;
+	int err = topology_build(description, &machine->topology, why);
+
+	if (err < 0)
+		return err;
+	list_for_each(words, &description->functions, link)
+		pci_topology_find(&machine->topology, words->addr)->untranslated = !description->iommu.present ||
+										   !words->behind_iommu;
+	return pci_grouping_compute(&machine->topology, is_translated, &machine->grouping, why);
+}
+
+/* The capability registers of a unit with 4-level second-stage tables (VT-d 5.0 sections 11.4.2 and 11.4.3). */
+static u64 unit_cap(unsigned width)
+{
+	u64 domain_ids = 6;					    /* 16 bits */
+	u64 sagaw = BIT(8 + (width > 48 ? 3 : width > 39 ? 2 : 1)); /* levels of the table */
+	u64 fault_records = 0x40ull << 24 | 7ull << 40;		    /* at 0x400, eight of them */
+	u64 pages = 3ull << 34 | BIT(39) | 18ull << 48;		    /* 2 MiB, 1 GiB; selective invalidation */
+
+	return domain_ids | sagaw | (u64)(width - 1) << 16 | fault_records | pages | BIT(54) | BIT(55);
+}
+
+static u64 unit_ecap(void)
+{
+	u64 coherent = BIT(0) | BIT(7);		  /* table walks and snoop control */
+	u64 invalidation = BIT(1) | 0x50ull << 8; /* queued; IOTLB registers at 0x500 */
+	u64 interrupts = BIT(3) | BIT(4);	  /* remapping, extended mode */
+
+	return coherent | invalidation | interrupts;
+}
+
+static int add_unit(struct machine *machine, struct iommu_unit **ret, struct why *why)
+{
+	unsigned width = machine->description->iommu.width;
+	struct iommu_unit unit = {
+		.name = "dmar0",
+		.format = ISOLDE_PT_VTDSS,
+		.width = width,
+		.cap = unit_cap(width),
+		.ecap = unit_ecap(),
+		/* Stores there are interrupts, on every Intel chipset. */
+		.regions = {{0xfee00000, 0xfeefffff, RESERVED_MSI}},
+		.nregions = 1,
+	};
+
+	return iommu_unit_add(&machine->iommu, &unit, ret, why);
+}
+
+/* Adds the function to the group with that index, which is made at its first member. */
+static int add_to_group(struct machine *machine, struct iommu_unit *unit, int index, struct pci_function *function,
+			struct iommu_device **ret, struct why *why)
+{
+	struct iommu_group *group = iommu_group_find(&machine->iommu, index);
+	int err = 0;
+
+	if (!group)
+		err = iommu_group_add(&machine->iommu, unit, &group, why);
+	if (err < 0)
+		return err;
+	/* Both count from 0 in the order of first members. */
+	assert(group->id == index);
+	return iommu_device_add(group, unit, function, ret, why);
+}
+
+static int add_devices(struct machine *machine, struct why *why)
+{
+	struct iommu_unit *unit = NULL;
+	struct pci_function *function;
+	struct device *device;
+	size_t i = 0;
+	int err = 0;
+
+	if (machine->description->iommu.present)
+		err = add_unit(machine, &unit, why);
+	list_for_each(function, &machine->topology.functions, link) {
+		int index = machine->grouping->group[i++];
+		struct iommu_device *iommu = NULL;
+
+		if (err == 0 && index >= 0)
+			err = add_to_group(machine, unit, index, function, &iommu, why);
+		if (err == 0)
+			err = device_new(machine, function, iommu, &device, why);
+		if (err < 0)
+			return err;
+	}
+	return err;
+}
+
+/* A model without a way to memory stays what it was built as: registers that nobody answers for. */
+static int attach_models(struct machine *machine, struct why *why)
+{
+	struct device *device;
+
+	list_for_each(device, &machine->devices, link) {
+		const struct function_description *words = description_find(machine->description,
+									    device->function->addr);
+		int err;
+
+		if (!words->model || !words->model->attach || !device->iommu)
+			continue;
+		err = words->model->attach(device->function, device->iommu->port, &words->options, why);
+		if (err < 0)
+			return why_context(why, "%s", device->name);
+	}
+	return 0;
+}
+
+static int need_driver(struct machine *machine, const char *name, struct driver **ret, struct why *why)
+{
+	int err;
+
+	*ret = driver_find(&machine->drivers, name);
+	if (*ret)
+		return 0;
+	err = driver_new(name, &machine->drivers, ret, why);
+	if (err == 0)
+		(*ret)->machine = machine;
+	return err;
+}
+
+/* The order is that of matching: whoever needs an id comes first, as on a host that loads vfio-pci late. */
+static int add_drivers(struct machine *machine, struct why *why)
+{
+	static const char *const always[] = {"pcieport", "vfio-pci", "pci-stub"};
+	const struct function_description *words;
+	struct driver *driver;
+	int err;
+
+	list_for_each(words, &machine->description->functions, link) {
+		if (!words->driver[0])
+			continue;
+		err = need_driver(machine, words->driver, &driver, why);
+		if (err == 0)
+			err = driver_add_function(driver, pci_topology_find(&machine->topology, words->addr), why);
+		if (err < 0)
+			return err;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++) {
+		err = need_driver(machine, always[i], &driver, why);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int bind_boot_drivers(struct machine *machine, struct why *why)
+{
+	struct device *device;
+
+	list_for_each(device, &machine->devices, link) {
+		const struct function_description *words = description_find(machine->description,
+									    device->function->addr);
+
+		if (!words->driver[0])
+			continue;
+		if (device_bind(device, driver_find(&machine->drivers, words->driver), why) != BIND_DONE)
+			return why_context(why, "binding %s to %s at boot", device->name, words->driver);
+	}
+	return 0;
+}
+
+/* One descriptor to poll for closes and for the eventfds of programs that vfio listens to. */
+static int open_events(struct machine *machine, struct why *why)
+{
+	int err = files_new(&machine->files, why);
+	int events = err < 0 ? err : vfio_events(&machine->vfio, why);
+
+	return events < 0 ? events : files_events_add(machine->files, events, why);
+}
+
+static int machine_build(struct machine *machine, struct why *why)
+{
+	int err = open_events(machine, why);
+
+	if (err == 0)
+		err = build_topology(machine, why);
+	if (err == 0)
+		err = add_devices(machine, why);
+	if (err == 0)
+		err = attach_models(machine, why);
+	if (err == 0)
+		err = add_drivers(machine, why);
+	if (err == 0)
+		err = sysfs_build(machine, why);
+	return err < 0 ? err : bind_boot_drivers(machine, why);
+}
+
+int machine_new(struct description *description, struct machine **ret, struct why *why)
+{
+	struct machine *machine = alloc_new(struct machine, why);
+	int err;
+
+	if (!machine) {
+		description_free(description);
+		return -why->err;
+	}
+	machine_init(machine, description);
+	mutex_lock(&machine->lock);
+	err = machine_build(machine, why);
+	mutex_unlock(&machine->lock);
+	if (err < 0) {
+		machine_free(machine);
+		return err;
+	}
+	*ret = machine;
+	return 0;
+}
+
+/* Files are closed before: nobody can be waited for. */
+static void unbind_all(struct machine *machine)
+{
+	struct device *device;
+
+	list_for_each(device, &machine->devices, link)
+		if (device->driver)
+			device_unbind(device);
+}
+
+static void machine_fini(struct machine *machine)
+{
+	struct device *device, *next_device;
+	struct driver *driver, *next_driver;
+
+	if (machine->files)
+		files_close_all(machine->files);
+	unbind_all(machine);
+	vfio_fini(&machine->vfio);
+	sysfs_vfio_fini(machine);
+	node_remove(machine->root);
+	list_for_each_safe(device, next_device, &machine->devices, link)
+		device_free(device);
+	list_for_each_safe(driver, next_driver, &machine->drivers, link)
+		driver_free(driver);
+	pci_topology_fini(&machine->topology);
+	iommu_fini(&machine->iommu);
+	pci_grouping_free(machine->grouping);
+	description_free(machine->description);
+	files_free(machine->files);
+}
+
+void machine_free(struct machine *machine)
+{
+	if (!machine)
+		return;
+	mutex_lock(&machine->lock);
+	machine_fini(machine);
+	mutex_unlock(&machine->lock);
+	journal_fini(&machine->journal);
+	pthread_cond_destroy(&machine->changed);
+	mutex_fini(&machine->lock);
+	free(machine);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests of clients. Each is one hold of machine.lock: drain the closes that came before it, do it, journal the
+ * reason if there is one. Only a waiting unbind lets the lock go in between.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "machine/bus.h"
+#include "machine/files.h"
+#include "machine/machine.h"
+
+#define DEV_VFIO "/dev/vfio/"
+
+static void request_start(struct machine *machine, struct why *why)
+{
+	why_clear(why);
+	mutex_lock(&machine->lock);
+	files_drain(machine->files);
+}
+
+/* Refusals and remarks alike enter the journal, under the words the caller gives to the request. */
+static void request_finish(struct machine *machine, const struct client *client, const struct why *why,
+			   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void request_finish(struct machine *machine, const struct client *client, const struct why *why,
+			   const char *format, ...)
+{
+	char request[sizeof(((struct journal_entry *)NULL)->request)];
+	va_list args;
+
+	if (why->code != WHY_NONE) {
+		va_start(args, format);
+		vsnprintf(request, sizeof(request), format, args);
+		va_end(args);
+		journal_append(&machine->journal, client ? client->pid : 0, client ? client->name : "isolde", request,
+			       why);
+	}
+	mutex_unlock(&machine->lock);
+}
+
+bool machine_owns_path(const char *path)
+{
+	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0;
+}
+
+/* The number after /dev/vfio/, as the kernel writes it: no sign, no leading zeros. */
+static bool parse_group(const char *name, int *ret)
+{
+	char again[16];
+
+	if (sscanf(name, "%9d", ret) != 1 || *ret < 0)
+		return false;
+	snprintf(again, sizeof(again), "%d", *ret);
+	return strcmp(again, name) == 0;
+}
+
+/* The node is not there. If it is that of a group, its devices have the wrong drivers: say which. */
+static int refuse_missing(struct machine *machine, const char *path, struct why *why)
+{
+	const struct iommu_device *member;
+	const struct iommu_group *group = NULL;
+	char members[160] = "", name[DEVICE_DESCRIPTION], sample[TEXT_SAMPLE];
+	size_t used = 0;
+	int id;
+
+	if (parse_group(path + strlen(DEV_VFIO), &id))
+		group = iommu_group_find(&machine->iommu, id);
+	if (!group)
+		return refuse(why, NODE_MISSING, "there is no %s in this machine", text_sample(path, sample));
+	list_for_each(member, &group->devices, group_link) {
+		const struct device *device = device_find(machine, member->function->addr);
+		int length = snprintf(members + used, sizeof(members) - used, "%s%s", used ? ", " : "",
+				      device_describe(device, name));
+
+		used = min_u64(used + (size_t)length, sizeof(members) - 1);
+	}
+	return refuse(why, DEVICE_NOT_BOUND, "%s: no device of group %d is bound to vfio-pci: %s",
+		      text_sample(path, sample), id, members);
+}
+
+static int open_node(struct machine *machine, struct client *client, const char *path, struct file **ret,
+		     struct why *why)
+{
+	const struct node *node = node_at(machine->root, path);
+	int id;
+
+	if (!node || node->kind != NODE_DEVICE)
+		return refuse_missing(machine, path, why);
+	if (strcmp(node->name, "vfio") == 0)
+		return vfio_container_open(&machine->vfio, client, ret, why);
+	/* All other nodes there are groups. */
+	if (!parse_group(node->name, &id))
+		return refuse_missing(machine, path, why);
+	return vfio_group_open(&machine->vfio, id, client, ret, why);
+}
+
+static int decode_open(const char *path, int flags, struct why *why)
+{
+	char sample[TEXT_SAMPLE];
+
+	text_sample(path, sample);
+	if (!machine_owns_path(path))
+		return refuse(why, NODE_MISSING, "%s is not a device node of this machine", sample);
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return refuse(why, NODE_EXISTS, "open(%s) with O_EXCL: it cannot be created", sample);
+	if (flags & O_DIRECTORY)
+		return refuse(why, NODE_NOT_DIRECTORY, "%s is a character device", sample);
+	return 0;
+}
+
+int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why)
+{
+	struct file *file = NULL;
+	int ret;
+
+	request_start(machine, why);
+	ret = decode_open(path, flags, why);
+	if (ret == 0)
+		ret = open_node(machine, client, path, &file, why);
+	if (ret == 0) {
+		ret = client->ops->install_file(client, file, flags & O_CLOEXEC, why);
+		/* Not given: still ours. */
+		if (ret < 0)
+			file->ops->release(file);
+	}
+	request_finish(machine, client, why, "open %s", path);
+	return ret;
+}
+
+struct file *machine_find_file(struct machine *machine, u64 host_device, u64 inode)
+{
+	struct file *file;
+
+	mutex_lock(&machine->lock);
+	files_drain(machine->files);
+	file = files_find(machine->files, host_device, inode);
+	mutex_unlock(&machine->lock);
+	return file;
+}
+
+/*
+ * The caller found the file without the lock; another thread of the program may have closed it since. Only the pointer
+ * is compared: there may be no file behind it any more.
+ */
+static int file_start(struct machine *machine, const struct file *file, struct why *why)
+{
+	request_start(machine, why);
+	if (files_has(machine->files, file))
+		return 0;
+	return refuse(why, FILE_CLOSED, "the descriptor was closed while the request was on its way");
+}
+
+static int refuse_operation(const struct file *file, const char *what, struct why *why)
+{
+	return refuse(why, FILE_OPERATION, "%s is a %s, which cannot be %s", file->path, file->ops->kind, what);
+}
+
+/* "VFIO_IOMMU_MAP_DMA /dev/vfio/vfio" */
+static void name_ioctl(const struct file *file, unsigned int cmd, char *text, size_t size)
+{
+	const char *name = vfio_ioctl_name(file, cmd);
+
+	if (name)
+		snprintf(text, size, "%s %s", name, file->path);
+	else
+		snprintf(text, size, "ioctl %#x %s", cmd, file->path);
+}
+
+long machine_ioctl(struct machine *machine, struct client *client, struct file *file, unsigned int cmd, u64 arg,
+		   struct why *why)
+{
+	char request[96] = "ioctl";
+	long ret = file_start(machine, file, why);
+
+	if (ret == 0) {
+		name_ioctl(file, cmd, request, sizeof(request));
+		ret = file->ops->ioctl(file, client, cmd, arg, why);
+	}
+	request_finish(machine, client, why, "%s", request);
+	return ret;
+}
+
+static s64 file_read(struct file *file, u64 offset, void *buffer, size_t size, struct why *why)
+{
+	return file->ops->read ? file->ops->read(file, offset, buffer, size, why) : refuse_operation(file, "read", why);
+}
+
+s64 machine_read(struct machine *machine, struct client *client, struct file *file, u64 offset, void *buffer,
+		 size_t size, struct why *why)
+{
+	s64 ret = file_start(machine, file, why);
+	const char *path = ret == 0 ? file->path : "";
+
+	if (ret == 0)
+		ret = file_read(file, offset, buffer, size, why);
+	request_finish(machine, client, why, "read %s", path);
+	return ret;
+}
+
+static s64 file_write(struct file *file, u64 offset, const void *buffer, size_t size, struct why *why)
+{
+	return file->ops->write ? file->ops->write(file, offset, buffer, size, why)
+				: refuse_operation(file, "written", why);
+}
+
+s64 machine_write(struct machine *machine, struct client *client, struct file *file, u64 offset, const void *buffer,
+		  size_t size, struct why *why)
+{
+	s64 ret = file_start(machine, file, why);
+	const char *path = ret == 0 ? file->path : "";
+
+	if (ret == 0)
+		ret = file_write(file, offset, buffer, size, why);
+	request_finish(machine, client, why, "write %s", path);
+	return ret;
+}
+
+int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,
+		 int flags, struct why *why)
+{
+	int ret = file_start(machine, file, why);
+	const char *path = ret == 0 ? file->path : "";
+
+	if (ret == 0)
+		ret = file->ops->mmap ? file->ops->mmap(file, offset, size, prot, flags, why)
+				      : refuse_operation(file, "mapped", why);
+	request_finish(machine, client, why, "mmap %s", path);
+	return ret;
+}
+
+static int find_attribute(struct machine *machine, const char *path, struct node **ret, struct why *why)
+{
+	char sample[TEXT_SAMPLE];
+
+	*ret = node_walk(machine->root, path);
+	if (!*ret)
+		return refuse(why, ATTRIBUTE_MISSING, "there is no /%s in this machine", text_sample(path, sample));
+	if ((*ret)->kind == NODE_ATTRIBUTE)
+		return 0;
+	return refuse(why, ATTRIBUTE_DIRECTORY, "/%s is no attribute", text_sample(path, sample));
+}
+
+/* The part of what an attribute shows that begins at offset. */
+static s64 show_part(struct node *node, u64 offset, void *buffer, size_t size, struct why *why)
+{
+	char text[NODE_TEXT];
+	s64 shown = node->ops->show(node, text, sizeof(text), why);
+
+	if (shown < 0 || offset >= (u64)shown)
+		return shown < 0 ? shown : 0;
+	size = min_u64(size, (u64)shown - offset);
+	memcpy(buffer, text + offset, size);
+	return (s64)size;
+}
+
+static s64 attribute_read(struct node *node, u64 offset, void *buffer, size_t size, struct why *why)
+{
+	if (node->ops->read)
+		return node->ops->read(node, offset, buffer, size, why);
+	if (node->ops->show)
+		return show_part(node, offset, buffer, size, why);
+	return refuse(why, ATTRIBUTE_NO_SHOW, "%s cannot be read", node->name);
+}
+
+/* As sysfs: an empty write does nothing, the offset of a text is ignored, one call takes a page at most. */
+static s64 attribute_write(struct node *node, u64 offset, const void *buffer, size_t size, struct why *why)
+{
+	int err;
+
+	if (node->ops->write)
+		return node->ops->write(node, offset, buffer, size, why);
+	if (!node->ops->store)
+		return refuse(why, ATTRIBUTE_NO_STORE, "%s cannot be written", node->name);
+	if (!size)
+		return 0;
+	size = min_u64(size, NODE_TEXT);
+	err = node->ops->store(node, buffer, size, why);
+	return err < 0 ? err : (s64)size;
+}
+
+s64 machine_attribute_read(struct machine *machine, struct client *client, const char *path, u64 offset, void *buffer,
+			   size_t size, struct why *why)
+{
+	struct node *node;
+	s64 ret;
+
+	request_start(machine, why);
+	ret = find_attribute(machine, path, &node, why);
+	if (ret == 0)
+		ret = attribute_read(node, offset, buffer, size, why);
+	request_finish(machine, client, why, "read /%s", path + strspn(path, "/"));
+	return ret;
+}
+
+s64 machine_attribute_write(struct machine *machine, struct client *client, const char *path, u64 offset,
+			    const void *buffer, size_t size, struct why *why)
+{
+	struct node *node;
+	s64 ret;
+
+	request_start(machine, why);
+	ret = find_attribute(machine, path, &node, why);
+	if (ret == 0)
+		ret = attribute_write(node, offset, buffer, size, why);
+	request_finish(machine, client, why, "write /%s", path + strspn(path, "/"));
+	return ret;
+}
+
+static int bind_by_hand(struct device *device, struct driver *driver, struct why *why)
+{
+	struct text override;
+	int err = 0;
+
+	if (device->driver == driver)
+		return 0;
+	if (device->driver)
+		device_unbind(device);
+	text_take(&override, driver->name, strlen(driver->name));
+	err = bus_set_override(device, &override, why);
+	if (err == 0 && device_bind(device, driver, why) != BIND_DONE)
+		err = why_context(why, "binding %s to %s", device->name, driver->name);
+	return err;
+}
+
+int machine_bind(struct machine *machine, struct pci_addr addr, const char *driver_name, struct why *why)
+{
+	char name[PCI_ADDR_TEXT], sample[TEXT_SAMPLE];
+	struct device *device;
+	struct driver *driver;
+	int ret;
+
+	request_start(machine, why);
+	device = device_find(machine, addr);
+	driver = driver_find(&machine->drivers, driver_name);
+	pci_addr_print(addr, name);
+	if (!device) {
+		ret = refuse(why, DRIVER_DEVICE_UNKNOWN, "there is no %s in machine %s", name,
+			     machine->description->name);
+	} else if (!driver) {
+		ret = refuse(why, DRIVER_UNKNOWN, "machine %s has no driver \"%s\"", machine->description->name,
+			     text_sample(driver_name, sample));
+	} else {
+		device_lock(device);
+		ret = bind_by_hand(device, driver, why);
+		device_unlock(device);
+	}
+	request_finish(machine, NULL, why, "bind %s to %s", name, text_sample(driver_name, sample));
+	return ret;
+}
+
+int machine_close_events(struct machine *machine)
+{
+	return files_events(machine->files);
+}
+
+void machine_handle_closes(struct machine *machine)
+{
+	mutex_lock(&machine->lock);
+	files_drain(machine->files);
+	vfio_handle_events(&machine->vfio);
+	mutex_unlock(&machine->lock);
+}

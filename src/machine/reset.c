@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* How a function can be reset, and doing it: sysfs `reset` and `reset_method`. */
+#include "machine/device.h"
+#include "vfio/pci.h"
+
+const char *const reset_method_names[RESET_METHODS] = {
+	[RESET_FLR] = "flr",
+	[RESET_AF_FLR] = "af_flr",
+	[RESET_PM] = "pm",
+	[RESET_BUS] = "bus",
+};
+
+#define PCI_EXP_DEVCAP_FLR 0x10000000u /* PCI Express Base 5.0 section 7.5.3.3 */
+#define PCI_AF_TP_FLR	   0x03	       /* Advanced Features ECN: both bits */
+#define PCI_PM_NO_SOFT	   0x0008      /* PCI PM 1.2 section 3.2.4 */
+
+static bool has_flr(const struct pci_function *function)
+{
+	return function->cap_pcie && get_u32(function->config + function->cap_pcie + 4) & PCI_EXP_DEVCAP_FLR;
+}
+
+static bool has_af_flr(const struct pci_function *function)
+{
+	return function->cap_af && (function->config[function->cap_af + 3] & PCI_AF_TP_FLR) == PCI_AF_TP_FLR;
+}
+
+static bool has_pm_reset(const struct pci_function *function)
+{
+	return function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & PCI_PM_NO_SOFT);
+}
+
+/* Only a device that is alone on its bus can be reset with it. */
+static bool has_bus_reset(const struct machine *machine, const struct pci_function *function)
+{
+	const struct pci_function *other;
+
+	if (!function->parent || pci_is_bridge(function))
+		return false;
+	list_for_each(other, &machine->topology.functions, link)
+		if (other != function && other->parent == function->parent)
+			return false;
+	return true;
+}
+
+void device_init_reset(struct device *device)
+{
+	const struct pci_function *function = device->function;
+
+	device->reset_supported = (unsigned)has_flr(function) << RESET_FLR |
+				  (unsigned)has_af_flr(function) << RESET_AF_FLR |
+				  (unsigned)has_pm_reset(function) << RESET_PM |
+				  (unsigned)has_bus_reset(device->machine, function) << RESET_BUS;
+	device->reset_chosen = device->reset_supported;
+}
+
+bool device_reset_supported(const struct device *device)
+{
+	return device->reset_supported != 0;
+}
+
+int device_reset(struct device *device, struct why *why)
+{
+	if (!device->reset_chosen)
+		return refuse(why, RESET_UNSUPPORTED, "%s has no reset method left: reset_method was emptied",
+			      device->name);
+	/* Whatever the method, afterwards the registers are as after power-on, and Linux restores what it needs. */
+	function_reset(device->function);
+	return 0;
+}
+
+static bool method_find(const char *word, size_t length, enum reset_method *ret)
+{
+	for (unsigned method = 0; method < RESET_METHODS; method++)
+		if (strncmp(reset_method_names[method], word, length) == 0 && !reset_method_names[method][length]) {
+			*ret = method;
+			return true;
+		}
+	return false;
+}
+
+static int parse_methods(const struct device *device, const struct text *text, unsigned *ret, struct why *why)
+{
+	const char *word = text->bytes + strspn(text->bytes, " \n");
+	char sample[TEXT_SAMPLE];
+
+	while (*word) {
+		size_t length = strcspn(word, " \n");
+		enum reset_method method;
+
+		if (!method_find(word, length, &method) || !(device->reset_supported & 1u << method))
+			return refuse(why, ATTRIBUTE_VALUE, "%s has no reset method of \"%s\"", device->name,
+				      text_sample(text->bytes, sample));
+		*ret |= 1u << method;
+		word += length;
+		word += strspn(word, " \n");
+	}
+	return 0;
+}
+
+int device_choose_reset(struct device *device, const struct text *text, struct why *why)
+{
+	unsigned chosen = 0;
+	int err = 0;
+
+	if (text_is(text, "default"))
+		chosen = device->reset_supported;
+	else
+		err = parse_methods(device, text, &chosen, why);
+	if (err == 0)
+		device->reset_chosen = chosen;
+	return err;
+}

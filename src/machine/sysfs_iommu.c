@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* sys/kernel/iommu_groups and the IOMMU units. */
+#include <stdio.h>
+
+#include "iommu/domain.h"
+#include "machine/device.h"
+#include "machine/sysfs.h"
+
+static s64 show_regions(struct node *node, char *text, size_t size, struct why *why)
+{
+	struct reserved_region regions[UNIT_REGIONS * 4];
+	unsigned count = iommu_group_regions(node->context, regions, ARRAY_SIZE(regions));
+	size_t used = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		used += (size_t)show_text(text + used, size - used, "0x%016llx 0x%016llx %s\n",
+					  (unsigned long long)regions[i].start, (unsigned long long)regions[i].last,
+					  reserved_kind_name(regions[i].kind));
+	return (s64)used;
+}
+
+static s64 show_type(struct node *node, char *text, size_t size, struct why *why)
+{
+	return show_text(text, size, "%s\n", iommu_group_type(node->context));
+}
+
+/* Spec 01 section 10, in its order. The default domain has one type, so that every real change is refused. */
+static int store_type(struct node *node, const char *bytes, size_t size, struct why *why)
+{
+	static const char *const words[] = {"identity", "DMA", "DMA-FQ", "auto"};
+	const struct iommu_group *group = node->context;
+	const char *word = NULL;
+	char sample[TEXT_SAMPLE];
+	struct text text;
+
+	text_take(&text, bytes, size);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (text_is(&text, words[i]))
+			word = words[i];
+	if (!word)
+		return refuse(why, GROUP_TYPE_WORD, "type of group %d cannot be \"%s\"", group->id,
+			      text_sample(text.bytes, sample));
+	if (iommu_group_claimed(group))
+		return refuse(why, GROUP_TYPE_IN_USE, "the type of group %d is fixed while %u of its drivers do DMA",
+			      group->id, group->owner_count);
+	if (strcmp(word, "auto") == 0 || strcmp(word, iommu_group_type(group)) == 0)
+		return 0;
+	return refuse(why, GROUP_TYPE_UNSUPPORTED, "group %d has a default domain of type %s and cannot have %s",
+		      group->id, iommu_group_type(group), word);
+}
+
+static const struct attribute group_attributes[] = {
+	{"reserved_regions", 0444, {.show = show_regions}},
+	{"type", 0644, {.show = show_type, .store = store_type}},
+};
+
+static s64 show_version(struct node *node, char *text, size_t size, struct why *why)
+{
+	return show_text(text, size, "1:0\n"); /* VT-d architecture version register */
+}
+
+static s64 show_cap(struct node *node, char *text, size_t size, struct why *why)
+{
+	const struct iommu_unit *unit = node->context;
+
+	return show_text(text, size, "%llx\n", (unsigned long long)unit->cap);
+}
+
+static s64 show_ecap(struct node *node, char *text, size_t size, struct why *why)
+{
+	const struct iommu_unit *unit = node->context;
+
+	return show_text(text, size, "%llx\n", (unsigned long long)unit->ecap);
+}
+
+/* Where chipsets have their first unit. */
+static s64 show_address(struct node *node, char *text, size_t size, struct why *why)
+{
+	return show_text(text, size, "fed90000\n");
+}
+
+/* CAP.ND: 2^(4 + 2 * ND) domain ids (VT-d 5.0 section 11.4.2). */
+static s64 show_domains_supported(struct node *node, char *text, size_t size, struct why *why)
+{
+	const struct iommu_unit *unit = node->context;
+
+	return show_text(text, size, "%llu\n", (unsigned long long)BIT(4 + 2 * (unit->cap & 7)));
+}
+
+/* Domains that some device is attached to. A domain is counted at the first group that has it. */
+static unsigned count_domains(const struct machine *machine)
+{
+	const struct iommu_group *group, *earlier;
+	unsigned count = 0;
+
+	list_for_each(group, &machine->iommu.groups, link) {
+		list_for_each(earlier, &machine->iommu.groups, link)
+			if (earlier == group || earlier->domain == group->domain)
+				break;
+		count += earlier == group;
+	}
+	return count;
+}
+
+static s64 show_domains_used(struct node *node, char *text, size_t size, struct why *why)
+{
+	return show_text(text, size, "%u\n", count_domains(node->data));
+}
+
+static const struct attribute unit_attributes[] = {
+	{"version", 0444, {.show = show_version}},
+	{"address", 0444, {.show = show_address}},
+	{"cap", 0444, {.show = show_cap}},
+	{"ecap", 0444, {.show = show_ecap}},
+	{"domains_supported", 0444, {.show = show_domains_supported}},
+};
+
+static const struct node_ops domains_used_ops = {.show = show_domains_used};
+
+static int build_unit(struct machine *machine, struct iommu_unit *unit, struct why *why)
+{
+	struct node *directory, *registers, *devices, *class;
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/%s", unit->name);
+	err = sysfs_directory(machine->root, path, &directory, why);
+	if (err == 0)
+		err = sysfs_directory(directory, "devices", &devices, why);
+	if (err == 0)
+		err = sysfs_directory(directory, "intel-iommu", &registers, why);
+	if (err == 0)
+		err = sysfs_attributes(registers, unit_attributes, ARRAY_SIZE(unit_attributes), unit, why);
+	if (err == 0)
+		err = node_attribute(registers, "domains_used", 0444, &domains_used_ops, unit, machine, why);
+	if (err == 0)
+		err = sysfs_directory(machine->root, "sys/class/iommu", &class, why);
+	if (err == 0)
+		err = node_link_to(class, unit->name, directory, why);
+	return err < 0 ? err : node_link_to(directory, "subsystem", class, why);
+}
+
+int sysfs_build_iommu(struct machine *machine, struct why *why)
+{
+	struct iommu_unit *unit;
+	struct node *unused;
+	int err = sysfs_directory(machine->root, "sys/kernel/iommu_groups", &unused, why);
+
+	if (err == 0)
+		err = sysfs_directory(machine->root, "sys/class/iommu", &unused, why);
+	list_for_each(unit, &machine->iommu.units, link)
+		if (err == 0)
+			err = build_unit(machine, unit, why);
+	return err;
+}
+
+/* The three ways between a device, its group and its unit. */
+static int link_device(const struct device *device, struct node *group, struct node *members, struct why *why)
+{
+	struct node *unit, *below;
+	char path[64];
+	int err = node_link_to(members, device->name, device->node, why);
+
+	if (err == 0)
+		err = node_link_to(device->node, "iommu_group", group, why);
+	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/%s", device->iommu->unit->name);
+	unit = node_at(device->machine->root, path);
+	if (err == 0)
+		err = node_link_to(device->node, "iommu", unit, why);
+	below = node_child(unit, "devices");
+	return err < 0 ? err : node_link_to(below, device->name, device->node, why);
+}
+
+static int build_group(struct machine *machine, struct iommu_group *group, struct why *why)
+{
+	struct node *directory, *members;
+	struct iommu_device *member;
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d", group->id);
+	err = sysfs_directory(machine->root, path, &directory, why);
+	if (err == 0)
+		err = sysfs_attributes(directory, group_attributes, ARRAY_SIZE(group_attributes), group, why);
+	if (err == 0)
+		err = sysfs_directory(directory, "devices", &members, why);
+	list_for_each(member, &group->devices, group_link)
+		if (err == 0)
+			err = link_device(device_find(machine, member->function->addr), directory, members, why);
+	return err;
+}
+
+int sysfs_build_groups(struct machine *machine, struct why *why)
+{
+	struct iommu_group *group;
+
+	list_for_each(group, &machine->iommu.groups, link) {
+		int err = build_group(machine, group, why);
+
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}

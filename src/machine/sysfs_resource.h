@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* A device's address ranges and registers in sysfs: resource, resourceN, config. */
+#ifndef MACHINE_SYSFS_RESOURCE_H
+#define MACHINE_SYSFS_RESOURCE_H
+
+#include "machine/device.h"
+
+int sysfs_build_resources(struct device *device, struct why *why);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reaching a client's memory. Requests and DMA use process_vm_readv/writev on its process: no copy in between, any
+ * kind of memory, and a bad address is an error instead of a signal. They name a process, not an address space. So once
+ * the process may have called execve(), transfers go through /proc/PID/mem as opened before: that descriptor means the
+ * old address space for ever, keeps no page of it alive, and reads as empty when it has ended.
+ */
+#include "mem/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/uio.h>
+
+#include "mem/vma.h"
+
+static void read_name(pid_t pid, char name[static 16])
+{
+	char path[32];
+	ssize_t length = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = read(fd, name, 15);
+		close(fd);
+	}
+	name[length > 0 ? length : 0] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+}
+
+void client_init(struct client *client, const struct client_ops *ops, pid_t pid)
+{
+	*client = (struct client){.ops = ops, .pid = pid, .maps_fd = -1, .memory_fd = -1};
+	ref_init(&client->ref);
+	read_name(pid, client->name);
+}
+
+struct client *client_get(struct client *client)
+{
+	ref_get(&client->ref);
+	return client;
+}
+
+void client_put(struct client *client)
+{
+	if (!client || !ref_put(&client->ref))
+		return;
+	assert(client->locked_bytes == 0);
+	close_descriptor(&client->maps_fd);
+	close_descriptor(&client->memory_fd);
+	client->ops->free(client);
+}
+
+const char *client_describe(const struct client *client, char text[static CLIENT_DESCRIPTION])
+{
+	snprintf(text, CLIENT_DESCRIPTION, "%s (pid %d)", client->name, client->pid);
+	return text;
+}
+
+static int refuse_fault(struct why *why, const struct client *client, u64 address, size_t size, const char *verb)
+{
+	char who[CLIENT_DESCRIPTION];
+
+	return refuse(why, CLIENT_FAULT, "%s has no memory to %s at 0x%llx (%zu bytes)", client_describe(client, who),
+		      verb, (unsigned long long)address, size);
+}
+
+int client_read(struct client *client, u64 address, void *buffer, size_t size, struct why *why)
+{
+	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
+
+	if (process_vm_readv(client->pid, &local, 1, &remote, 1, 0) != (ssize_t)size)
+		return refuse_fault(why, client, address, size, "read");
+	return 0;
+}
+
+int client_write(struct client *client, u64 address, const void *buffer, size_t size, struct why *why)
+{
+	struct iovec local = {(void *)(uintptr_t)buffer, size}, remote = {(void *)(uintptr_t)address, size};
+
+	if (process_vm_writev(client->pid, &local, 1, &remote, 1, 0) != (ssize_t)size)
+		return refuse_fault(why, client, address, size, "write");
+	return 0;
+}
+
+int client_read_string(struct client *client, u64 address, char *buffer, size_t size, struct why *why)
+{
+	size_t used = 0;
+
+	/* Page by page: the string may stop right before one that is not there. */
+	while (used < size) {
+		size_t piece = min_u64(size - used, PAGE_SIZE - ((address + used) & ~PAGE_MASK));
+		int ret = client_read(client, address + used, buffer + used, piece, why);
+
+		if (ret < 0)
+			return ret;
+		if (memchr(buffer + used, '\0', piece))
+			return 0;
+		used += piece;
+	}
+	return refuse(why, STRING_TOO_LONG, "the string at 0x%llx is longer than %zu bytes",
+		      (unsigned long long)address, size - 1);
+}
+
+static void open_memory(struct client *client)
+{
+	char path[32];
+
+	if (client->memory_fd >= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/mem", client->pid);
+	client->memory_fd = open(path, O_RDWR | O_CLOEXEC);
+}
+
+int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why)
+{
+	u64 last = address + size - 1, at = address;
+	char who[CLIENT_DESCRIPTION];
+	struct vma vma;
+
+	open_memory(client);
+	do {
+		if (!vma_find(client, at, &vma) || vma.start > at)
+			return refuse(why, CLIENT_FAULT, "%s has nothing mapped at 0x%llx, in [0x%llx, 0x%llx]",
+				      client_describe(client, who), (unsigned long long)at, (unsigned long long)address,
+				      (unsigned long long)last);
+		if (!(write ? vma.writable : vma.readable))
+			return refuse(why, CLIENT_FAULT, "%s may not %s 0x%llx: %s is mapped there, %s",
+				      client_describe(client, who), write ? "write" : "read", (unsigned long long)at,
+				      vma.name[0] ? vma.name : "anonymous memory",
+				      vma.readable ? "read-only" : "inaccessible");
+		at = vma.last + 1;
+	} while (vma.last < last);
+	return 0;
+}
+
+static bool transfer_by_descriptor(int fd, bool write, const struct iovec *local, unsigned nlocal,
+				   const struct iovec *remote, unsigned nremote)
+{
+	size_t local_done = 0, remote_done = 0;
+	unsigned l = 0, r = 0;
+
+	while (l < nlocal && r < nremote) {
+		size_t size = min_u64(local[l].iov_len - local_done, remote[r].iov_len - remote_done);
+		u8 *here = (u8 *)local[l].iov_base + local_done;
+		off_t there = (off_t)((uintptr_t)remote[r].iov_base + remote_done);
+		ssize_t moved = write ? pwrite(fd, here, size, there) : pread(fd, here, size, there);
+
+		if (size && moved != (ssize_t)size)
+			return false;
+		local_done += size;
+		remote_done += size;
+		if (local_done == local[l].iov_len)
+			l++, local_done = 0;
+		if (remote_done == remote[r].iov_len)
+			r++, remote_done = 0;
+	}
+	return true;
+}
+
+static bool transfer(struct client *client, bool write, const struct iovec *local, unsigned nlocal,
+		     const struct iovec *remote, unsigned nremote)
+{
+	size_t wanted = 0;
+	ssize_t moved;
+
+	assert(nlocal <= IOV_MAX && nremote <= IOV_MAX);
+	if (atomic_load_explicit(&client->gone, memory_order_acquire))
+		return false;
+	if (atomic_load_explicit(&client->execed, memory_order_acquire))
+		return client->memory_fd >= 0 &&
+		       transfer_by_descriptor(client->memory_fd, write, local, nlocal, remote, nremote);
+	for (unsigned i = 0; i < nremote; i++)
+		wanted += remote[i].iov_len;
+	moved = write ? process_vm_writev(client->pid, local, nlocal, remote, nremote, 0)
+		      : process_vm_readv(client->pid, local, nlocal, remote, nremote, 0);
+	return moved == (ssize_t)wanted;
+}
+
+/*
+ * Reading the old address space gives a byte; an error, where the client has unmapped that page since; nothing at all,
+ * when the address space has ended.
+ */
+bool client_memory_lives(struct client *client, u64 address)
+{
+	u8 byte;
+
+	if (atomic_load_explicit(&client->gone, memory_order_acquire))
+		return false;
+	if (!atomic_load_explicit(&client->execed, memory_order_acquire))
+		return true;
+	return client->memory_fd >= 0 && pread(client->memory_fd, &byte, 1, (off_t)address) != 0;
+}
+
+bool client_dma_read(struct client *client, const struct iovec *local, unsigned nlocal, const struct iovec *remote,
+		     unsigned nremote)
+{
+	return transfer(client, false, local, nlocal, remote, nremote);
+}
+
+bool client_dma_write(struct client *client, const struct iovec *local, unsigned nlocal, const struct iovec *remote,
+		      unsigned nremote)
+{
+	return transfer(client, true, local, nlocal, remote, nremote);
+}

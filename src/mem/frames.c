@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Next fit over the tree of extents: the cursor moves up through 2^52 bytes and comes round, so that a fit is usually
+ * the first try and a physical address is not reused soon (a stale translation hits nothing rather than a stranger).
+ */
+#include "mem/frames.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "mem/shared.h"
+
+#define FIRST_PHYSICAL BIT(30) /* 0 means "nothing"; nothing is near it either */
+#define LAST_PHYSICAL  (BIT(PHYSICAL_BITS) - 1)
+
+void frames_init(struct frames *frames)
+{
+	*frames = (struct frames){.extents = ITREE_INIT, .cursor = FIRST_PHYSICAL};
+}
+
+void frames_fini(struct frames *frames)
+{
+	assert(frames->extents.root == NULL);
+}
+
+/* The largest power of two that is <= size, at most 1 GiB: leaves of a table are no larger. */
+static u64 alignment_for(u64 size)
+{
+	return min_u64(BIT(63 - __builtin_clzll(size)), BIT(30));
+}
+
+/* The lowest address >= from that is congruent with iova modulo alignment. */
+static u64 congruent_at_or_above(u64 from, u64 iova, u64 alignment)
+{
+	u64 start = align_down(from, alignment) | (iova & (alignment - 1));
+
+	return start < from ? start + alignment : start;
+}
+
+/* A free run in [from, last]; 0 when there is none. */
+static u64 find_fit(const struct frames *frames, u64 from, u64 last, u64 iova, u64 size)
+{
+	u64 alignment = alignment_for(size);
+
+	for (;;) {
+		u64 start = congruent_at_or_above(from, iova, alignment);
+		struct itree_node *taken;
+
+		if (start > last || size - 1 > last - start)
+			return 0;
+		taken = itree_first(&frames->extents, start, start + size - 1);
+		if (!taken)
+			return start;
+		from = taken->last + 1;
+	}
+}
+
+static u64 find_frames(const struct frames *frames, u64 iova, u64 size, struct why *why)
+{
+	u64 start = find_fit(frames, frames->cursor, LAST_PHYSICAL, iova, size);
+
+	if (!start)
+		start = find_fit(frames, FIRST_PHYSICAL, LAST_PHYSICAL, iova, size);
+	if (!start)
+		refuse(why, FRAMES_EXHAUSTED, "no free run of 0x%llx bytes among the machine's 2^%d",
+		       (unsigned long long)size, PHYSICAL_BITS);
+	return start;
+}
+
+int extent_new(const struct frames *frames, struct client *client, u64 address, u64 iova, u64 size, u64 charged,
+	       struct extent **ret, struct why *why)
+{
+	_free_(extent) struct extent *extent = alloc_new(struct extent, why);
+	int err;
+
+	if (!extent)
+		return -why->err;
+	extent->node.start = find_frames(frames, iova, size, why);
+	if (!extent->node.start)
+		return -why->err;
+	extent->node.last = extent->node.start + size - 1;
+	extent->client = client_get(client);
+	extent->address = address;
+	err = charge_init(&extent->charge, client, charged, why);
+	if (err < 0)
+		return err;
+	extent->direct = shared_map(client, address, size);
+	*ret = take(extent);
+	return 0;
+}
+
+void extent_free(struct extent *extent)
+{
+	if (!extent)
+		return;
+	assert(!extent->node.linked);
+	shared_unmap(extent->direct, extent_size(extent));
+	charge_fini(&extent->charge);
+	client_put(extent->client);
+	free(extent);
+}
+
+void frames_insert(struct frames *frames, struct extent *extent)
+{
+	assert(!itree_first(&frames->extents, extent->node.start, extent->node.last));
+	itree_insert(&frames->extents, &extent->node);
+	frames->cursor = extent->node.last + 1;
+}
+
+void frames_remove(struct frames *frames, struct extent *extent)
+{
+	itree_remove(&frames->extents, &extent->node);
+}
+
+struct extent *frames_find(const struct frames *frames, u64 physical)
+{
+	struct itree_node *node = itree_at_or_below(&frames->extents, physical);
+
+	if (!node || node->last < physical)
+		return NULL;
+	return container_of(node, struct extent, node);
+}

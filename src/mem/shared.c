@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file behind a shared mapping is found among the client's descriptors by device and inode. A SIGBUS inside a
+ * guarded copy returns to the copy through a thread-local jump buffer; any other SIGBUS goes on to whoever handled it
+ * before. A thread that has SIGBUS blocked would be killed by the host instead: ours leave it open (base/os_linux.c).
+ */
+#include "mem/shared.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <ucontext.h>
+
+#include "mem/vma.h"
+
+static _Thread_local sigjmp_buf *recovery;
+static struct sigaction previous_action;
+static pthread_once_t install_once = PTHREAD_ONCE_INIT;
+
+static void on_sigbus(int signal, siginfo_t *info, void *context)
+{
+	if (recovery) {
+		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
+		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
+		siglongjmp(*recovery, 1);
+	}
+	if (previous_action.sa_flags & SA_SIGINFO) {
+		previous_action.sa_sigaction(signal, info, context);
+	} else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
+		previous_action.sa_handler(signal);
+	} else {
+		/* Not ours: return to the faulting instruction with the default action in place. */
+		sigaction(SIGBUS, &previous_action, NULL);
+	}
+}
+
+static void install_handler(void)
+{
+	/* On the alternate stack where there is one: a host program's small stacks (Go's) must not overflow. */
+	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+	sigaction(SIGBUS, &action, &previous_action);
+}
+
+bool shared_copy(void *to, const void *from, size_t size)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0)) {
+		recovery = NULL;
+		return false;
+	}
+	recovery = &here;
+	atomic_signal_fence(memory_order_seq_cst);
+	memcpy(to, from, size);
+	atomic_signal_fence(memory_order_seq_cst);
+	recovery = NULL;
+	return true;
+}
+
+/*
+ * Is that name in directory (/proc/PID/fd) a descriptor for the file of vma? AT_STATX_DONT_SYNC: another descriptor of
+ * the client may be for a file that we serve ourselves, through FUSE, and must not be asked for here.
+ */
+static bool is_file_of(int directory, const char *name, const struct vma *vma)
+{
+	struct statx status;
+
+	return statx(directory, name, AT_STATX_DONT_SYNC | (name[0] ? 0 : AT_EMPTY_PATH), STATX_TYPE | STATX_INO,
+		     &status) == 0 &&
+	       S_ISREG(status.stx_mode) && status.stx_ino == vma->inode && status.stx_dev_major == vma->device_major &&
+	       status.stx_dev_minor == vma->device_minor;
+}
+
+/*
+ * An open file description of our own for the file of vma, or -1. Not the client's: our mapping would keep its locks,
+ * and a file of the machine, alive after the client has closed it.
+ */
+static int open_file_of(pid_t pid, const struct vma *vma)
+{
+	struct dirent *entry;
+	DIR *directory;
+	char path[64];
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	directory = opendir(path);
+	if (!directory)
+		return -1;
+	while (fd < 0 && (entry = readdir(directory))) {
+		if (!is_file_of(dirfd(directory), entry->d_name, vma))
+			continue;
+		fd = openat(dirfd(directory), entry->d_name, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		/* The number may mean another file by now. */
+		if (fd >= 0 && !is_file_of(fd, "", vma)) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	closedir(directory);
+	return fd;
+}
+
+void *shared_map(struct client *client, u64 address, u64 size)
+{
+	_close_ int fd = -1;
+	struct vma vma;
+	void *memory;
+
+	/* Read-only mappings are rare and not worth a second kind of direct memory. */
+	if (!vma_find(client, address, &vma) || !vma.shared || !vma.writable || !vma.inode || vma.start > address ||
+	    vma.last < address + size - 1)
+		return NULL;
+	fd = open_file_of(client->pid, &vma);
+	if (fd < 0)
+		return NULL;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		      (off_t)(vma.file_offset + (address - vma.start)));
+	if (memory == MAP_FAILED)
+		return NULL;
+	pthread_once(&install_once, install_handler);
+	return memory;
+}
+
+void shared_unmap(void *memory, u64 size)
+{
+	if (memory)
+		munmap(memory, size);
+}

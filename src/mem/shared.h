@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared file mappings of a client (a memfd, hugetlb), mapped directly: DMA is a plain copy. The client may truncate
+ * its file at any time, so every access is guarded: what has gone is an error, not a SIGBUS that ends us.
+ */
+#ifndef MEM_SHARED_H
+#define MEM_SHARED_H
+
+#include "mem/client.h"
+
+/*
+ * Our own mapping of the file pages behind [address, address + size) of the client, if that range lies in one writable
+ * shared mapping of a file the client has open; NULL otherwise (the caller copies by process instead).
+ */
+void *shared_map(struct client *client, u64 address, u64 size);
+void shared_unmap(void *memory, u64 size); /* NULL is legal */
+
+/* Copies between local memory and directly mapped memory; false when the file has become too short. */
+bool shared_copy(void *to, const void *from, size_t size);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asks the host for the mapping at an address: with the PROCMAP_QUERY ioctl (Linux 6.11), which finds it in logarithmic
+ * time, or by reading the text of /proc/PID/maps where the kernel is older. The descriptor stays open in the client, so
+ * that it keeps meaning the address space it was opened for, whatever the process becomes.
+ */
+#include "mem/vma.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* The kernel's ABI (include/uapi/linux/fs.h since 6.11), which Debian 12's headers do not have. */
+struct procmap_query {
+	u64 size, query_flags, query_address;
+	u64 vma_start, vma_beyond, vma_flags, vma_page_size, vma_offset, inode;
+	u32 device_major, device_minor, name_size, build_id_size;
+	u64 name_address, build_id_address;
+};
+_Static_assert(sizeof(struct procmap_query) == 104, "the kernel checks the size");
+
+#define PROCMAP_QUERY _IOWR('f', 17, struct procmap_query)
+
+enum {
+	QUERY_READABLE = 0x01,
+	QUERY_WRITABLE = 0x02,
+	QUERY_SHARED = 0x08,
+	QUERY_COVERING_OR_NEXT = 0x10,
+};
+
+static int open_maps(struct client *client)
+{
+	char path[32];
+
+	if (client->maps_fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/maps", client->pid);
+		client->maps_fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return client->maps_fd;
+}
+
+/* 1 found, 0 nothing there, -1 the kernel does not know the request. */
+static int query(int fd, u64 address, struct vma *ret)
+{
+	struct procmap_query query = {
+		.size = sizeof(query),
+		.query_flags = QUERY_COVERING_OR_NEXT,
+		.query_address = address,
+		.name_size = sizeof(ret->name),
+		.name_address = (uintptr_t)ret->name,
+	};
+
+	ret->name[0] = '\0';
+	if (ioctl(fd, PROCMAP_QUERY, &query) < 0) {
+		if (errno != ENAMETOOLONG)
+			return errno == ENOENT || errno == ESRCH ? 0 : -1;
+		/* A path longer than we print: the rest of the answer is worth having. */
+		query.name_size = 0;
+		query.name_address = 0;
+		if (ioctl(fd, PROCMAP_QUERY, &query) < 0)
+			return 0;
+	}
+	ret->start = query.vma_start;
+	ret->last = query.vma_beyond - 1;
+	ret->readable = query.vma_flags & QUERY_READABLE;
+	ret->writable = query.vma_flags & QUERY_WRITABLE;
+	ret->shared = query.vma_flags & QUERY_SHARED;
+	ret->file_offset = query.vma_offset;
+	ret->inode = query.inode;
+	ret->device_major = query.device_major;
+	ret->device_minor = query.device_minor;
+	return 1;
+}
+
+static bool parse_line(const char *line, struct vma *ret)
+{
+	unsigned long long start, beyond, offset, inode;
+	char permissions[5];
+	int name_at = 0;
+
+	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &beyond, permissions, &offset, &ret->device_major,
+		   &ret->device_minor, &inode, &name_at) < 7)
+		return false;
+	ret->start = start;
+	ret->last = beyond - 1;
+	ret->readable = permissions[0] == 'r';
+	ret->writable = permissions[1] == 'w';
+	ret->shared = permissions[3] == 's';
+	ret->file_offset = offset;
+	ret->inode = inode;
+	snprintf(ret->name, sizeof(ret->name), "%s", line + name_at);
+	ret->name[strcspn(ret->name, "\n")] = '\0';
+	return true;
+}
+
+bool vma_find_in_text(struct client *client, u64 address, struct vma *ret)
+{
+	int fd = open_maps(client), copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	FILE *maps = copy >= 0 ? fdopen(copy, "r") : NULL;
+	_memory_ char *line = NULL;
+	bool found = false;
+	size_t size = 0;
+
+	if (!maps) {
+		close_descriptor(&copy);
+		return false;
+	}
+	/* The position is shared with the descriptor that stays open. */
+	rewind(maps);
+	while (!found && getline(&line, &size, maps) > 0)
+		found = parse_line(line, ret) && ret->last >= address;
+	fclose(maps);
+	return found;
+}
+
+bool vma_find(struct client *client, u64 address, struct vma *ret)
+{
+	int fd = open_maps(client);
+	int found;
+
+	if (fd < 0)
+		return false;
+	found = query(fd, address, ret);
+	return found < 0 ? vma_find_in_text(client, address, ret) : found;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* One mapping of a client's address space, as the host's kernel tells it. */
+#ifndef MEM_VMA_H
+#define MEM_VMA_H
+
+#include "mem/client.h"
+
+struct vma {
+	u64 start, last;
+	bool readable, writable, shared;
+	u64 file_offset; /* of start */
+	u64 inode;	 /* 0: no file */
+	u32 device_major, device_minor;
+	char name[64]; /* path or "[stack]"; "" for anonymous memory */
+};
+
+/* The mapping that holds address, or else the next one above it; false when there is none (or the client has gone). */
+bool vma_find(struct client *client, u64 address, struct vma *ret);
+
+/* The same from the text of /proc/PID/maps, as on kernels before 6.11. */
+bool vma_find_in_text(struct client *client, u64 address, struct vma *ret);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tree as a file system, by path, with nothing cached: what a program reads is what is so now, and an errno of a
+ * store function is the errno of its write(2). Several threads, because an unbind may wait for a program to close.
+ *
+ * These threads must never wait on a path inside the mount: they only walk nodes, under machine.lock.
+ */
+#define FUSE_USE_VERSION 35
+#include "supervise/fuse.h"
+
+#include <errno.h>
+#include <fuse.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/os.h"
+
+struct tree_server {
+	struct fuse *fuse;
+	pthread_t thread;
+};
+
+static struct machine *served_machine(void)
+{
+	return fuse_get_context()->private_data;
+}
+
+static void fill_status(const struct node *node, struct stat *status)
+{
+	static const mode_t types[] = {
+		[NODE_DIRECTORY] = S_IFDIR,
+		[NODE_ATTRIBUTE] = S_IFREG,
+		[NODE_LINK] = S_IFLNK,
+		[NODE_DEVICE] = S_IFCHR,
+	};
+
+	*status = (struct stat){
+		.st_ino = node->inode,
+		.st_mode = types[node->kind] | (node->kind == NODE_LINK ? 0777 : node->mode),
+		.st_nlink = node->kind == NODE_DIRECTORY ? 2 : 1,
+		.st_rdev = node->kind == NODE_DEVICE ? node->rdev : 0,
+		.st_size = node->kind == NODE_ATTRIBUTE ? (off_t)node->size : 0,
+		.st_blksize = 4096,
+	};
+	if (node->kind == NODE_LINK)
+		status->st_size = (off_t)strlen(node->target);
+	clock_gettime(CLOCK_REALTIME_COARSE, &status->st_mtim);
+	status->st_ctim = status->st_atim = status->st_mtim;
+}
+
+static struct node *locked_node(struct machine *machine, const char *path)
+{
+	mutex_lock(&machine->lock);
+	return node_at(machine->root, path + 1);
+}
+
+static int tree_getattr(const char *path, struct stat *status, struct fuse_file_info *info)
+{
+	struct machine *machine = served_machine();
+	struct node *node = locked_node(machine, path);
+
+	if (node)
+		fill_status(node, status);
+	mutex_unlock(&machine->lock);
+	return node ? 0 : -ENOENT;
+}
+
+static int tree_readlink(const char *path, char *buffer, size_t size)
+{
+	struct machine *machine = served_machine();
+	struct node *node = locked_node(machine, path);
+	bool link = node && node->kind == NODE_LINK;
+
+	if (link)
+		snprintf(buffer, size, "%s", node->target);
+	mutex_unlock(&machine->lock);
+	return link ? 0 : node ? -EINVAL : -ENOENT;
+}
+
+static int tree_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offset, struct fuse_file_info *info,
+			enum fuse_readdir_flags flags)
+{
+	struct machine *machine = served_machine();
+	struct node *node = locked_node(machine, path), *child;
+	bool directory = node && node->kind == NODE_DIRECTORY;
+
+	if (directory) {
+		fill(buffer, ".", NULL, 0, 0);
+		fill(buffer, "..", NULL, 0, 0);
+		list_for_each(child, &node->children, link) {
+			struct stat status;
+
+			fill_status(child, &status);
+			if (node_child(node, child->name) == child)
+				fill(buffer, child->name, &status, 0, 0);
+		}
+	}
+	mutex_unlock(&machine->lock);
+	return directory ? 0 : node ? -ENOTDIR : -ENOENT;
+}
+
+static int tree_open(const char *path, struct fuse_file_info *info)
+{
+	struct machine *machine = served_machine();
+	struct node *node = locked_node(machine, path);
+	bool attribute = node && node->kind == NODE_ATTRIBUTE;
+
+	mutex_unlock(&machine->lock);
+	info->direct_io = 1;
+	return attribute ? 0 : node ? -ENXIO : -ENOENT;
+}
+
+static int tree_read(const char *path, char *buffer, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	struct why why = WHY_INIT;
+
+	return (int)machine_attribute_read(served_machine(), NULL, path + 1, (u64)offset, buffer, size, &why);
+}
+
+static void free_writer(struct client *client)
+{
+	free(client);
+}
+
+/* Whoever writes, for the journal; no memory and no descriptors of it are needed. */
+static struct client *writer(void)
+{
+	static const struct client_ops ops = {.free = free_writer};
+	struct why why;
+	struct client *client = alloc_new(struct client, &why);
+
+	if (client)
+		client_init(client, &ops, fuse_get_context()->pid);
+	return client;
+}
+
+static int tree_write(const char *path, const char *buffer, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	struct client *client = writer();
+	struct why why = WHY_INIT;
+	int ret = (int)machine_attribute_write(served_machine(), client, path + 1, (u64)offset, buffer, size, &why);
+
+	client_put(client);
+	return ret;
+}
+
+/* A shell's ">" truncates first; sysfs ignores that. */
+static int tree_truncate(const char *path, off_t size, struct fuse_file_info *info)
+{
+	return 0;
+}
+
+static void *tree_init(struct fuse_conn_info *connection, struct fuse_config *config)
+{
+	config->use_ino = 1;
+	config->direct_io = 1;
+	config->entry_timeout = 0;
+	config->attr_timeout = 0;
+	config->negative_timeout = 0;
+	return served_machine();
+}
+
+static const struct fuse_operations operations = {
+	.init = tree_init,
+	.getattr = tree_getattr,
+	.readlink = tree_readlink,
+	.readdir = tree_readdir,
+	.open = tree_open,
+	.read = tree_read,
+	.write = tree_write,
+	.truncate = tree_truncate,
+};
+
+static void *serve(void *argument)
+{
+	struct tree_server *server = argument;
+	struct fuse_loop_config config = {.clone_fd = 0, .max_idle_threads = 4};
+
+	fuse_loop_mt(server->fuse, &config);
+	return NULL;
+}
+
+static struct fuse *session_new(struct machine *machine, int fd)
+{
+	char *words[] = {(char *)"isolde", NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(1, words);
+	struct fuse *fuse = fuse_new(&args, &operations, sizeof(operations), machine);
+	char mountpoint[32];
+
+	fuse_opt_free_args(&args);
+	/* libfuse's name for "mounted already, here is the descriptor". */
+	snprintf(mountpoint, sizeof(mountpoint), "/dev/fd/%d", fd);
+	if (fuse && fuse_mount(fuse, mountpoint) != 0) {
+		fuse_destroy(fuse);
+		return NULL;
+	}
+	return fuse;
+}
+
+int tree_server_start(struct machine *machine, int fd, struct tree_server **ret, struct why *why)
+{
+	struct tree_server *server = alloc_new(struct tree_server, why);
+	int err;
+
+	if (!server) {
+		close(fd);
+		return -why->err;
+	}
+	server->fuse = session_new(machine, fd);
+	if (!server->fuse) {
+		free(server);
+		return refuse_host(why, EIO, "starting the file system of the room");
+	}
+	err = os_thread_start(&server->thread, serve, server, why);
+	if (err < 0) {
+		fuse_destroy(server->fuse);
+		free(server);
+		return err;
+	}
+	*ret = server;
+	return 0;
+}
+
+void tree_server_stop(struct tree_server *server)
+{
+	if (!server)
+		return;
+	fuse_exit(server->fuse);
+	pthread_join(server->thread, NULL);
+	fuse_destroy(server->fuse);
+	free(server);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One trapped call at a time. Whatever is not about a file of ours goes on as if nothing had been there
+ * (SECCOMP_USER_NOTIF_FLAG_CONTINUE). The program may change its memory or end at any moment: what is read from it is
+ * read once, and after reading we ask the kernel whether the call still waits, because a pid may mean another process
+ * by then.
+ *
+ * Handlers return what the call returns, or -errno, or GO_ON.
+ */
+#include "supervise/notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "supervise/path.h"
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#define SYNC_WAKE_UP 1 /* Linux 6.6 */
+
+#define GO_ON LONG_MIN
+
+enum { CHUNK = 65536 }; /* of a read or write that goes through us */
+
+struct call {
+	struct notifier *notifier;
+	struct seccomp_notif request;
+	struct tracee *tracee; /* the caller; NULL until a handler needs it */
+	struct why why;
+};
+
+void notify_tune(int listener)
+{
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+}
+
+static u64 arg(const struct call *call, unsigned index)
+{
+	return call->request.data.args[index];
+}
+
+static bool still_waits(const struct call *call)
+{
+	u64 id = call->request.id;
+
+	return ioctl(call->notifier->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+static struct client *caller(struct call *call)
+{
+	if (!call->tracee && tracee_of(call->notifier->tracees, (pid_t)call->request.pid, call->request.id,
+				       &call->tracee, &call->why) < 0)
+		return NULL;
+	return &call->tracee->client;
+}
+
+static struct machine *machine_of(const struct call *call)
+{
+	return call->notifier->tracees->machine;
+}
+
+/* The file of ours behind a descriptor argument, NULL otherwise. */
+static struct file *our_file(struct call *call, unsigned index)
+{
+	struct file *file = tracee_file(call->notifier->tracees, (pid_t)call->request.pid, (int)arg(call, index));
+
+	return file && still_waits(call) && caller(call) ? file : NULL;
+}
+
+/* Reads without making the process a client: most paths are none of our business. */
+static bool peek(const struct call *call, u64 address, void *buffer, size_t size)
+{
+	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
+
+	return process_vm_readv((pid_t)call->request.pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+static bool peek_string(const struct call *call, u64 address, char *buffer, size_t size)
+{
+	for (size_t used = 0; used < size;) {
+		size_t piece = min_u64(size - used, PAGE_SIZE - ((address + used) & ~PAGE_MASK));
+
+		/* Short strings are the rule: do not copy the rest of a page for each. */
+		piece = min_u64(piece, 256);
+		if (!peek(call, address + used, buffer + used, piece))
+			return false;
+		if (memchr(buffer + used, '\0', piece))
+			return still_waits(call);
+		used += piece;
+	}
+	return false;
+}
+
+static bool read_link(char *ret, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static bool read_link(char *ret, size_t size, const char *format, ...)
+{
+	char path[64];
+	va_list args;
+	ssize_t length;
+
+	va_start(args, format);
+	vsnprintf(path, sizeof(path), format, args);
+	va_end(args);
+	length = readlink(path, ret, size - 1);
+	if (length < 0)
+		return false;
+	ret[length] = '\0';
+	return true;
+}
+
+/* The path argument of an *at() call, absolute and folded; links are not followed. */
+static bool path_argument(const struct call *call, int directory, u64 address, char *ret, size_t size)
+{
+	char path[PATH_MAX], base[PATH_MAX] = "/";
+	pid_t pid = (pid_t)call->request.pid;
+
+	if (!peek_string(call, address, path, sizeof(path)) || !path[0])
+		return false;
+	if (path[0] != '/' && directory == AT_FDCWD && !read_link(base, sizeof(base), "/proc/%d/cwd", pid))
+		return false;
+	if (path[0] != '/' && directory != AT_FDCWD && !read_link(base, sizeof(base), "/proc/%d/fd/%d", pid, directory))
+		return false;
+	return path_normalise(base, path, ret, size);
+}
+
+static long do_open(struct call *call, int directory, u64 address, int flags)
+{
+	char path[PATH_MAX];
+	struct client *client;
+	pid_t owner;
+	int fd;
+
+	if (!path_argument(call, directory, address, path, sizeof(path)))
+		return GO_ON;
+	/* A device's descriptor cannot be opened again through /proc: it is an anonymous inode. */
+	if (path_is_descriptor(path, (pid_t)call->request.pid, &owner, &fd)) {
+		struct file file;
+
+		if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL))
+			return GO_ON;
+		if (file.path[0] != '/')
+			return -ENXIO;
+		snprintf(path, sizeof(path), "%s", file.path);
+	}
+	if (!machine_owns_path(path))
+		return GO_ON;
+	client = caller(call);
+	return client ? machine_open(machine_of(call), client, path, flags, &call->why) : -call->why.err;
+}
+
+static long on_open(struct call *call)
+{
+	return do_open(call, AT_FDCWD, arg(call, 0), (int)arg(call, 1));
+}
+
+static long on_openat(struct call *call)
+{
+	return do_open(call, (int)arg(call, 0), arg(call, 1), (int)arg(call, 2));
+}
+
+static long on_openat2(struct call *call)
+{
+	struct open_how how;
+
+	if (!peek(call, arg(call, 2), &how, sizeof(how)))
+		return GO_ON;
+	return do_open(call, (int)arg(call, 0), arg(call, 1), (int)how.flags);
+}
+
+static long on_creat(struct call *call)
+{
+	return do_open(call, AT_FDCWD, arg(call, 0), O_CREAT | O_WRONLY | O_TRUNC);
+}
+
+static long on_ioctl(struct call *call)
+{
+	struct file *file = our_file(call, 0);
+
+	if (!file)
+		return GO_ON;
+	return machine_ioctl(machine_of(call), caller(call), file, (unsigned)arg(call, 1), arg(call, 2), &call->why);
+}
+
+static long on_pread(struct call *call)
+{
+	struct file *file = our_file(call, 0);
+	_memory_ u8 *buffer = NULL;
+	size_t size = min_u64(arg(call, 2), CHUNK);
+	s64 got;
+
+	if (!file)
+		return GO_ON;
+	buffer = malloc(size ? size : 1);
+	if (!buffer)
+		return -ENOMEM;
+	got = machine_read(machine_of(call), caller(call), file, arg(call, 3), buffer, size, &call->why);
+	if (got > 0 && client_write(caller(call), arg(call, 1), buffer, (size_t)got, &call->why) < 0)
+		return -EFAULT;
+	return got;
+}
+
+static long on_pwrite(struct call *call)
+{
+	struct file *file = our_file(call, 0);
+	_memory_ u8 *buffer = NULL;
+	size_t size = min_u64(arg(call, 2), CHUNK);
+
+	if (!file)
+		return GO_ON;
+	buffer = malloc(size ? size : 1);
+	if (!buffer)
+		return -ENOMEM;
+	if (size && client_read(caller(call), arg(call, 1), buffer, size, &call->why) < 0)
+		return -EFAULT;
+	return machine_write(machine_of(call), caller(call), file, arg(call, 3), buffer, size, &call->why);
+}
+
+static long on_mmap(struct call *call)
+{
+	struct file *file = our_file(call, 4);
+	int err;
+
+	if (!file)
+		return GO_ON;
+	err = machine_mmap(machine_of(call), caller(call), file, arg(call, 5), arg(call, 1), (int)arg(call, 2),
+			   (int)arg(call, 3), &call->why);
+	return err < 0 ? err : GO_ON;
+}
+
+/* What the descriptor in argument 0 looks like, if it is ours; then the caller's memory may be written. */
+static bool look(struct call *call, struct file *ret, struct stat *ret_status)
+{
+	return tracee_look(call->notifier->tracees, (pid_t)call->request.pid, (int)arg(call, 0), ret, ret_status) &&
+	       still_waits(call) && caller(call);
+}
+
+/* The character device or anonymous inode that a descriptor stands for. */
+static long put_stat(struct call *call, u64 address)
+{
+	struct stat status;
+	struct file file;
+
+	if (!look(call, &file, &status))
+		return GO_ON;
+	status.st_mode = file.mode;
+	status.st_rdev = file.rdev;
+	status.st_size = 0;
+	status.st_blocks = 0;
+	return client_write(caller(call), address, &status, sizeof(status), &call->why) < 0 ? -EFAULT : 0;
+}
+
+static bool empty_path(const struct call *call, u64 address)
+{
+	char first;
+
+	return address == 0 || (peek(call, address, &first, 1) && first == '\0');
+}
+
+static long on_fstat(struct call *call)
+{
+	return put_stat(call, arg(call, 1));
+}
+
+static long on_newfstatat(struct call *call)
+{
+	return empty_path(call, arg(call, 1)) ? put_stat(call, arg(call, 2)) : GO_ON;
+}
+
+static long on_statx(struct call *call)
+{
+	struct statx status;
+	struct file file;
+	char path[48];
+
+	if (!empty_path(call, arg(call, 1)) || !look(call, &file, NULL))
+		return GO_ON;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (pid_t)call->request.pid, (int)arg(call, 0));
+	if (statx(AT_FDCWD, path, 0, (unsigned)arg(call, 3), &status) < 0)
+		return GO_ON;
+	status.stx_mode = (u16)file.mode;
+	status.stx_rdev_major = major(file.rdev);
+	status.stx_rdev_minor = minor(file.rdev);
+	status.stx_size = status.stx_blocks = 0;
+	return client_write(caller(call), arg(call, 4), &status, sizeof(status), &call->why) < 0 ? -EFAULT : 0;
+}
+
+static long do_readlink(struct call *call, int directory, u64 address, u64 buffer, u64 size)
+{
+	char path[PATH_MAX];
+	struct file file;
+	size_t length;
+	pid_t owner;
+	int fd;
+
+	if (!path_argument(call, directory, address, path, sizeof(path)) ||
+	    !path_is_descriptor(path, (pid_t)call->request.pid, &owner, &fd))
+		return GO_ON;
+	if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL) || !caller(call))
+		return GO_ON;
+	if ((s64)size <= 0)
+		return -EINVAL;
+	length = min_u64(strlen(file.path), size);
+	return client_write(caller(call), buffer, file.path, length, &call->why) < 0 ? -EFAULT : (long)length;
+}
+
+static long on_readlink(struct call *call)
+{
+	return do_readlink(call, AT_FDCWD, arg(call, 0), arg(call, 1), arg(call, 2));
+}
+
+static long on_readlinkat(struct call *call)
+{
+	return do_readlink(call, (int)arg(call, 0), arg(call, 1), arg(call, 2), arg(call, 3));
+}
+
+static long on_exec(struct call *call)
+{
+	tracee_execs(call->notifier->tracees, (pid_t)call->request.pid);
+	return GO_ON;
+}
+
+static const struct {
+	int number;
+	long (*handle)(struct call *call);
+} handlers[] = {
+	{SYS_ioctl, on_ioctl},		 {SYS_open, on_open},	{SYS_openat, on_openat},
+	{SYS_openat2, on_openat2},	 {SYS_creat, on_creat}, {SYS_pread64, on_pread},
+	{SYS_pwrite64, on_pwrite},	 {SYS_mmap, on_mmap},	{SYS_fstat, on_fstat},
+	{SYS_newfstatat, on_newfstatat}, {SYS_statx, on_statx}, {SYS_readlink, on_readlink},
+	{SYS_readlinkat, on_readlinkat}, {SYS_execve, on_exec}, {SYS_execveat, on_exec},
+};
+
+static long dispatch(struct call *call)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (handlers[i].number == call->request.data.nr)
+			return handlers[i].handle(call);
+	return GO_ON;
+}
+
+static void respond(const struct call *call, long result)
+{
+	struct seccomp_notif_resp response = {.id = call->request.id};
+
+	if (result == GO_ON)
+		response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	else if (result < 0)
+		response.error = (s32)result;
+	else
+		response.val = result;
+	/* The caller may have been killed meanwhile: nobody waits then. */
+	ioctl(call->notifier->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+bool notify_handle(struct notifier *notifier)
+{
+	struct call call = {.notifier = notifier};
+
+	if (ioctl(notifier->listener, SECCOMP_IOCTL_NOTIF_RECV, &call.request) < 0)
+		return errno == EINTR || errno == ENOENT || errno == EAGAIN;
+	respond(&call, dispatch(&call));
+	return true;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers trapped system calls: receive, identify, dispatch to the machine, respond. */
+#ifndef SUPERVISE_NOTIFY_H
+#define SUPERVISE_NOTIFY_H
+
+#include "supervise/tracee.h"
+
+struct notifier {
+	struct tracees *tracees; /* borrowed */
+	int listener;		 /* borrowed */
+};
+
+/* Makes switching to and from the supervisor cheap where the kernel can (Linux 6.6); harmless elsewhere. */
+void notify_tune(int listener);
+
+/* One notification, if there is one. false when the room's last process has gone. */
+bool notify_handle(struct notifier *notifier);
+
+#endif

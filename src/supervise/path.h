@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Paths as text: nothing here touches a file system. */
+#ifndef SUPERVISE_PATH_H
+#define SUPERVISE_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * base and path joined (path alone when it is absolute), with "//", "." and ".." folded. false when it does not fit
+ * size bytes. Symbolic links are not followed.
+ */
+bool path_normalise(const char *base, const char *path, char *ret, size_t size);
+
+/*
+ * Is this "/proc/PID/fd/N" (or self, thread-self, task/TID)? self is the pid that "self" means. Gives the process whose
+ * descriptor it is and the number.
+ */
+bool path_is_descriptor(const char *path, pid_t self, pid_t *ret_pid, int *ret_fd);
+
+#endif

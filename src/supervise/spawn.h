@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program's process, from fork to exec. It prepares its own room and sends what the supervisor needs over a socket:
+ * the descriptor to serve the tree from, then the seccomp listener, or why it could not.
+ */
+#ifndef SUPERVISE_SPAWN_H
+#define SUPERVISE_SPAWN_H
+
+#include <signal.h>
+
+#include "machine/node.h"
+
+struct spawned {
+	pid_t pid;
+	int socket; /* owned */
+};
+
+/* signals: the mask to restore in the program. The caller has no other thread that holds a lock. */
+int spawn(struct node *root, char *const *argv, const sigset_t *signals, struct spawned *ret, struct why *why);
+
+/* The next descriptor from the child; its refusal, or ROOM_UNAVAILABLE when it died. */
+int spawn_receive(const struct spawned *spawned, struct why *why);
+
+/* "I serve the tree now": the child goes on. */
+void spawn_continue(const struct spawned *spawned);
+
+enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+#endif

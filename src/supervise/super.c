@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a room: spawn the program, serve it until it ends, end what it left behind. One event loop answers
+ * trapped calls, notices closed files, ended processes and signals. The order at the end matters: processes first, then
+ * their files, then the tree, because a process may still be inside the tree.
+ */
+#include "supervise/supervise.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervise/fuse.h"
+#include "supervise/notify.h"
+#include "supervise/say.h"
+#include "supervise/spawn.h"
+
+struct room {
+	struct machine *machine; /* borrowed */
+	struct spawned program;
+	int status; /* of the program; -1 while it runs */
+	int epoll, signals, listener;
+	sigset_t old_mask;
+	struct tree_server *tree;
+	struct tracees tracees;
+	struct notifier notifier;
+	struct say say;
+	bool listening; /* the listener has processes left */
+};
+
+static int watch(struct room *room, int fd, struct why *why)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	if (epoll_ctl(room->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		return refuse_host(why, errno, "epoll_ctl");
+	return 0;
+}
+
+/* Signals become events; the terminal's own reach the program directly, it decides. */
+static int take_signals(struct room *room, struct why *why)
+{
+	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(&mask, taken[i]);
+	sigprocmask(SIG_BLOCK, &mask, &room->old_mask);
+	room->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (room->signals < 0)
+		return refuse_host(why, errno, "signalfd");
+	/* Grandchildren whose parents end become ours, so that we know when the room is empty. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	return 0;
+}
+
+static int status_of(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void reap(struct room *room)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == room->program.pid)
+			room->status = status_of(status);
+}
+
+static void on_signal(struct room *room)
+{
+	struct signalfd_siginfo info;
+
+	while (read(room->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		int number = (int)info.ssi_signo;
+
+		if (number == SIGCHLD)
+			reap(room);
+		else if (number == SIGTERM || number == SIGHUP || info.ssi_code <= 0)
+			kill(room->program.pid, number);
+	}
+}
+
+static void on_event(struct room *room, const struct epoll_event *event)
+{
+	int fd = event->data.fd;
+
+	if (fd == room->listener) {
+		if (!(event->events & EPOLLIN) || !notify_handle(&room->notifier)) {
+			epoll_ctl(room->epoll, EPOLL_CTL_DEL, room->listener, NULL);
+			room->listening = false;
+		}
+	} else if (fd == room->signals) {
+		on_signal(room);
+	} else if (fd == machine_close_events(room->machine)) {
+		machine_handle_closes(room->machine);
+	} else {
+		tracee_ended(&room->tracees, fd);
+	}
+}
+
+/* One round of events; false when timeout_ms passed without any. */
+static bool turn(struct room *room, int timeout_ms)
+{
+	struct epoll_event events[16];
+	int count = epoll_wait(room->epoll, events, ARRAY_SIZE(events), timeout_ms);
+
+	for (int i = 0; i < count; i++)
+		on_event(room, &events[i]);
+	return count != 0;
+}
+
+static int start(struct room *room, const struct run_options *options, struct why *why)
+{
+	int fd, err = take_signals(room, why);
+
+	if (err == 0)
+		err = spawn(room->machine->root, options->argv, &room->old_mask, &room->program, why);
+	if (err < 0)
+		return err;
+	fd = spawn_receive(&room->program, why);
+	if (fd < 0)
+		return fd;
+	err = tree_server_start(room->machine, fd, &room->tree, why);
+	if (err < 0)
+		return err;
+	spawn_continue(&room->program);
+	room->listener = spawn_receive(&room->program, why);
+	if (room->listener < 0)
+		return room->listener;
+	room->listening = true;
+	notify_tune(room->listener);
+	tracees_init(&room->tracees, room->machine, room->listener, room->epoll);
+	room->notifier = (struct notifier){&room->tracees, room->listener};
+	err = watch(room, room->listener, why);
+	if (err == 0)
+		err = watch(room, room->signals, why);
+	if (err == 0)
+		err = watch(room, machine_close_events(room->machine), why);
+	return err;
+}
+
+/* Our children that still run, adopted ones included; each is killed. */
+static unsigned kill_children(void)
+{
+	char path[64];
+	unsigned count = 0;
+	int pid;
+	FILE *children;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	children = fopen(path, "re");
+	if (!children)
+		return 0;
+	while (fscanf(children, "%d", &pid) == 1) {
+		count++;
+		kill(pid, SIGKILL);
+	}
+	fclose(children);
+	return count;
+}
+
+/*
+ * The program has ended. What it left running would find nobody to answer its calls: it ends too. Killing a parent
+ * gives us its children, so this goes on until there are none.
+ */
+static void end_leftovers(struct room *room)
+{
+	unsigned ended = 0;
+
+	for (unsigned round = 0; round < 1000; round++) {
+		unsigned found = kill_children();
+
+		if (!found)
+			break;
+		ended += found;
+		turn(room, 20);
+		reap(room);
+	}
+	if (ended && !room->say.quiet)
+		fprintf(stderr, "isolde: the program left processes behind in the room; they were ended\n");
+}
+
+/* The closes of dead processes are on their way; the devices must be free when the room is left. */
+static void drain(struct room *room)
+{
+	while (turn(room, 0))
+		;
+	machine_handle_closes(room->machine);
+	tracees_fini(&room->tracees);
+}
+
+static void finish(struct room *room)
+{
+	if (room->program.pid > 0 && room->status < 0) {
+		kill(room->program.pid, SIGKILL);
+		waitpid(room->program.pid, NULL, 0);
+	}
+	if (room->listener >= 0)
+		drain(room);
+	tree_server_stop(room->tree);
+	close_descriptor(&room->listener);
+	close_descriptor(&room->program.socket);
+	if (room->signals >= 0) {
+		close(room->signals);
+		sigprocmask(SIG_SETMASK, &room->old_mask, NULL);
+	}
+}
+
+int supervise_run(struct machine *machine, const struct run_options *options, struct why *why)
+{
+	struct room room = {.machine = machine, .status = -1, .signals = -1, .listener = -1, .program = {.socket = -1}};
+	int err = say_init(&room.say, options->quiet, options->json, options->journal_path, why);
+
+	if (err < 0)
+		return err;
+	room.epoll = epoll_create1(EPOLL_CLOEXEC);
+	machine->journal.listener_context = &room.say;
+	machine->journal.listener = say_entry;
+	err = start(&room, options, why);
+	while (err == 0 && room.status < 0)
+		turn(&room, -1);
+	if (err == 0)
+		end_leftovers(&room);
+	finish(&room);
+	machine->journal.listener = NULL;
+	close(room.epoll);
+	say_fini(&room.say);
+	return err < 0 ? err : room.status;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise/tracee.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "machine/files.h"
+
+void tracees_init(struct tracees *tracees, struct machine *machine, int listener, int epoll)
+{
+	*tracees = (struct tracees){.machine = machine, .listener = listener, .epoll = epoll};
+	list_init(&tracees->all);
+}
+
+static struct tracee *tracee_from(struct client *client)
+{
+	return container_of(client, struct tracee, client);
+}
+
+/* The address space has ended: what it mapped faults from now on, and the next request is another client's. */
+static void end_tracee(struct tracee *tracee)
+{
+	struct tracees *tracees = tracee->tracees;
+
+	atomic_store_explicit(&tracee->client.gone, true, memory_order_release);
+	list_remove(&tracee->link);
+	epoll_ctl(tracees->epoll, EPOLL_CTL_DEL, tracee->pidfd, NULL);
+	close(tracee->pidfd);
+	tracee->pidfd = -1;
+	mutex_lock(&tracees->machine->lock);
+	client_put(&tracee->client);
+	mutex_unlock(&tracees->machine->lock);
+}
+
+void tracees_fini(struct tracees *tracees)
+{
+	struct tracee *tracee, *following;
+
+	list_for_each_safe(tracee, following, &tracees->all, link)
+		end_tracee(tracee);
+}
+
+static struct tracee *tracee_by_pidfd(struct tracees *tracees, int pidfd)
+{
+	struct tracee *tracee;
+
+	list_for_each(tracee, &tracees->all, link)
+		if (tracee->pidfd == pidfd)
+			return tracee;
+	return NULL;
+}
+
+void tracee_ended(struct tracees *tracees, int pidfd)
+{
+	struct tracee *tracee = tracee_by_pidfd(tracees, pidfd);
+
+	if (tracee)
+		end_tracee(tracee);
+}
+
+/* Is this a thread of the process? Asks the kernel: thread ids are used again. */
+static bool has_thread(pid_t process, pid_t thread)
+{
+	return thread == process || syscall(SYS_tgkill, process, thread, 0) == 0;
+}
+
+static struct tracee *tracee_by_thread(struct tracees *tracees, pid_t thread)
+{
+	struct tracee *tracee;
+
+	list_for_each(tracee, &tracees->all, link)
+		if (has_thread(tracee->client.pid, thread))
+			return tracee;
+	return NULL;
+}
+
+static pid_t process_of(pid_t thread)
+{
+	char path[40], line[128];
+	pid_t process = thread;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", thread);
+	status = fopen(path, "re");
+	if (!status)
+		return thread;
+	while (fgets(line, sizeof(line), status))
+		if (sscanf(line, "Tgid: %d", &process) == 1)
+			break;
+	fclose(status);
+	return process;
+}
+
+/*
+ * The number that describes one of our memory files; -1 with errno when fd is not open, 0 when it is something else.
+ * The name is looked at first: it costs no file system a call, and a FUSE file must never be asked from here.
+ */
+static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
+{
+	static const char prefix[] = "/memfd:";
+	char path[48], name[sizeof(prefix)];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, fd);
+	length = readlink(path, name, sizeof(prefix) - 1);
+	if (length < 0)
+		return -1;
+	if (length < (ssize_t)sizeof(prefix) - 1 || memcmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return 0;
+	return stat(path, ret) == 0 ? 1 : -1;
+}
+
+struct file *tracee_file(struct tracees *tracees, pid_t thread, int fd)
+{
+	struct stat status;
+
+	if (fd < 0 || stat_descriptor(thread, fd, &status) <= 0)
+		return NULL;
+	return machine_find_file(tracees->machine, status.st_dev, status.st_ino);
+}
+
+bool tracee_look(struct tracees *tracees, pid_t thread, int fd, struct file *ret, struct stat *ret_status)
+{
+	struct machine *machine = tracees->machine;
+	struct stat status;
+	struct file *file;
+
+	if (fd < 0 || stat_descriptor(thread, fd, &status) <= 0)
+		return false;
+	mutex_lock(&machine->lock);
+	file = files_find(machine->files, status.st_dev, status.st_ino);
+	if (file)
+		*ret = *file;
+	mutex_unlock(&machine->lock);
+	if (ret_status)
+		*ret_status = status;
+	return file != NULL;
+}
+
+/* client_ops, under machine.lock */
+
+static int find_file(struct client *client, int fd, struct file **ret, struct why *why)
+{
+	struct tracee *tracee = tracee_from(client);
+	struct stat status;
+	int found = fd < 0 ? -1 : stat_descriptor(client->pid, fd, &status);
+
+	if (found < 0)
+		return refuse(why, FD_BAD, "descriptor %d of %s is not open", fd, client->name);
+	*ret = found ? files_find(tracee->tracees->machine->files, status.st_dev, status.st_ino) : NULL;
+	return 0;
+}
+
+static int install_file(struct client *client, struct file *file, bool cloexec, struct why *why)
+{
+	struct tracee *tracee = tracee_from(client);
+	struct files *files = tracee->tracees->machine->files;
+	int fd = files_describe(files, file, why);
+	struct seccomp_notif_addfd request = {
+		.id = tracee->notification,
+		.srcfd = (u32)fd,
+		.newfd_flags = cloexec ? O_CLOEXEC : 0,
+	};
+	int given, err;
+
+	if (fd < 0)
+		return fd;
+	given = ioctl(tracee->tracees->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request);
+	err = errno;
+	close(fd);
+	if (given >= 0)
+		return given;
+	files_undescribe(files, file);
+	return refuse_host(why, err, "giving %s a descriptor for %s", client->name, file->path);
+}
+
+static bool is_eventfd(int fd)
+{
+	char path[48], name[32];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	length = readlink(path, name, sizeof(name) - 1);
+	if (length < 0)
+		return false;
+	name[length] = '\0';
+	return strncmp(name, "anon_inode:[eventfd]", 20) == 0;
+}
+
+static int get_eventfd(struct client *client, int fd, struct why *why)
+{
+	struct tracee *tracee = tracee_from(client);
+	int copy = (int)syscall(SYS_pidfd_getfd, tracee->pidfd, fd, 0);
+
+	if (copy < 0 && errno == EBADF)
+		return refuse(why, FD_BAD, "descriptor %d of %s is not open", fd, client->name);
+	if (copy < 0)
+		return refuse_host(why, errno, "pidfd_getfd(%s, %d)", client->name, fd);
+	if (is_eventfd(copy))
+		return copy;
+	close(copy);
+	return refuse(why, EVENTFD_BAD, "descriptor %d of %s is no eventfd", fd, client->name);
+}
+
+static void free_tracee(struct client *client)
+{
+	free(tracee_from(client));
+}
+
+static const struct client_ops tracee_ops = {
+	.find_file = find_file,
+	.install_file = install_file,
+	.get_eventfd = get_eventfd,
+	.free = free_tracee,
+};
+
+static int tracee_new(struct tracees *tracees, pid_t process, struct tracee **ret, struct why *why)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	struct tracee *tracee;
+	int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
+
+	if (pidfd < 0)
+		return refuse_host(why, errno, "pidfd_open(%d)", process);
+	tracee = alloc_new(struct tracee, why);
+	if (!tracee) {
+		close(pidfd);
+		return -why->err;
+	}
+	client_init(&tracee->client, &tracee_ops, process);
+	tracee->tracees = tracees;
+	tracee->pidfd = pidfd;
+	event.data.fd = pidfd;
+	epoll_ctl(tracees->epoll, EPOLL_CTL_ADD, pidfd, &event);
+	list_prepend(&tracees->all, &tracee->link);
+	*ret = tracee;
+	return 0;
+}
+
+/* Has an execve() that was announced replaced the address space? Only that of a client with mappings matters. */
+static bool has_new_space(struct tracee *tracee)
+{
+	char byte;
+
+	if (!atomic_load_explicit(&tracee->client.execed, memory_order_acquire))
+		return false;
+	return tracee->client.memory_fd < 0 || pread(tracee->client.memory_fd, &byte, 1, 0) == 0;
+}
+
+int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tracee **ret, struct why *why)
+{
+	struct tracee *tracee = tracee_by_thread(tracees, thread);
+	int err;
+
+	if (tracee && has_new_space(tracee)) {
+		end_tracee(tracee);
+		tracee = NULL;
+	}
+	if (!tracee) {
+		err = tracee_new(tracees, process_of(thread), &tracee, why);
+		if (err < 0)
+			return err;
+	}
+	tracee->notification = notification;
+	*ret = tracee;
+	return 0;
+}
+
+void tracee_execs(struct tracees *tracees, pid_t thread)
+{
+	struct tracee *tracee = tracee_by_thread(tracees, thread);
+
+	if (tracee)
+		atomic_store_explicit(&tracee->client.execed, true, memory_order_release);
+}

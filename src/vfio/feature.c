@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VFIO_DEVICE_FEATURE: spec 05 section 11. Plain vfio-pci has the three low-power features, each only to be set. A
+ * device in low power has no pages to map; every request and access wakes it for its duration, and ends the variant
+ * with a wake-up eventfd.
+ */
+#include "base/os.h"
+#include "vfio/ioctl.h"
+#include "vfio/pci.h"
+
+#define KNOWN_FLAGS                                                                                                    \
+	(VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE)
+#define DIRECTIONS (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET)
+
+struct feature_request {
+	struct pci_session *session;
+	struct client *client;
+	u64 data; /* address of the payload */
+};
+
+struct feature {
+	const char *name;
+	u32 directions; /* 0: not there (ENOTTY) */
+	u32 payload;
+	int (*set)(const struct feature_request *request, struct why *why);
+};
+
+static int enter(struct pci_session *session, enum low_power kind, int wake_fd, struct why *why)
+{
+	if (session->low_power != LOW_POWER_NONE)
+		return refuse(why, LOW_POWER_ENGAGED, "%s is in low power already", session->device->name);
+	session->low_power = kind;
+	session->wake_fd = wake_fd;
+	backing_update(session);
+	return 0;
+}
+
+static int set_entry(const struct feature_request *request, struct why *why)
+{
+	return enter(request->session, LOW_POWER_ENTRY, -1, why);
+}
+
+static int set_entry_with_wakeup(const struct feature_request *request, struct why *why)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry;
+	int fd, err = client_read(request->client, request->data, &entry, sizeof(entry), why);
+
+	if (err < 0)
+		return err;
+	if (entry.wakeup_eventfd < 0)
+		return refuse(why, FEATURE_DATA, "the wake-up eventfd of %s is %d", request->session->device->name,
+			      entry.wakeup_eventfd);
+	fd = request->client->ops->get_eventfd(request->client, entry.wakeup_eventfd, why);
+	if (fd < 0)
+		return fd;
+	err = enter(request->session, LOW_POWER_WAKEUP, fd, why);
+	if (err < 0)
+		os_close(fd);
+	return err;
+}
+
+void low_power_exit(struct pci_session *session)
+{
+	if (session->low_power == LOW_POWER_NONE)
+		return;
+	session->low_power = LOW_POWER_NONE;
+	os_close(session->wake_fd);
+	session->wake_fd = -1;
+	backing_update(session);
+}
+
+void low_power_resume(struct pci_session *session)
+{
+	if (session->low_power != LOW_POWER_WAKEUP)
+		return;
+	os_eventfd_signal(session->wake_fd);
+	low_power_exit(session);
+}
+
+static int set_exit(const struct feature_request *request, struct why *why)
+{
+	low_power_exit(request->session);
+	return 0;
+}
+
+/* Those without a direction belong to other drivers or to functions that a physical function here never has. */
+static const struct feature features[] = {
+	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {"PCI_VF_TOKEN"},
+	[VFIO_DEVICE_FEATURE_MIGRATION] = {"MIGRATION"},
+	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = {"MIG_DEVICE_STATE"},
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = {"LOW_POWER_ENTRY", VFIO_DEVICE_FEATURE_SET, 0, set_entry},
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] = {"LOW_POWER_ENTRY_WITH_WAKEUP", VFIO_DEVICE_FEATURE_SET,
+							     sizeof(struct vfio_device_low_power_entry_with_wakeup),
+							     set_entry_with_wakeup},
+	[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = {"LOW_POWER_EXIT", VFIO_DEVICE_FEATURE_SET, 0, set_exit},
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_START] = {"DMA_LOGGING_START"},
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP] = {"DMA_LOGGING_STOP"},
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] = {"DMA_LOGGING_REPORT"},
+	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = {"MIG_DATA_SIZE"},
+	[VFIO_DEVICE_FEATURE_BUS_MASTER] = {"BUS_MASTER"},
+	[VFIO_DEVICE_FEATURE_DMA_BUF] = {"DMA_BUF"},
+};
+
+static int decode_flags(u32 flags, struct why *why)
+{
+	if (flags & ~(u32)KNOWN_FLAGS)
+		return refuse(why, FEATURE_FLAGS, "flags %#x: bits %#x are unknown", flags, flags & ~(u32)KNOWN_FLAGS);
+	if ((flags & DIRECTIONS) == DIRECTIONS && !(flags & VFIO_DEVICE_FEATURE_PROBE))
+		return refuse(why, FEATURE_FLAGS, "flags %#x: GET and SET together only go with PROBE", flags);
+	return 0;
+}
+
+static int decode_feature(const char *device, u32 flags, const struct feature **ret, struct why *why)
+{
+	u32 id = flags & VFIO_DEVICE_FEATURE_MASK;
+	const struct feature *feature = id < ARRAY_SIZE(features) ? &features[id] : NULL;
+
+	/* Linux answers EINVAL, not ENOTTY, for this one of a device that cannot migrate. */
+	if (id == VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2)
+		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s cannot migrate", id, device);
+	if (!feature || !feature->directions)
+		return refuse(why, FEATURE_UNKNOWN, "%s has no feature %u (%s)", device, id,
+			      feature ? feature->name : "unknown");
+	if (flags & DIRECTIONS & ~feature->directions)
+		return refuse(why, FEATURE_DIRECTION, "feature %s of %s can only be set", feature->name, device);
+	*ret = feature;
+	return 0;
+}
+
+long pci_feature(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
+{
+	struct pci_session *session = pci_session_of(file);
+	const struct vfio_device_feature *request = (const void *)head;
+	const struct feature *feature = NULL;
+	int err = decode_flags(request->flags, why);
+
+	if (err == 0)
+		err = decode_feature(session->device->name, request->flags, &feature, why);
+	if (err < 0)
+		return err;
+	if (request->flags & VFIO_DEVICE_FEATURE_PROBE)
+		return 0;
+	if (!(request->flags & DIRECTIONS))
+		return refuse(why, FEATURE_FLAGS, "flags %#x ask for none of GET, SET and PROBE", request->flags);
+	if (request->argsz - sizeof(*request) < feature->payload)
+		return refuse(why, ARGSZ_SHORT, "VFIO_DEVICE_FEATURE %s: argsz is %u, %zu are needed", feature->name,
+			      request->argsz, sizeof(*request) + feature->payload);
+	return feature->set(&(struct feature_request){session, client, arg + sizeof(*request)}, why);
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+#include "vfio/group.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/os.h"
+#include "vfio/container.h"
+#include "vfio/ioctl.h"
+#include "vfio/pci.h"
+
+#define MODE_CHARACTER_0600 0020600
+#define NAME_SIZE	    4096 /* what Linux copies of a name at most, a page */
+
+/* "VFIO group 7 of qemu-io (pid 1234)" */
+static const char *describe_owner(const struct owner *owner, char *text, size_t size)
+{
+	const struct vfio_group *group = container_of(owner, struct vfio_group, owner);
+
+	snprintf(text, size, "VFIO group %d of %s", group->id, group->opened ? group->opened->opener : "nobody");
+	return text;
+}
+
+struct vfio_group *group_find(const struct vfio *vfio, int id)
+{
+	struct vfio_group *group;
+
+	list_for_each(group, &vfio->groups, link)
+		if (group->id == id)
+			return group;
+	return NULL;
+}
+
+static bool minor_taken(const struct vfio *vfio, unsigned minor)
+{
+	const struct vfio_group *group;
+
+	list_for_each(group, &vfio->groups, link)
+		if (group->minor == minor)
+			return true;
+	return false;
+}
+
+int group_enter(struct vfio *vfio, struct iommu_group *iommu, struct vfio_group **ret, struct why *why)
+{
+	struct vfio_group *group = group_find(vfio, iommu->id);
+
+	if (!group) {
+		group = alloc_new(struct vfio_group, why);
+		if (!group)
+			return -why->err;
+		group->owner.describe = describe_owner;
+		group->vfio = vfio;
+		group->id = iommu->id;
+		group->iommu = iommu;
+		while (minor_taken(vfio, group->minor))
+			group->minor++;
+		list_append(&vfio->groups, &group->link);
+		if (vfio->listener && vfio->listener->group_added)
+			vfio->listener->group_added(vfio->listener_context, group->id, group->minor);
+	}
+	group->ndevices++;
+	*ret = group;
+	return 0;
+}
+
+static void group_put(struct vfio_group *group)
+{
+	if (!group->iommu && !group->opened)
+		free(group);
+}
+
+/* Without devices the group has no name any more; who still holds its file gets ENODEV. */
+void group_leave(struct vfio_group *group)
+{
+	struct vfio *vfio = group->vfio;
+
+	assert(group->ndevices > 0);
+	if (--group->ndevices)
+		return;
+	if (group->container)
+		container_detach(group);
+	group->iommu = NULL;
+	list_remove(&group->link);
+	if (vfio->listener && vfio->listener->group_removed)
+		vfio->listener->group_removed(vfio->listener_context, group->id);
+	group_put(group);
+}
+
+void group_file_get(struct group_file *file)
+{
+	file->users++;
+}
+
+void group_file_put(struct group_file *file)
+{
+	struct vfio_group *group = file->group;
+
+	assert(file->users > 0);
+	if (--file->users)
+		return;
+	if (group->container)
+		container_detach(group);
+	group->opened = NULL;
+	group_put(group);
+	free(file);
+}
+
+static void group_release(struct file *file)
+{
+	struct group_file *opened = group_of_file(file);
+
+	os_close(file->memfd);
+	file->memfd = -1;
+	opened->open = false;
+	group_file_put(opened);
+}
+
+static int refuse_gone(const struct vfio_group *group, struct why *why)
+{
+	return refuse(why, GROUP_GONE, "group %d has no device bound to vfio-pci any more", group->id);
+}
+
+long group_get_status(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
+{
+	const struct vfio_group *group = group_of_file(file)->group;
+	struct vfio_group_status status = {.argsz = head->argsz};
+
+	if (!group->iommu)
+		return refuse_gone(group, why);
+	if (group->container)
+		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
+	else if (iommu_group_may_claim(group->iommu, &group->owner, why) == 0)
+		status.flags = VFIO_GROUP_FLAGS_VIABLE;
+	/* Not viable is an answer, not an error; why stays filled as a remark. */
+	return client_write(client, arg, &status, sizeof(status), why);
+}
+
+long group_set_container(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
+			 struct why *why)
+{
+	struct vfio_group *group = group_of_file(file)->group;
+	struct file *container;
+	s32 fd;
+	int err = client_read(client, arg, &fd, sizeof(fd), why);
+
+	if (err < 0)
+		return err;
+	err = client->ops->find_file(client, fd, &container, why);
+	if (err < 0)
+		return err;
+	if (group->container)
+		return refuse(why, CONTAINER_ALREADY_SET, "group %d has %s container set", group->id,
+			      container == &group->container->file ? "this" : "another");
+	if (!group->iommu)
+		return refuse_gone(group, why);
+	if (!container || container->ops != &container_file_ops)
+		return refuse(why, NOT_A_CONTAINER, "descriptor %d is a %s, no container", fd,
+			      container ? container->ops->kind : "file of the host");
+	return container_attach(container_of_file(container), group, why);
+}
+
+long group_unset_container(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
+			   struct why *why)
+{
+	const struct group_file *opened = group_of_file(file);
+	struct vfio_group *group = opened->group;
+	const struct vfio_device *device;
+
+	if (!group->container)
+		return refuse(why, NO_CONTAINER, "group %d has no container to unset", group->id);
+	list_for_each(device, &group->vfio->devices, link)
+		if (device->group == group && device->session)
+			return refuse(why, GROUP_DEVICES_OPEN, "%s of group %d is open", device->name, group->id);
+	container_detach(group);
+	return 0;
+}
+
+/* A program's text, fit to be quoted: short, and nothing a terminal or a format could mistake. */
+#define QUOTE 64
+static const char *quote(const char *from, char text[static QUOTE])
+{
+	size_t length = 0;
+
+	for (; from[length] && length < QUOTE - 1; length++)
+		text[length] = from[length] < ' ' || from[length] > '~' || from[length] == '%' ? '?' : from[length];
+	text[length] = '\0';
+	return text;
+}
+
+static const struct iommu_device *find_by_address(const struct iommu *iommu, struct pci_addr addr)
+{
+	const struct iommu_group *group;
+	const struct iommu_device *device;
+
+	list_for_each(group, &iommu->groups, link)
+		list_for_each(device, &group->devices, group_link)
+			if (pci_addr_equal(device->function->addr, addr))
+				return device;
+	return NULL;
+}
+
+/* No device of vfio-pci in this group has the name: says what it is then. */
+static int refuse_name(const struct vfio_group *group, const char *name, struct why *why)
+{
+	const struct iommu_device *device;
+	char quoted[QUOTE], full[PCI_ADDR_TEXT];
+	struct pci_addr addr;
+
+	if (!pci_addr_parse(name, &addr))
+		return refuse(why, DEVICE_UNKNOWN, "\"%s\" is no device of group %d", quote(name, quoted), group->id);
+	if (strcmp(pci_addr_print(addr, full), name) != 0)
+		return refuse(why, DEVICE_UNKNOWN, "\"%s\" is no name of a device, %s would be", quote(name, quoted),
+			      full);
+	device = find_by_address(group->vfio->iommu, addr);
+	if (!device)
+		return refuse(why, DEVICE_UNKNOWN, "no IOMMU group has a device %s", full);
+	if (device->group->id != group->id)
+		return refuse(why, DEVICE_UNKNOWN, "%s is in group %d, not in group %d", full, device->group->id,
+			      group->id);
+	return refuse(why, DEVICE_NOT_VFIO, "%s is bound to %s, not vfio-pci", full,
+		      device->driver ? device->driver : "no driver");
+}
+
+/* The options behind a name (spec 04 section 4.2): nothing but one vf_token=UUID, which must be well-formed. */
+static int decode_options(const char *text, bool *ret_token, struct why *why)
+{
+	static const char option[] = "vf_token=";
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	const char *at = text;
+	char quoted[QUOTE];
+
+	while (*at) {
+		if (*at == ' ') {
+			at++;
+			continue;
+		}
+		if (*ret_token || strncmp(at, option, sizeof(option) - 1) != 0)
+			return refuse(why, DEVICE_OPTION, "\"%s\" is no option, or given twice", quote(at, quoted));
+		at += sizeof(option) - 1;
+		for (unsigned i = 0; i < sizeof(shape) - 1; i++, at++)
+			if (!*at || (shape[i] == '-' ? *at != '-' : !strchr("0123456789abcdefABCDEF", *at)))
+				return refuse(why, DEVICE_OPTION, "the token in \"%s\" is no UUID",
+					      quote(text, quoted));
+		*ret_token = true;
+	}
+	return 0;
+}
+
+/* vfio-pci's own matcher: a name, then perhaps blanks and options. */
+static int find_device(const struct vfio_group *group, char *name, struct vfio_device **ret, struct why *why)
+{
+	const struct vfio *vfio = group->vfio;
+	struct vfio_device *device;
+	bool token = false;
+	int err;
+
+	list_for_each(device, &vfio->devices, link) {
+		size_t length = strlen(device->name);
+
+		if (device->group != group || strncmp(name, device->name, length) != 0)
+			continue;
+		if (name[length] && name[length] != ' ')
+			continue;
+		if (device->hidden)
+			return refuse(why, DEVICE_LEAVING, "%s is being unbound from vfio-pci", device->name);
+		err = decode_options(name + length, &token, why);
+		if (err < 0)
+			return err;
+		if (token)
+			return refuse(why, VF_TOKEN_UNWANTED, "%s is neither a virtual function nor has any",
+				      device->name);
+		*ret = device;
+		return 0;
+	}
+	name[strcspn(name, " ")] = '\0';
+	return refuse_name(group, name, why);
+}
+
+static int decode_get_device_fd(const struct vfio_group *group, struct client *client, u64 arg,
+				struct vfio_device **ret, struct why *why)
+{
+	char name[NAME_SIZE];
+	int err = client_read_string(client, arg, name, sizeof(name), why);
+
+	if (err < 0)
+		return err;
+	err = find_device(group, name, ret, why);
+	if (err < 0)
+		return err;
+	if (!group->container)
+		return refuse(why, NO_CONTAINER, "%s: group %d has no container yet", (*ret)->name, group->id);
+	if (!(*ret)->session && !group->container->backend)
+		return refuse(why, NO_IOMMU_SET, "%s: the container of group %d has no IOMMU yet", (*ret)->name,
+			      group->id);
+	return 0;
+}
+
+long group_get_device_fd(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
+			 struct why *why)
+{
+	struct group_file *opened = group_of_file(file);
+	struct vfio_device *device;
+	int err = decode_get_device_fd(opened->group, client, arg, &device, why);
+
+	return err < 0 ? err : pci_open(device, opened, client, why);
+}
+
+static long group_ioctl(struct file *file, struct client *client, unsigned int cmd, u64 arg, struct why *why)
+{
+	return vfio_ioctl_dispatch(VFIO_KIND_GROUP, file, client, cmd, arg, why);
+}
+
+const struct file_ops group_file_ops = {
+	.kind = "group",
+	.ioctl = group_ioctl,
+	.release = group_release,
+};
+
+static int decode_open(const struct vfio *vfio, int id, struct vfio_group **ret, struct why *why)
+{
+	struct vfio_group *group = group_find(vfio, id);
+	const struct vfio_device *device;
+
+	if (!group)
+		return refuse(why, GROUP_GONE, "group %d has no device bound to vfio-pci", id);
+	*ret = group;
+	if (!group->opened)
+		return 0;
+	if (group->opened->open)
+		return refuse(why, GROUP_BUSY, "/dev/vfio/%d is open in %s", id, group->opened->opener);
+	list_for_each(device, &vfio->devices, link)
+		if (device->group == group && device->session)
+			break;
+	return refuse(why, GROUP_BUSY, "/dev/vfio/%d was opened by %s, and its %s is still open or mapped", id,
+		      group->opened->opener, device->name);
+}
+
+int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, struct file **ret, struct why *why)
+{
+	struct vfio_group *group = NULL;
+	struct group_file *opened;
+	char path[32];
+	int err = decode_open(vfio, group_id, &group, why);
+
+	if (err < 0)
+		return err;
+	opened = alloc_new(struct group_file, why);
+	if (!opened)
+		return -why->err;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group_id);
+	file_init(&opened->file, &group_file_ops, path, MODE_CHARACTER_0600, (u64)VFIO_MAJOR << 8 | group->minor);
+	opened->group = group;
+	opened->users = 1;
+	opened->open = true;
+	client_describe(client, opened->opener);
+	group->opened = opened;
+	*ret = &opened->file;
+	return 0;
+}
+
+void group_check(const struct vfio_group *group)
+{
+	const struct vfio_device *device;
+	unsigned bound = 0, open = 0;
+
+	assert(group->iommu && group->iommu->id == group->id);
+	list_for_each(device, &group->vfio->devices, link) {
+		if (device->group != group)
+			continue;
+		bound++;
+		if (device->session) {
+			assert(device->session->group == group->opened);
+			open++;
+		}
+	}
+	assert(bound == group->ndevices && bound > 0);
+	if (group->opened) {
+		assert(group->opened->group == group);
+		assert(group->opened->users == open + group->opened->open);
+	}
+	assert(group->opened || (!group->container && open == 0));
+	assert(group->container || open == 0);
+	assert((group->iommu->owner == &group->owner) == (group->container != NULL));
+	if (group->container)
+		container_check(group->container);
+}

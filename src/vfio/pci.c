@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The session of an open device: begun with the first GET_DEVICE_FD, shared by the following ones, over when the last
+ * descriptor and the last mapping are gone. Spec 05 section 1.
+ *
+ * Beginning: everything that can fail first (memory file, mappings, the descriptor), then what changes the device: bus
+ * mastering off, memory decoding on, a reset if one works, the view of configuration space, the registers into the
+ * memory file. Ending cannot fail and leaves the device as it was found.
+ */
+#include "vfio/pci.h"
+
+#include "base/alloc.h"
+#include "base/os.h"
+#include "vfio/group.h"
+#include "vfio/info.h"
+#include "vfio/ioctl.h"
+
+#define MODE_0600 0000600
+
+/* ---- begin and end ---- */
+
+static void pci_session_free(struct pci_session *session)
+{
+	if (!session)
+		return;
+	backing_fini(session);
+	free(session);
+}
+DEFINE_FREE(pci_session)
+
+static int session_new(struct vfio_device *device, struct group_file *group, struct pci_session **ret, struct why *why)
+{
+	struct pci_session *session = alloc_new(struct pci_session, why);
+	int err;
+
+	if (!session)
+		return -why->err;
+	file_init(&session->file, &pci_file_ops, "anon_inode:[vfio-device]", MODE_0600, 0);
+	session->device = device;
+	session->function = device->function;
+	session->group = group;
+	session->unmask.fd = session->err_fd = session->req_fd = session->wake_fd = -1;
+	list_init(&session->ioeventfds);
+	err = backing_init(session, why);
+	if (err < 0) {
+		pci_session_free(session);
+		return err;
+	}
+	*ret = session;
+	return 0;
+}
+
+/* What pci_enable_device() switches on: decoding of what the device has, mastering not yet. */
+static void enable_device(struct pci_function *function)
+{
+	u32 command = pci_command(function) & ~(u32)(PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+
+	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+		if (bar_is_memory(function, bar))
+			command |= PCI_COMMAND_MEMORY;
+		else if (function->bars[bar].kind == PCI_BAR_IO)
+			command |= PCI_COMMAND_IO;
+	}
+	pci_config_write(function, PCI_COMMAND, 2, command);
+}
+
+static void clear_master(struct pci_function *function)
+{
+	pci_config_write(function, PCI_COMMAND, 2, pci_command(function) & ~(u32)PCI_COMMAND_MASTER);
+}
+
+static void session_begin(struct pci_session *session)
+{
+	struct pci_function *function = session->function;
+
+	clear_master(function);
+	enable_device(function);
+	session->can_reset = function_can_reset(session->device);
+	if (session->can_reset) {
+		function_reset(function);
+		session->device->needs_reset = false;
+	}
+	memcpy(session->saved, function->config, sizeof(session->saved));
+	config_init(session);
+	backing_update(session);
+	if (function->ops->opened)
+		function->ops->opened(function);
+	group_file_get(session->group);
+	session->device->session = session;
+}
+
+/* Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. */
+static void reset_at_close(struct vfio_device *device, bool can_reset)
+{
+	if (can_reset)
+		function_reset(device->function);
+	device->needs_reset = !can_reset;
+}
+
+static void session_finish(struct pci_session *session)
+{
+	struct vfio_device *device = session->device;
+	struct pci_function *function = session->function;
+
+	low_power_exit(session);
+	backing_send_home(session);
+	clear_master(function);
+	irq_fini(session);
+	ioeventfds_drop(session);
+	function_restore(function, session->saved);
+	clear_master(function);
+	reset_at_close(device, session->can_reset);
+	if (function->ops->closed)
+		function->ops->closed(function);
+	device->session = NULL;
+	if (device->needs_reset)
+		reset_idle_set(device);
+}
+
+static void pci_release(struct file *file)
+{
+	struct pci_session *session = pci_session_of(file);
+	struct vfio_device *device = session->device;
+	struct group_file *group = session->group;
+	struct vfio *vfio = device->vfio;
+
+	session_finish(session);
+	pci_session_free(session);
+	group_file_put(group);
+	if (vfio->listener && vfio->listener->device_closed)
+		vfio->listener->device_closed(vfio->listener_context, device);
+}
+
+long pci_open(struct vfio_device *device, struct group_file *group, struct client *client, struct why *why)
+{
+	_free_(pci_session) struct pci_session *session = NULL;
+	int fd;
+
+	if (device->session)
+		return client->ops->install_file(client, &device->session->file, true, why);
+	fd = session_new(device, group, &session, why);
+	if (fd < 0)
+		return fd;
+	fd = client->ops->install_file(client, &session->file, true, why);
+	if (fd < 0)
+		return fd;
+	session_begin(take(session));
+	return fd;
+}
+
+/* ---- information ---- */
+
+long pci_get_info(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
+{
+	const struct pci_session *session = pci_session_of(file);
+	struct vfio_device_info info = {
+		.argsz = head->argsz,
+		.flags = VFIO_DEVICE_FLAGS_PCI | (session->can_reset ? VFIO_DEVICE_FLAGS_RESET : 0),
+		.num_regions = VFIO_PCI_NUM_REGIONS,
+		.num_irqs = VFIO_PCI_NUM_IRQS,
+	};
+	struct info_chain chain = INFO_CHAIN_INIT;
+
+	return info_write(client, arg, &info, sizeof(info), &info.cap_offset, &chain, why);
+}
+
+static int describe_bar(const struct pci_session *session, struct vfio_region_info *info, struct info_chain *chain,
+			struct why *why)
+{
+	struct msix_table table;
+
+	info->size = bar_size(session->function, info->index);
+	if (!info->size)
+		return 0;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	if (!bar_is_mappable(session, info->index))
+		return 0;
+	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+	if (!msix_table(session->function, &table) || table.bar != info->index)
+		return 0;
+	info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	return info_chain_add(chain, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1, sizeof(struct vfio_info_cap_header), why)
+		       ? 0
+		       : -why->err;
+}
+
+static int describe_region(const struct pci_session *session, struct vfio_region_info *info, struct info_chain *chain,
+			   struct why *why)
+{
+	const struct pci_function *function = session->function;
+
+	info->offset = (u64)info->index << REGION_SHIFT;
+	switch (info->index) {
+	case VFIO_PCI_CONFIG_REGION_INDEX:
+		info->size = function->config_size;
+		info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+		return 0;
+	case VFIO_PCI_ROM_REGION_INDEX:
+		info->size = function->rom ? function->bars[PCI_ROM].size : 0;
+		info->flags = info->size ? VFIO_REGION_INFO_FLAG_READ : 0;
+		return 0;
+	default:
+		return describe_bar(session, info, chain, why);
+	}
+}
+
+long pci_get_region_info(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
+			 struct why *why)
+{
+	const struct pci_session *session = pci_session_of(file);
+	const struct vfio_region_info *request = (const void *)head;
+	struct vfio_region_info info = {.argsz = request->argsz, .index = request->index};
+	struct info_chain chain = INFO_CHAIN_INIT;
+	int err;
+
+	if (info.index >= VFIO_PCI_VGA_REGION_INDEX)
+		return refuse(why, REGION_UNKNOWN, "%s has no region %u%s", session->device->name, info.index,
+			      info.index == VFIO_PCI_VGA_REGION_INDEX ? ": it is no VGA device" : "");
+	err = describe_region(session, &info, &chain, why);
+	if (err == 0)
+		err = info_write(client, arg, &info, sizeof(info), &info.cap_offset, &chain, why);
+	info_chain_fini(&chain);
+	return err;
+}
+
+/* Only a file of /dev/vfio/devices can be bound; this one came through its group. */
+long pci_bind_iommufd(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
+{
+	const struct vfio_device *device = pci_session_of(file)->device;
+
+	return refuse(why, OPENED_BY_GROUP, "%s was opened through group %d and cannot be bound to an iommufd",
+		      device->name, device->group->id);
+}
+
+/* ---- accesses ---- */
+
+static long pci_ioctl(struct file *file, struct client *client, unsigned int cmd, u64 arg, struct why *why)
+{
+	low_power_resume(pci_session_of(file));
+	return vfio_ioctl_dispatch(VFIO_KIND_DEVICE, file, client, cmd, arg, why);
+}
+
+static int decode_region(const struct pci_session *session, u64 offset, unsigned *ret, struct why *why)
+{
+	u64 region = offset >> REGION_SHIFT;
+
+	if (region >= VFIO_PCI_VGA_REGION_INDEX)
+		return refuse(why, REGION_UNKNOWN, "%s has no region %llu", session->device->name,
+			      (unsigned long long)region);
+	*ret = (unsigned)region;
+	return 0;
+}
+
+static s64 pci_read(struct file *file, u64 offset, void *buffer, size_t size, struct why *why)
+{
+	struct pci_session *session = pci_session_of(file);
+	u64 within = offset & (BIT(REGION_SHIFT) - 1);
+	unsigned region = 0;
+	int err;
+
+	if (!size)
+		return 0;
+	err = decode_region(session, offset, &region, why);
+	if (err < 0)
+		return err;
+	low_power_resume(session);
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_read(session, within, buffer, size, why);
+	return bar_read(session, region, within, buffer, size, why);
+}
+
+static s64 pci_write(struct file *file, u64 offset, const void *buffer, size_t size, struct why *why)
+{
+	struct pci_session *session = pci_session_of(file);
+	u64 within = offset & (BIT(REGION_SHIFT) - 1);
+	unsigned region = 0;
+	int err;
+
+	if (!size)
+		return 0;
+	err = decode_region(session, offset, &region, why);
+	if (err < 0)
+		return err;
+	low_power_resume(session);
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_write(session, within, buffer, size, why);
+	return bar_write(session, region, within, buffer, size, why);
+}
+
+const struct file_ops pci_file_ops = {
+	.kind = "device",
+	.ioctl = pci_ioctl,
+	.read = pci_read,
+	.write = pci_write,
+	.mmap = pci_mmap,
+	.release = pci_release,
+};
+
+/* ---- invariants ---- */
+
+void pci_check(const struct vfio_device *device)
+{
+	const struct pci_session *session = device->session;
+	struct pci_function *function = device->function;
+
+	assert(device->group->iommu == device->iommu->group);
+	if (!session) {
+		for (unsigned bar = 0; bar < PCI_BARS; bar++)
+			assert(function->bars[bar].memory == function->bars[bar].home);
+		assert(pci_irq_current(&function->irq) == PCI_IRQ_OFF);
+		return;
+	}
+	assert(session->device == device && session->file.memfd >= 0);
+	assert(session->irq_mode == pci_irq_current(&function->irq));
+	assert(session->unmask.fd < 0 || session->irq_mode == PCI_IRQ_INTX);
+	assert((session->wake_fd >= 0) == (session->low_power == LOW_POWER_WAKEUP));
+	assert(session->nioeventfds == list_length(&session->ioeventfds));
+	assert(session->revoked || session->low_power == LOW_POWER_NONE);
+	for (unsigned bar = 0; bar < PCI_BARS; bar++)
+		assert(function->bars[bar].memory ==
+		       (session->revoked || !session->shared[bar] ? function->bars[bar].home : session->shared[bar]));
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PCI half of VFIO: one function bound to vfio-pci, and the session of whoever has it open.
+ *
+ * A session has a memory file. BAR i is at i << 40 of it, and for as long as the device decodes memory the model works
+ * on these pages, so a program that mapped them talks to the model without a request. While memory is off (COMMAND, D3,
+ * low power) the registers live in their home, where they are when nobody has the device open, and the file has no
+ * pages: a mapped access is SIGBUS, as on hardware.
+ */
+#ifndef VFIO_PCI_H
+#define VFIO_PCI_H
+
+#include "isolde/abi/vfio.h"
+#include "vfio/vfio.h"
+
+#define REGION_SHIFT 40
+#define CONFIG_SIZE  4096
+
+struct group_file;
+struct vfio_group;
+struct pci_session;
+struct perm_cap;
+
+struct vfio_device {
+	char name[PCI_ADDR_TEXT];
+	struct vfio *vfio;	       /* borrowed */
+	struct iommu_device *iommu;    /* borrowed */
+	struct pci_function *function; /* borrowed */
+	struct vfio_group *group;      /* keeps the group entered */
+	unsigned index;		       /* vfio-dev/vfioINDEX */
+	bool hidden;		       /* an unbind has begun */
+	bool needs_reset;	       /* closed without one */
+	struct pci_session *session;   /* owned; NULL while closed */
+	struct list_link link;	       /* vfio->devices */
+};
+
+/* An eventfd of the program that we listen to; see vfio_events(). */
+struct vfio_event {
+	int fd; /* owned; -1: none */
+	void (*fire)(struct vfio_event *event);
+};
+
+/* What the program sees as configuration space: spec 05 section 4. */
+struct virtual_config {
+	u8 shadow[CONFIG_SIZE];	 /* values of virtual bits */
+	u8 virtual[CONFIG_SIZE]; /* bits that live in the shadow */
+	u8 write[CONFIG_SIZE];	 /* bits the program can change */
+	u8 owner[CONFIG_SIZE];	 /* which capability: an index of perm_caps plus 1; 0 is a gap */
+	u16 pm, msi, exp, af;	 /* offsets of those that do something; 0 when absent or hidden */
+	u16 command;		 /* memory and I/O bits as the program last wrote them */
+};
+
+struct pci_ioeventfd {
+	struct vfio_event event; /* first */
+	struct pci_session *session;
+	u64 offset; /* in the descriptor */
+	u64 data;
+	unsigned width;
+	struct list_link link;
+};
+
+enum low_power { LOW_POWER_NONE, LOW_POWER_ENTRY, LOW_POWER_WAKEUP };
+
+struct pci_session {
+	struct file file;
+	struct vfio_device *device;    /* borrowed */
+	struct pci_function *function; /* borrowed */
+	struct group_file *group;      /* kept open by us */
+	bool can_reset;		       /* a function reset worked at open */
+	void *shared[PCI_BARS];	       /* owned mappings of the memory file; NULL where no memory BAR is */
+	bool revoked;		       /* the registers are in their home, the file is empty */
+	u8 saved[CONFIG_SIZE];	       /* of the device, as of open: restored at close */
+	struct virtual_config config;
+	unsigned msi_qmax; /* log2 of the vectors the device asks for */
+	enum pci_irq_mode irq_mode;
+	bool intx_disabled;	  /* by COMMAND: masked whatever SET_IRQS says */
+	struct vfio_event unmask; /* INTx unmask eventfd */
+	int err_fd, req_fd;	  /* owned; -1: none */
+	enum low_power low_power;
+	int wake_fd; /* owned; -1: none */
+	struct list ioeventfds;
+	unsigned nioeventfds;
+};
+
+extern const struct file_ops pci_file_ops;
+
+static inline struct pci_session *pci_session_of(struct file *file)
+{
+	return container_of(file, struct pci_session, file);
+}
+
+/* GET_DEVICE_FD: a descriptor of the session, which is begun if there is none. */
+long pci_open(struct vfio_device *device, struct group_file *group, struct client *client, struct why *why);
+
+void pci_check(const struct vfio_device *device);
+
+/* ---- pci_config.c ---- */
+
+void config_init(struct pci_session *session); /* from the function as it is */
+s64 config_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why);
+s64 config_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why);
+bool config_memory_enabled(const struct pci_session *session); /* the device decodes memory */
+
+/* ---- pci_rw.c: BARs and ROM ---- */
+
+s64 bar_read(struct pci_session *session, unsigned region, u64 offset, void *buffer, size_t size, struct why *why);
+s64 bar_write(struct pci_session *session, unsigned region, u64 offset, const void *buffer, size_t size,
+	      struct why *why);
+/* One store inside the BAR, byte by byte if misaligned; dropped while memory is off. */
+void bar_store(struct pci_session *session, unsigned bar, u64 offset, unsigned width, u64 value);
+u64 bar_size(const struct pci_function *function, unsigned bar); /* 0: not implemented */
+bool bar_is_memory(const struct pci_function *function, unsigned bar);
+
+/* The MSI-X table in its BAR; false when there is none. */
+struct msix_table {
+	unsigned bar;
+	u64 start, size;
+};
+bool msix_table(const struct pci_function *function, struct msix_table *ret);
+
+/* ---- pci_mmap.c: the memory file ---- */
+
+int backing_init(struct pci_session *session, struct why *why); /* makes file.memfd and the mappings */
+void backing_fini(struct pci_session *session);			/* legal at any stage; registers are in their home */
+/* Moves the registers to where they belong by COMMAND, power state and low power. */
+void backing_update(struct pci_session *session);
+void backing_revoke(struct pci_session *session);    /* the registers go home, mappings die */
+void backing_send_home(struct pci_session *session); /* mappings stay as plain memory: for the end of a session */
+bool bar_is_mappable(const struct pci_session *session, unsigned bar);
+int pci_mmap(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why);
+
+/* ---- pci_irq.c ---- */
+
+unsigned irq_count(const struct pci_session *session, unsigned index);
+void irq_intx_disable(struct pci_session *session, bool disable); /* the virtual bit of COMMAND */
+void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds closed */
+
+/* ---- pci_reset.c ---- */
+
+bool function_can_reset(const struct vfio_device *device);
+/* A function reset with everything restored that the system put there; interrupts stay set up. */
+void function_reset(struct pci_function *function);
+/* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
+void reset_idle_set(struct vfio_device *device);
+/* Writes the registers of saved that a reset clears. */
+void function_restore(struct pci_function *function, const u8 saved[static CONFIG_SIZE]);
+
+/* ---- pci_ioeventfd.c ---- */
+
+void ioeventfds_drop(struct pci_session *session);
+
+/* ---- feature.c ---- */
+
+/* Any access ends a suspension; the kind with wake-up for good. */
+void low_power_resume(struct pci_session *session);
+void low_power_exit(struct pci_session *session);
+
+/* ---- vfio.c ---- */
+
+int vfio_event_listen(struct vfio *vfio, struct vfio_event *event, struct why *why);
+void vfio_event_close(struct vfio *vfio, struct vfio_event *event); /* legal when fd is -1 */
+
+#endif

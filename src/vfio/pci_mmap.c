@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory file of a session: BAR i at i << 40, as far as the program's mappings go. Each session has a fresh one, so
+ * a mapping that a program forgot to give up can never touch the next session.
+ *
+ * The registers move between the file and their home. Linux zaps the page tables when memory is switched off and
+ * answers the next access with SIGBUS; here the file is cut to nothing, which does the same to every mapping, and comes
+ * back by growing it, with the contents of before. Our own mapping of it stays and must not be touched in between.
+ */
+#include <sys/mman.h>
+
+#include "base/os.h"
+#include "vfio/pci.h"
+
+#define FILE_SIZE ((u64)VFIO_PCI_NUM_REGIONS << REGION_SHIFT)
+
+/* Whole pages: that is what can be mapped. */
+static u64 mapped_size(const struct pci_function *function, unsigned bar)
+{
+	return align_up(bar_size(function, bar), PAGE_SIZE);
+}
+
+int backing_init(struct pci_session *session, struct why *why)
+{
+	struct pci_function *function = session->function;
+	int fd = os_memfd("vfio-device", FILE_SIZE, why);
+
+	if (fd < 0)
+		return fd;
+	session->file.memfd = fd;
+	session->revoked = true;
+	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+		if (!bar_is_memory(function, bar) || !function->bars[bar].home)
+			continue;
+		session->shared[bar] = os_map_shared(fd, (u64)bar << REGION_SHIFT, mapped_size(function, bar), why);
+		if (!session->shared[bar])
+			return -why->err;
+	}
+	return 0;
+}
+
+void backing_fini(struct pci_session *session)
+{
+	for (unsigned bar = 0; bar < PCI_BARS; bar++)
+		os_unmap(session->shared[bar], mapped_size(session->function, bar));
+	os_close(session->file.memfd);
+	session->file.memfd = -1;
+}
+
+/* Only pages that differ, so that a large BAR of zeroes stays without memory on both sides. */
+static void copy_registers(u8 *to, const u8 *from, u64 size)
+{
+	for (u64 at = 0; at < size; at += PAGE_SIZE) {
+		size_t part = (size_t)min_u64(PAGE_SIZE, size - at);
+
+		if (memcmp(to + at, from + at, part) != 0)
+			memcpy(to + at, from + at, part);
+	}
+}
+
+static void move(struct pci_session *session, bool home)
+{
+	struct pci_function *function = session->function;
+
+	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+		void *to = home ? function->bars[bar].home : session->shared[bar];
+
+		if (!session->shared[bar])
+			continue;
+		copy_registers(to, function->bars[bar].memory, function->bars[bar].size);
+		function->bars[bar].memory = to;
+		if (function->ops->backing_moved)
+			function->ops->backing_moved(function, bar);
+	}
+}
+
+/* The file keeps its pages: a mapping that outlives the session is memory with no device behind it. */
+void backing_send_home(struct pci_session *session)
+{
+	if (session->revoked)
+		return;
+	move(session, true);
+	session->revoked = true;
+}
+
+void backing_revoke(struct pci_session *session)
+{
+	struct why ignored;
+
+	if (session->revoked)
+		return;
+	backing_send_home(session);
+	/* Cannot fail on our own memory file: it only drops pages. */
+	os_resize(session->file.memfd, 0, &ignored);
+}
+
+void backing_update(struct pci_session *session)
+{
+	struct why ignored;
+
+	if (!config_memory_enabled(session) || session->low_power != LOW_POWER_NONE) {
+		backing_revoke(session);
+		return;
+	}
+	/* A host that limits the size of files (RLIMIT_FSIZE) leaves the mappings dead; requests still work. */
+	if (!session->revoked || os_resize(session->file.memfd, FILE_SIZE, &ignored) < 0)
+		return;
+	move(session, false);
+	session->revoked = false;
+}
+
+/* A BAR smaller than a page shares it with nobody when it starts on a page boundary. */
+bool bar_is_mappable(const struct pci_session *session, unsigned bar)
+{
+	const struct pci_function *function = session->function;
+
+	if (!session->shared[bar])
+		return false;
+	return function->bars[bar].size >= PAGE_SIZE || is_aligned(function->bars[bar].address, PAGE_SIZE);
+}
+
+int pci_mmap(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why)
+{
+	const struct pci_session *session = pci_session_of(file);
+	const char *name = session->device->name;
+	u64 region = offset >> REGION_SHIFT, start = offset & (BIT(REGION_SHIFT) - 1), limit;
+	int sharing = flags & MAP_TYPE;
+
+	if (region >= VFIO_PCI_NUM_REGIONS)
+		return refuse(why, REGION_UNKNOWN, "%s has no region %llu", name, (unsigned long long)region);
+	if (sharing != MAP_SHARED && sharing != MAP_SHARED_VALIDATE)
+		return refuse(why, REGION_NOT_MAPPABLE, "region %llu of %s can only be mapped MAP_SHARED",
+			      (unsigned long long)region, name);
+	if (region >= VFIO_PCI_ROM_REGION_INDEX)
+		return refuse(why, REGION_NOT_MAPPABLE, "region %llu of %s is read and written, not mapped",
+			      (unsigned long long)region, name);
+	if (!bar_is_mappable(session, (unsigned)region))
+		return refuse(why, REGION_NOT_MAPPABLE, "BAR %llu of %s %s", (unsigned long long)region, name,
+			      bar_size(session->function, (unsigned)region) ? "is no memory of whole pages"
+									    : "does not exist");
+	limit = mapped_size(session->function, (unsigned)region);
+	if (start >= limit || size > limit - start)
+		return refuse(why, REGION_NOT_MAPPABLE, "%#llx bytes from %#llx pass the %#llx bytes of BAR %llu of %s",
+			      (unsigned long long)size, (unsigned long long)start, (unsigned long long)limit,
+			      (unsigned long long)region, name);
+	return 0;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* Function reset, and the hot reset of everything on a bus: spec 05 sections 6 and 13. */
+#include "base/alloc.h"
+#include "vfio/group.h"
+#include "vfio/ioctl.h"
+#include "vfio/pci.h"
+
+#define EXP_DEVCAP_FLR	 0x10000000u /* PCI Express Base 5.0 section 7.5.3.3 */
+#define EXP_DEVCTL_FLR	 0x8000
+#define AF_TP_FLR	 0x03 /* Advanced Features ECN: both bits */
+#define PM_NO_SOFT_RESET 0x0008
+
+/* ---- one function ---- */
+
+/* Functions that share the bus; those outside every IOMMU group are not known here. */
+static unsigned count_on_bus(const struct iommu *iommu, const struct pci_function *bridge)
+{
+	const struct iommu_group *group;
+	const struct iommu_device *device;
+	unsigned count = 0;
+
+	list_for_each(group, &iommu->groups, link)
+		list_for_each(device, &group->devices, group_link)
+			count += device->function->parent == bridge;
+	return count;
+}
+
+/* Some method works: FLR, the conventional FLR, a trip through D3hot, or a bus reset that hits nobody else. */
+bool function_can_reset(const struct vfio_device *device)
+{
+	const struct pci_function *function = device->function;
+	const u8 *config = function->config;
+
+	if (function->cap_pcie && get_u32(config + function->cap_pcie + 4) & EXP_DEVCAP_FLR)
+		return true;
+	if (function->cap_af && (config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR)
+		return true;
+	if (function->cap_pm && !(get_u16(config + function->cap_pm + 4) & PM_NO_SOFT_RESET))
+		return true;
+	return function->parent && count_on_bus(device->vfio->iommu, function->parent) == 1;
+}
+
+static void restore_word(struct pci_function *function, const u8 *saved, unsigned offset)
+{
+	pci_config_write(function, (u16)offset, 2, get_u16(saved + offset));
+}
+
+static void restore_exp(struct pci_function *function, const u8 *saved)
+{
+	unsigned at = function->cap_pcie;
+
+	pci_config_write(function, (u16)(at + 8), 2, get_u16(saved + at + 8) & (u32)~EXP_DEVCTL_FLR);
+	restore_word(function, saved, at + 16); /* link control */
+	if ((get_u16(saved + at + 2) & 0xf) >= 2)
+		restore_word(function, saved, at + 40); /* device control 2 */
+}
+
+/* Address, data and masks before the bit that switches it on. */
+static void restore_msi(struct pci_function *function, const u8 *saved)
+{
+	unsigned at = function->cap_msi;
+	unsigned last = get_u16(saved + at + 2) & 0x80 ? 16 : 12;
+
+	for (unsigned offset = 4; offset <= last; offset += 4)
+		pci_config_write(function, (u16)(at + offset), 4, get_u32(saved + at + offset));
+	restore_word(function, saved, at + 2);
+}
+
+void function_restore(struct pci_function *function, const u8 saved[static CONFIG_SIZE])
+{
+	pci_function_restore(function);
+	pci_config_write(function, PCI_CACHE_LINE, 1, saved[PCI_CACHE_LINE]);
+	pci_config_write(function, PCI_LATENCY, 1, saved[PCI_LATENCY]);
+	if (function->cap_pcie)
+		restore_exp(function, saved);
+	if (function->cap_msi)
+		restore_msi(function, saved);
+	if (function->cap_msix)
+		restore_word(function, saved, function->cap_msix + 2u);
+	restore_word(function, saved, PCI_COMMAND);
+}
+
+void function_reset(struct pci_function *function)
+{
+	u8 saved[CONFIG_SIZE];
+
+	memcpy(saved, function->config, sizeof(saved));
+	pci_function_reset(function);
+	function_restore(function, saved);
+}
+
+long pci_device_reset(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
+{
+	struct pci_session *session = pci_session_of(file);
+
+	if (!session->can_reset)
+		return refuse(why, DEVICE_NOT_RESETTABLE,
+			      "%s has no function-level reset, keeps its state in D3hot and shares its bus",
+			      session->device->name);
+	function_reset(session->function);
+	session->device->needs_reset = false;
+	backing_update(session); /* D0 again */
+	return 0;
+}
+
+/* ---- hot reset ---- */
+
+/* Every function a reset of the bus hits, by address. */
+struct affected {
+	const struct iommu_device **devices; /* owned */
+	unsigned count;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct iommu_device *const *left = a, *const *right = b;
+	u32 x = pci_addr_key((*left)->function->addr), y = pci_addr_key((*right)->function->addr);
+
+	return x < y ? -1 : x > y;
+}
+
+static unsigned collect(const struct iommu *iommu, const struct pci_function *bridge,
+			const struct iommu_device **devices)
+{
+	const struct iommu_group *group;
+	const struct iommu_device *device;
+	unsigned count = 0;
+
+	list_for_each(group, &iommu->groups, link) {
+		list_for_each(device, &group->devices, group_link) {
+			if (!pci_is_below(device->function, bridge))
+				continue;
+			if (devices)
+				devices[count] = device;
+			count++;
+		}
+	}
+	return count;
+}
+
+static int affected_init(const struct vfio_device *device, struct affected *ret, struct why *why)
+{
+	const struct iommu *iommu = device->vfio->iommu;
+	const struct pci_function *bridge = device->function->parent;
+
+	if (!bridge)
+		return refuse(why, HOT_RESET_IMPOSSIBLE, "%s is on a root bus, which cannot be reset", device->name);
+	ret->count = collect(iommu, bridge, NULL);
+	ret->devices = alloc_array(ret->count, sizeof(ret->devices[0]), why);
+	if (!ret->devices)
+		return -why->err;
+	collect(iommu, bridge, ret->devices);
+	qsort(ret->devices, ret->count, sizeof(ret->devices[0]), by_address);
+	return 0;
+}
+
+long pci_get_hot_reset_info(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
+			    struct why *why)
+{
+	const struct vfio_device *device = pci_session_of(file)->device;
+	struct vfio_pci_hot_reset_info info = {.argsz = head->argsz};
+	_memory_ struct vfio_pci_dependent_device *entries = NULL;
+	u32 room = (u32)((head->argsz - sizeof(info)) / sizeof(entries[0]));
+	struct affected affected = {};
+	_memory_ const struct iommu_device **devices = NULL;
+	int err = affected_init(device, &affected, why);
+
+	if (err < 0)
+		return err;
+	devices = affected.devices;
+	info.count = affected.count;
+	err = client_write(client, arg, &info, sizeof(info), why);
+	if (err < 0)
+		return err;
+	if (room < info.count)
+		return refuse(why, HOT_RESET_ARRAY,
+			      "a reset of the bus of %s hits %u devices, the array has room for %u", device->name,
+			      info.count, room);
+	entries = alloc_array(info.count, sizeof(entries[0]), why);
+	if (!entries)
+		return -why->err;
+	for (unsigned i = 0; i < info.count; i++) {
+		struct pci_addr addr = devices[i]->function->addr;
+
+		entries[i] = (struct vfio_pci_dependent_device){
+			.group_id = (u32)devices[i]->group->id,
+			.segment = addr.segment,
+			.bus = addr.bus,
+			.devfn = addr.devfn,
+		};
+	}
+	return client_write(client, arg + sizeof(info), entries, info.count * sizeof(entries[0]), why);
+}
+
+static struct vfio_device *bound_to_vfio(const struct vfio *vfio, const struct iommu_device *device)
+{
+	struct vfio_device *found;
+
+	list_for_each(found, &vfio->devices, link)
+		if (found->iommu == device)
+			return found;
+	return NULL;
+}
+
+/* The descriptors as groups; the array is the caller's, count long. */
+static int decode_groups(struct client *client, u64 address, unsigned count, const struct vfio_group **groups,
+			 struct why *why)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct file *file;
+		s32 fd;
+		int err = client_read(client, address + i * sizeof(fd), &fd, sizeof(fd), why);
+
+		if (err == 0)
+			err = client->ops->find_file(client, fd, &file, why);
+		if (err < 0)
+			return err;
+		if (!file || file->ops != &group_file_ops)
+			return refuse(why, HOT_RESET_NOT_GROUP, "descriptor %d is a %s, no group", fd,
+				      file ? file->ops->kind : "file of the host");
+		groups[i] = group_of_file(file)->group;
+	}
+	return 0;
+}
+
+static bool among(const struct vfio_group *const *groups, unsigned count, const struct vfio_group *group)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+static int decode_owned(const struct vfio *vfio, const struct affected *affected,
+			const struct vfio_group *const *groups, unsigned count, struct why *why)
+{
+	char name[PCI_ADDR_TEXT];
+
+	for (unsigned i = 0; i < affected->count; i++) {
+		const struct iommu_device *device = affected->devices[i];
+
+		pci_addr_print(device->function->addr, name);
+		if (!bound_to_vfio(vfio, device))
+			return refuse(why, HOT_RESET_NOT_VFIO, "the reset hits %s, which is bound to %s", name,
+				      device->driver ? device->driver : "no driver");
+	}
+	for (unsigned i = 0; i < affected->count; i++) {
+		const struct vfio_device *device = bound_to_vfio(vfio, affected->devices[i]);
+
+		if (!among(groups, count, device->group))
+			return refuse(why, HOT_RESET_NOT_OWNED,
+				      "the reset hits %s of group %d, which is not among the %u given", device->name,
+				      device->group->id, count);
+	}
+	return 0;
+}
+
+static void perform_hot_reset(const struct vfio *vfio, const struct affected *affected)
+{
+	for (unsigned i = 0; i < affected->count; i++) {
+		struct vfio_device *device = bound_to_vfio(vfio, affected->devices[i]);
+
+		function_reset(device->function);
+		device->needs_reset = false;
+		if (device->session)
+			backing_update(device->session);
+	}
+}
+
+void reset_idle_set(struct vfio_device *device)
+{
+	_memory_ const struct iommu_device **devices = NULL;
+	struct affected affected = {};
+	struct why ignored; /* also without memory the device just stays in need of a reset */
+
+	if (affected_init(device, &affected, &ignored) < 0)
+		return;
+	devices = affected.devices;
+	for (unsigned i = 0; i < affected.count; i++) {
+		const struct vfio_device *other = bound_to_vfio(device->vfio, devices[i]);
+
+		if (!other || other->session)
+			return;
+	}
+	perform_hot_reset(device->vfio, &affected);
+}
+
+static int decode_hot_reset(const struct vfio_device *device, const struct vfio_pci_hot_reset *reset,
+			    struct affected *ret, struct why *why)
+{
+	int err;
+
+	if (reset->flags)
+		return refuse(why, HOT_RESET_ARGUMENT, "flags %#x of the reset of %s: none are known", reset->flags,
+			      device->name);
+	if (!reset->count)
+		return refuse(why, HOT_RESET_ARGUMENT, "%s was opened through group %d: its descriptor must be given",
+			      device->name, device->group->id);
+	err = affected_init(device, ret, why);
+	if (err < 0)
+		return err;
+	if (reset->count > ret->count)
+		return refuse(why, HOT_RESET_ARGUMENT, "%u groups are given, the reset of %s hits %u devices",
+			      reset->count, device->name, ret->count);
+	return 0;
+}
+
+long pci_hot_reset(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
+{
+	const struct vfio_device *device = pci_session_of(file)->device;
+	const struct vfio_pci_hot_reset *reset = (const void *)head;
+	_memory_ const struct vfio_group **groups = NULL;
+	_memory_ const struct iommu_device **devices = NULL;
+	struct affected affected = {};
+	int err = decode_hot_reset(device, reset, &affected, why);
+
+	devices = affected.devices;
+	if (err < 0)
+		return err;
+	groups = alloc_array(reset->count, sizeof(groups[0]), why);
+	if (!groups)
+		return -why->err;
+	err = decode_groups(client, arg + sizeof(*reset), reset->count, groups, why);
+	if (err == 0)
+		err = decode_owned(device->vfio, &affected, groups, reset->count, why);
+	if (err < 0)
+		return err;
+	perform_hot_reset(device->vfio, &affected);
+	return 0;
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/* Groups enter and leave a type 1 container: its domains, and the IOVAs all of them can have. Spec 04 section 7.1. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "vfio/type1.h"
+
+#define GROUP_REGIONS 64 /* eight devices with UNIT_REGIONS each, before merging */
+
+int type1_new(struct vfio *vfio, bool v2, struct type1 **ret, struct why *why)
+{
+	struct type1 *type1 = alloc_new(struct type1, why);
+
+	if (!type1)
+		return -why->err;
+	type1->iommu = vfio->iommu;
+	type1->v2 = v2;
+	type1->limit = type1->available = vfio->dma_entry_limit;
+	list_init(&type1->domains);
+	list_init(&type1->members);
+	*ret = type1;
+	return 0;
+}
+
+void type1_free(struct type1 *type1)
+{
+	if (!type1)
+		return;
+	assert(list_empty(&type1->members) && list_empty(&type1->domains));
+	assert(!type1->mappings.root);
+	free(type1->ranges.at);
+	free(type1);
+}
+
+u64 type1_page_sizes(const struct type1 *type1)
+{
+	const struct type1_domain *domain;
+	u64 sizes = PAGE_MASK;
+
+	list_for_each(domain, &type1->domains, link)
+		sizes &= isolde_pt_page_sizes(domain->domain->pt);
+	return sizes;
+}
+
+u64 type1_page_size(const struct type1 *type1)
+{
+	u64 sizes = type1_page_sizes(type1);
+
+	return sizes & (~sizes + 1);
+}
+
+/* ---- what can be mapped ---- */
+
+static const struct iommu_unit *unit_of(const struct iommu_group *group)
+{
+	return list_first(&group->devices, struct iommu_device, group_link)->unit;
+}
+
+static u64 aperture_last(const struct iommu_unit *unit)
+{
+	return unit->width >= 64 ? UINT64_MAX : BIT(unit->width) - 1;
+}
+
+/* Regions a program may not map over. Relaxable ones are only of interest to the firmware. */
+static unsigned group_regions(const struct iommu_group *group, struct reserved_region regions[static GROUP_REGIONS])
+{
+	unsigned total = iommu_group_regions(group, regions, GROUP_REGIONS), kept = 0;
+
+	for (unsigned i = 0; i < total; i++)
+		if (regions[i].kind != RESERVED_DIRECT_RELAXABLE)
+			regions[kept++] = regions[i];
+	return kept;
+}
+
+static void ranges_insert(struct iova_ranges *ranges, unsigned at, u64 start, u64 last)
+{
+	assert(ranges->count < ranges->room);
+	memmove(ranges->at + at + 1, ranges->at + at, (ranges->count - at) * sizeof(ranges->at[0]));
+	ranges->at[at] = (struct iova_range){start, last};
+	ranges->count++;
+}
+
+static void ranges_remove(struct iova_ranges *ranges, unsigned at)
+{
+	ranges->count--;
+	memmove(ranges->at + at, ranges->at + at + 1, (ranges->count - at) * sizeof(ranges->at[0]));
+}
+
+/* Takes [start, last] out; that can split one range. */
+static void ranges_exclude(struct iova_ranges *ranges, u64 start, u64 last)
+{
+	for (unsigned i = 0; i < ranges->count;) {
+		struct iova_range range = ranges->at[i];
+
+		if (!ranges_overlap(range.start, range.last, start, last)) {
+			i++;
+			continue;
+		}
+		ranges_remove(ranges, i);
+		if (range.start < start)
+			ranges_insert(ranges, i++, range.start, start - 1);
+		if (range.last > last)
+			ranges_insert(ranges, i++, last + 1, range.last);
+	}
+}
+
+static void ranges_restrict(struct iova_ranges *ranges, const struct iommu_group *group)
+{
+	struct reserved_region regions[GROUP_REGIONS];
+	unsigned count = group_regions(group, regions);
+	u64 last = aperture_last(unit_of(group));
+
+	if (last < UINT64_MAX)
+		ranges_exclude(ranges, last + 1, UINT64_MAX);
+	for (unsigned i = 0; i < count; i++)
+		ranges_exclude(ranges, regions[i].start, regions[i].last);
+}
+
+/* All members, and one more that is about to be (or NULL). ranges has room. */
+static void ranges_fill(const struct type1 *type1, const struct iommu_group *more, struct iova_ranges *ranges)
+{
+	const struct type1_member *member;
+
+	ranges->count = 0;
+	ranges_insert(ranges, 0, 0, UINT64_MAX);
+	list_for_each(member, &type1->members, link)
+		ranges_restrict(ranges, member->group);
+	if (more)
+		ranges_restrict(ranges, more);
+}
+
+/* Each region and each aperture adds one range at most: room that also suffices when members leave again. */
+static unsigned ranges_room(const struct type1 *type1, const struct iommu_group *more)
+{
+	struct reserved_region regions[GROUP_REGIONS];
+	const struct type1_member *member;
+	unsigned room = 2 + group_regions(more, regions);
+
+	list_for_each(member, &type1->members, link)
+		room += 1 + group_regions(member->group, regions);
+	return room;
+}
+
+static void ranges_describe(const struct iova_ranges *ranges, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < ranges->count && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, " [%#llx, %#llx]",
+					 (unsigned long long)ranges->at[i].start,
+					 (unsigned long long)ranges->at[i].last);
+}
+
+static int refuse_range(const struct type1 *type1, u64 start, u64 last, struct why *why)
+{
+	struct reserved_region regions[GROUP_REGIONS];
+	const struct type1_member *member;
+	char text[120];
+
+	list_for_each(member, &type1->members, link) {
+		unsigned count = group_regions(member->group, regions);
+
+		for (unsigned i = 0; i < count; i++)
+			if (ranges_overlap(start, last, regions[i].start, regions[i].last))
+				return refuse(why, IOVA_RESERVED,
+					      "[%#llx, %#llx] overlaps the %s region [%#llx, %#llx] of group %d",
+					      (unsigned long long)start, (unsigned long long)last,
+					      reserved_kind_name(regions[i].kind), (unsigned long long)regions[i].start,
+					      (unsigned long long)regions[i].last, member->group->id);
+	}
+	ranges_describe(&type1->ranges, text, sizeof(text));
+	return refuse(why, IOVA_OUTSIDE, "[%#llx, %#llx] is not in the IOVA ranges of the container:%s",
+		      (unsigned long long)start, (unsigned long long)last, text);
+}
+
+int type1_check_range(const struct type1 *type1, u64 start, u64 last, struct why *why)
+{
+	for (unsigned i = 0; i < type1->ranges.count; i++)
+		if (start >= type1->ranges.at[i].start && last <= type1->ranges.at[i].last)
+			return 0;
+	return refuse_range(type1, start, last, why);
+}
+
+/* ---- a group enters ---- */
+
+static const struct mapping *mapping_in(const struct type1 *type1, u64 start, u64 last)
+{
+	struct itree_node *node = itree_first(&type1->mappings, start, last);
+
+	return node ? container_of(node, struct mapping, node) : NULL;
+}
+
+static int decode_attach_mappings(const struct type1 *type1, const struct iommu_group *group, struct why *why)
+{
+	struct reserved_region regions[GROUP_REGIONS];
+	unsigned count = group_regions(group, regions);
+	u64 last = aperture_last(unit_of(group));
+	const struct mapping *mapping = last < UINT64_MAX ? mapping_in(type1, last + 1, UINT64_MAX) : NULL;
+	char text[MAPPING_DESCRIPTION];
+
+	if (mapping)
+		return refuse(why, GROUP_APERTURE, "group %d reaches IOVAs up to %#llx, but %s is mapped", group->id,
+			      (unsigned long long)last, mapping_describe(mapping, text));
+	for (unsigned i = 0; i < count; i++) {
+		mapping = mapping_in(type1, regions[i].start, regions[i].last);
+		if (mapping)
+			return refuse(why, GROUP_RESERVED_MAPPED,
+				      "%s is mapped, over the %s region [%#llx, %#llx] of group %d",
+				      mapping_describe(mapping, text), reserved_kind_name(regions[i].kind),
+				      (unsigned long long)regions[i].start, (unsigned long long)regions[i].last,
+				      group->id);
+	}
+	return 0;
+}
+
+/* The ranges as they will be; the caller owns ret->at. */
+static int decode_attach(const struct type1 *type1, const struct iommu_group *group, struct iova_ranges *ret,
+			 struct why *why)
+{
+	int err;
+
+	if (type1->lost)
+		return refuse(why, VADDR_PENDING, "%u mappings of the container wait for a new address", type1->lost);
+	err = decode_attach_mappings(type1, group, why);
+	if (err < 0)
+		return err;
+	ret->room = ranges_room(type1, group);
+	ret->at = alloc_array(ret->room, sizeof(ret->at[0]), why);
+	if (!ret->at)
+		return -why->err;
+	ranges_fill(type1, group, ret);
+	if (!ret->count) {
+		free(ret->at);
+		return refuse(why, GROUP_NO_IOVA, "with group %d no IOVA is left that all groups can use", group->id);
+	}
+	return 0;
+}
+
+/* Snoop control decides what the entries of a table look like; the width, how deep it is. */
+static bool same_shape(const struct iommu_unit *a, const struct iommu_unit *b)
+{
+	return a->format == b->format && a->width == b->width && (a->ecap & BIT(7)) == (b->ecap & BIT(7));
+}
+
+static struct type1_domain *find_domain(const struct type1 *type1, const struct iommu_unit *unit)
+{
+	struct type1_domain *domain;
+
+	list_for_each(domain, &type1->domains, link)
+		if (same_shape(domain->unit, unit))
+			return domain;
+	return NULL;
+}
+
+static void domain_drop(struct type1_domain *domain)
+{
+	if (!domain)
+		return;
+	list_remove(&domain->link);
+	domain_free(domain->domain);
+	free(domain);
+}
+
+/* A new domain translates what the others do already. */
+static int replay(const struct type1 *type1, struct domain *domain, struct why *why)
+{
+	struct itree_node *node;
+	struct area *area;
+
+	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
+		const struct mapping *mapping = container_of(node, struct mapping, node);
+		int err = domain_map(domain, node->start, mapping_size(mapping), mapping->client, mapping->address,
+				     mapping->permission, 0, &area, why);
+
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int make_domain(struct type1 *type1, const struct iommu_unit *unit, struct type1_domain **ret, struct why *why)
+{
+	struct type1_domain *domain = alloc_new(struct type1_domain, why);
+	int err;
+
+	if (!domain)
+		return -why->err;
+	domain->unit = unit;
+	err = domain_new(type1->iommu, unit, DOMAIN_PAGING, &domain->domain, why);
+	if (err == 0)
+		err = replay(type1, domain->domain, why);
+	if (err < 0) {
+		domain_drop(domain);
+		return err;
+	}
+	list_append(&type1->domains, &domain->link);
+	*ret = domain;
+	return 0;
+}
+
+static int enter_domain(struct type1 *type1, struct iommu_group *group, struct type1_domain **ret, struct why *why)
+{
+	const struct iommu_unit *unit = unit_of(group);
+	struct type1_domain *domain = find_domain(type1, unit);
+	int err = domain ? 0 : make_domain(type1, unit, &domain, why);
+
+	if (err < 0)
+		return err;
+	err = iommu_attach_group(domain->domain, group, why);
+	if (err < 0) {
+		if (!domain->ngroups)
+			domain_drop(domain);
+		return err;
+	}
+	domain->ngroups++;
+	*ret = domain;
+	return 0;
+}
+
+int type1_attach(struct type1 *type1, struct iommu_group *group, struct why *why)
+{
+	struct iova_ranges ranges = {};
+	struct type1_member *member;
+	int err = decode_attach(type1, group, &ranges, why);
+
+	if (err < 0)
+		return err;
+	member = alloc_new(struct type1_member, why);
+	err = member ? enter_domain(type1, group, &member->domain, why) : -why->err;
+	if (err < 0) {
+		free(member);
+		free(ranges.at);
+		return err;
+	}
+	member->group = group;
+	list_append(&type1->members, &member->link);
+	free(type1->ranges.at);
+	type1->ranges = ranges;
+	return 0;
+}
+
+/* ---- a group leaves ---- */
+
+static struct type1_member *find_member(const struct type1 *type1, const struct iommu_group *group)
+{
+	struct type1_member *member;
+
+	list_for_each(member, &type1->members, link)
+		if (member->group == group)
+			return member;
+	return NULL;
+}
+
+void type1_detach(struct type1 *type1, struct iommu_group *group)
+{
+	struct type1_member *member = find_member(type1, group);
+	struct type1_domain *domain = member->domain;
+
+	iommu_detach_group(domain->domain, group);
+	list_remove(&member->link);
+	free(member);
+	if (list_empty(&type1->members)) {
+		type1_remove_all(type1);
+		type1->ranges.count = 0;
+	} else {
+		ranges_fill(type1, NULL, &type1->ranges);
+	}
+	if (--domain->ngroups == 0)
+		domain_drop(domain);
+}
+
+/* ---- invariants ---- */
+
+static void check_mapping(const struct type1 *type1, const struct mapping *mapping)
+{
+	const struct type1_domain *domain;
+
+	list_for_each(domain, &type1->domains, link) {
+		const struct area *area = domain_area_at(domain->domain, mapping->node.start);
+
+		assert(area);
+		assert(area->node.start == mapping->node.start && area->node.last == mapping->node.last);
+		assert(area->permission == mapping->permission);
+		assert(area->extent->client == mapping->client && area->extent->address == mapping->address);
+	}
+}
+
+void type1_check(const struct type1 *type1)
+{
+	const struct type1_domain *domain;
+	const struct type1_member *member;
+	const struct itree_node *node;
+	unsigned groups = 0, lost = 0;
+
+	itree_check(&type1->mappings);
+	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
+		const struct mapping *mapping = container_of(node, struct mapping, node);
+
+		check_mapping(type1, mapping);
+		lost += mapping->address_lost;
+	}
+	assert(lost == type1->lost);
+	assert(type1->available + type1->mappings.count == type1->limit);
+	list_for_each(member, &type1->members, link)
+		assert(member->group->domain == member->domain->domain);
+	list_for_each(domain, &type1->domains, link) {
+		assert(domain->domain->areas.count == type1->mappings.count);
+		groups += domain->ngroups;
+	}
+	assert(groups == list_length(&type1->members));
+}

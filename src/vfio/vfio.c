@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "vfio/vfio.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/os.h"
+#include "vfio/container.h"
+#include "vfio/group.h"
+#include "vfio/pci.h"
+
+#define DMA_ENTRY_LIMIT 65535 /* of vfio_iommu_type1, what a container can map at once */
+
+void vfio_init(struct vfio *vfio, struct iommu *iommu, const struct vfio_listener *listener, void *context)
+{
+	*vfio = (struct vfio){
+		.iommu = iommu,
+		.dma_entry_limit = DMA_ENTRY_LIMIT,
+		.listener = listener,
+		.listener_context = context,
+		.poller = -1,
+	};
+	list_init(&vfio->groups);
+	list_init(&vfio->devices);
+}
+
+void vfio_fini(struct vfio *vfio)
+{
+	assert(list_empty(&vfio->groups) && list_empty(&vfio->devices));
+	os_close(vfio->poller);
+	vfio->poller = -1;
+}
+
+/* ---- eventfds of programs that we listen to ---- */
+
+int vfio_events(struct vfio *vfio, struct why *why)
+{
+	if (vfio->poller < 0) {
+		int poller = os_poller(why);
+
+		if (poller < 0)
+			return poller;
+		vfio->poller = poller;
+	}
+	return vfio->poller;
+}
+
+int vfio_event_listen(struct vfio *vfio, struct vfio_event *event, struct why *why)
+{
+	int poller = vfio_events(vfio, why);
+	int err = poller < 0 ? poller : os_poller_add(poller, event->fd, event, why);
+
+	if (err < 0) {
+		os_close(event->fd);
+		event->fd = -1;
+	}
+	return err;
+}
+
+void vfio_event_close(struct vfio *vfio, struct vfio_event *event)
+{
+	if (event->fd < 0)
+		return;
+	os_poller_remove(vfio->poller, event->fd);
+	os_close(event->fd);
+	event->fd = -1;
+}
+
+/* At most so many at a time: a program that signals without end must not keep the machine from others. */
+#define EVENTS_AT_ONCE 64
+
+void vfio_handle_events(struct vfio *vfio)
+{
+	if (vfio->poller < 0)
+		return;
+	for (unsigned n = 0; n < EVENTS_AT_ONCE; n++) {
+		struct vfio_event *event = os_poller_next(vfio->poller);
+
+		if (!event)
+			return;
+		if (os_eventfd_consume(event->fd))
+			event->fire(event);
+	}
+}
+
+/* ---- functions bound to vfio-pci ---- */
+
+static unsigned lowest_index(const struct vfio *vfio)
+{
+	const struct vfio_device *device;
+	unsigned index = 0;
+	bool taken;
+
+	do {
+		taken = false;
+		list_for_each(device, &vfio->devices, link)
+			taken |= device->index == index;
+		index += taken;
+	} while (taken);
+	return index;
+}
+
+int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *name, struct vfio_device **ret,
+		   struct why *why)
+{
+	struct vfio_device *device;
+	int err;
+
+	if (iommu->function->config[PCI_HEADER_TYPE] & 0x7f)
+		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name,
+			      iommu->function->config[PCI_HEADER_TYPE] & 0x7fu);
+	device = alloc_new(struct vfio_device, why);
+	if (!device)
+		return -why->err;
+	err = group_enter(vfio, iommu->group, &device->group, why);
+	if (err < 0) {
+		free(device);
+		return err;
+	}
+	snprintf(device->name, sizeof(device->name), "%s", name);
+	device->vfio = vfio;
+	device->iommu = iommu;
+	device->function = iommu->function;
+	device->index = lowest_index(vfio);
+	/* A driver starts with a device that is quiet; a native one may have left it mastering the bus. */
+	pci_config_write(device->function, PCI_COMMAND, 2, pci_command(device->function) & ~(u32)PCI_COMMAND_MASTER);
+	list_append(&vfio->devices, &device->link);
+	*ret = device;
+	if (vfio->listener && vfio->listener->device_added)
+		vfio->listener->device_added(vfio->listener_context, device, device->index);
+	return 0;
+}
+
+void vfio_pci_remove(struct vfio_device *device)
+{
+	struct vfio *vfio = device->vfio;
+
+	assert(!device->session);
+	list_remove(&device->link);
+	if (vfio->listener && vfio->listener->device_removed)
+		vfio->listener->device_removed(vfio->listener_context, device, device->index);
+	group_leave(device->group);
+	free(device);
+}
+
+bool vfio_device_busy(const struct vfio_device *device)
+{
+	return device->session != NULL;
+}
+
+void vfio_device_hide(struct vfio_device *device)
+{
+	device->hidden = true;
+}
+
+bool vfio_device_request(struct vfio_device *device)
+{
+	if (!device->session || device->session->req_fd < 0)
+		return false;
+	os_eventfd_signal(device->session->req_fd);
+	return true;
+}
+
+const char *vfio_device_name(const struct vfio_device *device)
+{
+	return device->name;
+}
+
+struct iommu_device *vfio_device_iommu(const struct vfio_device *device)
+{
+	return device->iommu;
+}
+
+void vfio_check(const struct vfio *vfio)
+{
+	const struct vfio_group *group;
+	const struct vfio_device *device, *other;
+
+	list_for_each(group, &vfio->groups, link)
+		group_check(group);
+	list_for_each(device, &vfio->devices, link) {
+		pci_check(device);
+		list_for_each(other, &vfio->devices, link)
+			assert(other == device || other->index != device->index);
+	}
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/helpers.h"
+
+#include <pthread.h>
+
+#include "base/lock.h"
+#include "base/os.h"
+
+TEST(lock, ranks_may_be_taken_upwards_and_again)
+{
+	struct mutex machine, journal;
+	struct rwlock dma;
+
+	mutex_init(&machine, RANK_MACHINE);
+	rwlock_init(&dma, RANK_DMA);
+	mutex_init(&journal, RANK_JOURNAL);
+	for (int i = 0; i < 2; i++) {
+		mutex_lock(&machine);
+		rwlock_write(&dma);
+		mutex_lock(&journal);
+		assert_held(RANK_MACHINE);
+		assert_held(RANK_DMA);
+		assert_held(RANK_JOURNAL);
+		/* Given back in any order. */
+		mutex_unlock(&machine);
+		rwlock_unlock(&dma);
+		mutex_unlock(&journal);
+	}
+	mutex_fini(&machine);
+	rwlock_fini(&dma);
+	mutex_fini(&journal);
+}
+
+TEST(lock, a_lower_or_the_same_rank_asserts)
+{
+	struct mutex machine, device, other_device;
+	struct rwlock dma;
+
+	mutex_init(&machine, RANK_MACHINE);
+	mutex_init(&device, RANK_DEVICE);
+	mutex_init(&other_device, RANK_DEVICE);
+	rwlock_init(&dma, RANK_DMA);
+	mutex_lock(&device);
+	EXPECT_ABORT(mutex_lock(&machine));
+	EXPECT_ABORT(mutex_lock(&other_device));
+	mutex_unlock(&device);
+	rwlock_read(&dma);
+	EXPECT_ABORT(rwlock_read(&dma));
+	EXPECT_ABORT(mutex_lock(&device));
+	rwlock_unlock(&dma);
+	mutex_fini(&machine);
+	mutex_fini(&device);
+	mutex_fini(&other_device);
+	rwlock_fini(&dma);
+}
+
+TEST(lock, asserting_a_lock_not_held_asserts)
+{
+	struct mutex machine;
+
+	mutex_init(&machine, RANK_MACHINE);
+	EXPECT_ABORT(assert_held(RANK_MACHINE));
+	mutex_lock(&machine);
+	assert_held(RANK_MACHINE);
+	EXPECT_ABORT(assert_held(RANK_DEVICE));
+	mutex_unlock(&machine);
+	EXPECT_ABORT(assert_held(RANK_MACHINE));
+	mutex_fini(&machine);
+}
+
+struct shared {
+	struct mutex mutex;
+	struct rwlock rwlock;
+	pthread_cond_t changed;
+	u64 count;	      /* under mutex */
+	u64 low, high;	      /* under rwlock; always equal */
+	u64 unequal_readings; /* under mutex */
+};
+
+static void shared_init(struct shared *shared)
+{
+	pthread_condattr_t attributes;
+
+	*shared = (struct shared){.count = 0};
+	mutex_init(&shared->mutex, RANK_DEVICE);
+	rwlock_init(&shared->rwlock, RANK_DMA);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&shared->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void shared_fini(struct shared *shared)
+{
+	pthread_cond_destroy(&shared->changed);
+	rwlock_fini(&shared->rwlock);
+	mutex_fini(&shared->mutex);
+}
+
+static void *work(void *context)
+{
+	struct shared *shared = context;
+
+	for (int i = 0; i < 2000; i++) {
+		bool equal;
+
+		rwlock_read(&shared->rwlock);
+		equal = shared->low == shared->high;
+		rwlock_unlock(&shared->rwlock);
+		mutex_lock(&shared->mutex);
+		shared->count++;
+		shared->unequal_readings += !equal;
+		/* A device's own lock, then the page tables': the order of the data path. */
+		rwlock_write(&shared->rwlock);
+		shared->low++;
+		shared->high++;
+		rwlock_unlock(&shared->rwlock);
+		pthread_cond_signal(&shared->changed);
+		mutex_unlock(&shared->mutex);
+	}
+	return NULL;
+}
+
+TEST(lock, excludes_other_threads)
+{
+	struct shared shared;
+	pthread_t threads[3];
+
+	shared_init(&shared);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &shared), 0);
+	mutex_lock(&shared.mutex);
+	while (shared.count < 6000)
+		mutex_wait(&shared.mutex, &shared.changed);
+	assert_held(RANK_DEVICE);
+	assert_int_equal(shared.low, 6000);
+	assert_int_equal(shared.unequal_readings, 0);
+	mutex_unlock(&shared.mutex);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	shared_fini(&shared);
+}
+
+TEST(lock, timed_wait_says_when_time_has_passed)
+{
+	struct shared shared;
+	u64 before = os_clock_ns();
+
+	shared_init(&shared);
+	mutex_lock(&shared.mutex);
+	/* Waking up early for no reason is allowed; running out of time is what must come, and not before it has. */
+	while (mutex_wait_ms(&shared.mutex, &shared.changed, 20))
+		before = os_clock_ns();
+	assert_true(os_clock_ns() - before >= 20000000);
+	assert_held(RANK_DEVICE);
+	mutex_unlock(&shared.mutex);
+	shared_fini(&shared);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(lock, ranks_may_be_taken_upwards_and_again), CASE(lock, a_lower_or_the_same_rank_asserts),
+		CASE(lock, asserting_a_lock_not_held_asserts),	  CASE(lock, excludes_other_threads),
+		CASE(lock, timed_wait_says_when_time_has_passed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

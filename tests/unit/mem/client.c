@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/helpers.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "mem/charge.h"
+#include "mem/vma.h"
+#include "tests/fixtures/self_client.h"
+
+static u8 *anonymous(size_t size, int protection)
+{
+	u8 *memory = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	return memory;
+}
+
+TEST(client, arguments_are_copied_or_the_address_is_named)
+{
+	struct client *client = self_client_new(getpid());
+	struct why why = WHY_INIT;
+	u32 here = 0, there = 0x1234;
+
+	ASSERT_OK(why, client_read(client, (uintptr_t)&there, &here, 4, &why));
+	assert_int_equal(here, 0x1234);
+	here = 0x5678;
+	ASSERT_OK(why, client_write(client, (uintptr_t)&there, &here, 4, &why));
+	assert_int_equal(there, 0x5678);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_read(client, 0x10, &here, 4, &why));
+	EXPECT_SUBSTR("0x10", why.text);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_write(client, 0, &here, 4, &why));
+	client_put(client);
+}
+
+TEST(client, strings_may_stop_right_before_a_hole)
+{
+	struct client *client = self_client_new(getpid());
+	struct why why = WHY_INIT;
+	u8 *memory = anonymous(2 * PAGE_SIZE, PROT_READ | PROT_WRITE);
+	char text[16];
+
+	munmap(memory + PAGE_SIZE, PAGE_SIZE);
+	memcpy(memory + PAGE_SIZE - 6, "hello", 6);
+	ASSERT_OK(why, client_read_string(client, (uintptr_t)memory + PAGE_SIZE - 6, text, sizeof(text), &why));
+	assert_string_equal(text, "hello");
+	memset(memory, 'x', PAGE_SIZE);
+	EXPECT_REFUSED(STRING_TOO_LONG, why, client_read_string(client, (uintptr_t)memory, text, sizeof(text), &why));
+	EXPECT_REFUSED(CLIENT_FAULT, why,
+		       client_read_string(client, (uintptr_t)memory + PAGE_SIZE - 4, text, sizeof(text), &why));
+	munmap(memory, PAGE_SIZE);
+	client_put(client);
+}
+
+TEST(client, a_range_with_a_hole_or_without_permission_is_refused_by_address)
+{
+	struct client *client = self_client_new(getpid());
+	struct why why = WHY_INIT;
+	u8 *memory = anonymous(4 * PAGE_SIZE, PROT_READ | PROT_WRITE);
+	u64 address = (uintptr_t)memory;
+	char hole[32];
+
+	ASSERT_OK(why, client_check_range(client, address, 4 * PAGE_SIZE, true, &why));
+	mprotect(memory + 2 * PAGE_SIZE, PAGE_SIZE, PROT_READ);
+	ASSERT_OK(why, client_check_range(client, address, 4 * PAGE_SIZE, false, &why));
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_range(client, address, 4 * PAGE_SIZE, true, &why));
+	EXPECT_SUBSTR("read-only", why.text);
+	munmap(memory + PAGE_SIZE, PAGE_SIZE);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_range(client, address, 4 * PAGE_SIZE, false, &why));
+	snprintf(hole, sizeof(hole), "0x%llx", (unsigned long long)address + PAGE_SIZE);
+	EXPECT_SUBSTR(hole, why.text);
+	munmap(memory, 4 * PAGE_SIZE);
+	client_put(client);
+}
+
+/* A child that waits on a pipe; then it exits or turns into another program. */
+static pid_t start_child(int *ret_tell, bool exec)
+{
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		close(ends[1]);
+		if (read(ends[0], &byte, 1) == 1 && exec)
+			execlp("sleep", "sleep", "30", (char *)NULL);
+		_exit(0);
+	}
+	close(ends[0]);
+	*ret_tell = ends[1];
+	return child;
+}
+
+static bool read_word(struct client *client, const void *address, u32 *ret)
+{
+	struct iovec local = {ret, 4}, remote = {(void *)(uintptr_t)address, 4};
+
+	return client_dma_read(client, &local, 1, &remote, 1);
+}
+
+TEST(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched)
+{
+	static u32 word = 0xabcdef;
+	struct why why = WHY_INIT;
+	struct client *client;
+	u32 value = 0;
+	pid_t child;
+	int tell;
+
+	child = start_child(&tell, true);
+	client = self_client_new(child);
+	ASSERT_OK(why, client_check_range(client, (uintptr_t)&word, 4, true, &why));
+	assert_true(read_word(client, &word, &value));
+	assert_int_equal(value, 0xabcdef);
+	atomic_store(&client->execed, true);
+	assert_true(read_word(client, &word, &value)); /* announced, not yet done */
+	assert_true(client_memory_lives(client, (uintptr_t)&word));
+	assert_int_equal(write(tell, "x", 1), 1);
+	for (int i = 0; i < 200 && read_word(client, &word, &value); i++)
+		usleep(10000);
+	assert_false(read_word(client, &word, &value));
+	assert_false(client_memory_lives(client, (uintptr_t)&word));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(tell);
+	client_put(client);
+}
+
+TEST(client, a_gone_client_has_no_memory)
+{
+	static u32 word = 7;
+	struct client *client = self_client_new(getpid());
+	u32 value;
+
+	assert_true(read_word(client, &word, &value));
+	atomic_store(&client->gone, true);
+	assert_false(read_word(client, &word, &value));
+	client_put(client);
+}
+
+/*
+ * A process without any capability, with 64 KiB of lockable memory of which it locks some itself, that waits until tell
+ * is closed.
+ */
+static pid_t start_powerless(int *ret_tell, size_t mlocked)
+{
+	struct rlimit small = {.rlim_cur = 65536, .rlim_max = 65536};
+	int ends[2], ready[2];
+	pid_t child;
+	char byte;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		close(ends[1]);
+		setrlimit(RLIMIT_MEMLOCK, &small);
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+			_exit(1);
+		/* The sanitizers make mlock() do nothing. */
+		if (mlocked && syscall(SYS_mlock, anonymous(mlocked, PROT_READ | PROT_WRITE), mlocked) < 0)
+			_exit(1);
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		_exit(read(ends[0], &byte, 1) != 0);
+	}
+	close(ends[0]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	*ret_tell = ends[1];
+	return child;
+}
+
+TEST(client, memlock_refusal_has_all_three_numbers)
+{
+	struct charge first = {0}, second = {0};
+	struct why why = WHY_INIT;
+	struct client *client;
+	pid_t child;
+	int tell;
+
+	child = start_powerless(&tell, 0);
+	client = self_client_new(child);
+	ASSERT_OK(why, charge_init(&first, client, 0x8000, &why));
+	EXPECT_REFUSED(MEMLOCK_EXCEEDED, why, charge_init(&second, client, 0x9000, &why));
+	EXPECT_SUBSTR("32768", why.text);
+	EXPECT_SUBSTR("65536", why.text);
+	EXPECT_SUBSTR("36864", why.text);
+	charge_fini(&second);
+	charge_fini(&first);
+	assert_int_equal(client->locked_bytes, 0);
+	client_put(client);
+	close(tell);
+	waitpid(child, NULL, 0);
+}
+
+TEST(client, memory_under_mlock_counts_against_the_limit_too)
+{
+	struct charge charge = {0}, large = {0};
+	struct why why = WHY_INIT;
+	struct client *client;
+	pid_t child;
+	int tell;
+
+	child = start_powerless(&tell, 0x4000);
+	client = self_client_new(child);
+	EXPECT_REFUSED(MEMLOCK_EXCEEDED, why, charge_init(&large, client, 0xd000, &why));
+	EXPECT_SUBSTR("16384 bytes locked", why.text);
+	ASSERT_OK(why, charge_init(&charge, client, 0xc000, &why));
+	assert_int_equal(client->locked_bytes, 0xc000);
+	charge_fini(&charge);
+	charge_fini(&charge);
+	client_put(client);
+	close(tell);
+	waitpid(child, NULL, 0);
+}
+
+static void expect_same(const struct vma *a, const struct vma *b)
+{
+	assert_int_equal(a->start, b->start);
+	assert_int_equal(a->last, b->last);
+	assert_int_equal(a->readable, b->readable);
+	assert_int_equal(a->writable, b->writable);
+	assert_int_equal(a->shared, b->shared);
+	assert_int_equal(a->file_offset, b->file_offset);
+	assert_int_equal(a->inode, b->inode);
+	assert_int_equal(a->device_major, b->device_major);
+	assert_int_equal(a->device_minor, b->device_minor);
+}
+
+/* A child does not change while we look. */
+TEST(client, both_ways_to_ask_for_mappings_agree)
+{
+	struct vma asked, read;
+	struct client *client;
+	unsigned seen = 0;
+	pid_t child;
+	u64 at = 0;
+	int tell;
+
+	child = start_child(&tell, false);
+	client = self_client_new(child);
+	while (vma_find(client, at, &asked) && asked.start < BIT(47)) {
+		assert_true(vma_find_in_text(client, at, &read));
+		expect_same(&asked, &read);
+		at = asked.last + 1;
+		seen++;
+	}
+	assert_true(seen > 5);
+	close(tell);
+	waitpid(child, NULL, 0);
+	/* The descriptor means that address space, which has ended. */
+	assert_false(vma_find(client, 0, &asked));
+	assert_false(vma_find_in_text(client, 0, &read));
+	client_put(client);
+}
+
+TEST(client, what_is_mapped_there_instead_is_named)
+{
+	struct client *client = self_client_new(getpid());
+	struct why why = WHY_INIT;
+	u8 *memory = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_PRIVATE, fileno(tmpfile()), 0);
+	u8 *secret = anonymous(PAGE_SIZE, PROT_NONE);
+
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_range(client, (uintptr_t)memory, PAGE_SIZE, true, &why));
+	EXPECT_SUBSTR("/", why.text);
+	EXPECT_SUBSTR("is mapped there, read-only", why.text);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_range(client, (uintptr_t)secret, PAGE_SIZE, false, &why));
+	EXPECT_SUBSTR("anonymous memory is mapped there, inaccessible", why.text);
+	munmap(memory, PAGE_SIZE);
+	munmap(secret, PAGE_SIZE);
+	client_put(client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(client, arguments_are_copied_or_the_address_is_named),
+		CASE(client, strings_may_stop_right_before_a_hole),
+		CASE(client, a_range_with_a_hole_or_without_permission_is_refused_by_address),
+		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
+		CASE(client, a_gone_client_has_no_memory),
+		CASE(client, memlock_refusal_has_all_three_numbers),
+		CASE(client, memory_under_mlock_counts_against_the_limit_too),
+		CASE(client, both_ways_to_ask_for_mappings_agree),
+		CASE(client, what_is_mapped_there_instead_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* What all requests have in common: every row of ioctls.def with no argument, too little of one, and on a wrong file.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "tests/fixtures/room.h"
+#include "vfio/ioctl.h"
+
+static int fd_of(const struct room_device *opened, enum vfio_kind kind)
+{
+	switch (kind) {
+	case VFIO_KIND_GROUP:
+		return opened->group;
+	case VFIO_KIND_DEVICE:
+		return opened->device;
+	default:
+		return opened->container;
+	}
+}
+
+TEST(ioctl, every_structure_has_a_smallest_size)
+{
+	struct room *room = room_new();
+	struct room_device opened = room_open_device(room, ROOM_NVME, VFIO_TYPE1v2_IOMMU);
+	u32 buffer[32] = {};
+
+	for (unsigned i = 0; i < vfio_nioctls; i++) {
+		const struct vfio_ioctl *row = &vfio_ioctls[i];
+		int fd = fd_of(&opened, row->kind);
+
+		if (!row->min)
+			continue;
+		assert_in_range(row->min, 8, row->size);
+		EXPECT_REFUSED(CLIENT_FAULT, room->why, room_ioctl(room, fd, row->cmd, NULL));
+		buffer[0] = 0;
+		EXPECT_REFUSED(ARGSZ_SHORT, room->why, room_ioctl(room, fd, row->cmd, buffer));
+		buffer[0] = row->min - 1;
+		EXPECT_REFUSED(ARGSZ_SHORT, room->why, room_ioctl(room, fd, row->cmd, buffer));
+		EXPECT_SUBSTR(row->name, room->why.text);
+		room_check(room);
+	}
+	room_free(room);
+}
+
+/* Only the head is read: an argument may end where its smallest size does. */
+TEST(ioctl, nothing_is_read_past_the_smallest_size)
+{
+	struct room *room = room_new();
+	struct room_device opened = room_open_device(room, ROOM_NIC, VFIO_TYPE1v2_IOMMU);
+	u8 *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mprotect(pages + 4096, 4096, PROT_NONE);
+	for (unsigned i = 0; i < vfio_nioctls; i++) {
+		const struct vfio_ioctl *row = &vfio_ioctls[i];
+		u8 *argument = pages + 4096 - row->min;
+
+		if (!row->min)
+			continue;
+		memset(pages, 0, 4096);
+		memcpy(argument, &row->min, sizeof(u32));
+		room_ioctl(room, fd_of(&opened, row->kind), row->cmd, argument);
+		assert_int_not_equal(room->why.code, WHY_CLIENT_FAULT);
+		assert_int_not_equal(room->why.code, WHY_ARGSZ_SHORT);
+	}
+	munmap(pages, 8192);
+	room_free(room);
+}
+
+TEST(ioctl, requests_of_other_files_are_unknown)
+{
+	struct room *room = room_new();
+	struct room_device opened = room_open_device(room, ROOM_NVME, VFIO_TYPE1v2_IOMMU);
+	u32 buffer[32] = {sizeof(buffer)};
+
+	for (unsigned i = 0; i < vfio_nioctls; i++)
+		for (enum vfio_kind kind = VFIO_KIND_TYPE1; kind < VFIO_KINDS; kind++)
+			if (!vfio_ioctl_find(kind, vfio_ioctls[i].cmd) &&
+			    !(kind == VFIO_KIND_TYPE1 && vfio_ioctls[i].kind == VFIO_KIND_CONTAINER))
+				EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
+					       room_ioctl(room, fd_of(&opened, kind), vfio_ioctls[i].cmd, buffer));
+	/* The number alone is not enough. */
+	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
+		       room_ioctl(room, opened.device, VFIO_DEVICE_GET_INFO | 0x40000000, buffer));
+	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
+		       room_ioctl(room, opened.device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, buffer));
+	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why, room_ioctl(room, opened.device, VFIO_DEVICE_QUERY_GFX_PLANE, buffer));
+	room_free(room);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(ioctl, every_structure_has_a_smallest_size),
+		CASE(ioctl, nothing_is_read_past_the_smallest_size),
+		CASE(ioctl, requests_of_other_files_are_unknown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
