@@ -37,19 +37,14 @@ static const struct verb *verb_find(const char *name)
 	return NULL;
 }
 
-static int refuse_verb(const char *name)
+static int unknown_verb(const char *name)
 {
 	const char *names[ARRAY_SIZE(verbs) + 1] = {NULL};
-	const char *meant;
 	struct why why;
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		names[i] = verbs[i].name;
-	meant = nearest_word(name, names);
-	if (meant)
-		refuse(&why, VERB_UNKNOWN, "there is no verb \"%s\"; did you mean \"%s\"?", name, meant);
-	else
-		refuse(&why, VERB_UNKNOWN, "there is no verb \"%s\"", name);
+	refuse_verb(name, names, &why);
 	complain("isolde", &why);
 	return EXIT_USAGE;
 }
@@ -59,7 +54,7 @@ static int verb_help(int argc, char **argv)
 	const struct verb *verb = argc > 1 ? verb_find(argv[1]) : NULL;
 
 	if (argc > 1 && !verb)
-		return refuse_verb(argv[1]);
+		return unknown_verb(argv[1]);
 	if (!verb || verb->fn == verb_help) {
 		print_usage(stdout);
 		return 0;
@@ -84,5 +79,5 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	verb = verb_find(argv[1]);
-	return verb ? verb->fn(argc - 1, argv + 1) : refuse_verb(argv[1]);
+	return verb ? verb->fn(argc - 1, argv + 1) : unknown_verb(argv[1]);
 }

@@ -28,6 +28,10 @@ struct option;
  */
 int next_option(int argc, char **argv, const char *letters, const struct option *options, struct why *why);
 
+/* CODE_UNKNOWN and VERB_UNKNOWN; both say what was probably meant. */
+int code_named(const char *name, enum why_code *ret, struct why *why);
+int refuse_verb(const char *name, const char *const *verbs, struct why *why);
+
 /* The word of the list that was probably meant; NULL if none is near. The list ends with NULL. */
 const char *nearest_word(const char *word, const char *const *list);
 

@@ -152,33 +152,18 @@ static void explain_json(enum why_code code, const struct sighting *sighting)
 	json_decref(object);
 }
 
-static int refuse_code(const char *name)
-{
-	const char *names[WHY_CODES] = {NULL};
-	const char *meant;
-	struct why why;
-
-	for (unsigned code = WHY_NONE + 1; code < WHY_CODES; code++)
-		names[code - 1] = why_code_name(code);
-	meant = nearest_word(name, names);
-	if (meant)
-		refuse(&why, CODE_UNKNOWN, "there is no refusal %.40s; did you mean %s?", name, meant);
-	else
-		refuse(&why, CODE_UNKNOWN, "there is no refusal %.40s", name);
-	complain("why", &why);
-	return 1;
-}
-
 static int explain_code(const char *name, bool json)
 {
-	enum why_code code = why_code_from_name(name);
 	struct sighting sighting = {.code = name};
-	struct why ignored;
+	enum why_code code;
+	struct why why;
 
-	if (code == WHY_NONE)
-		return refuse_code(name);
+	if (code_named(name, &code, &why) < 0) {
+		complain("why", &why);
+		return 1;
+	}
 	/* Without a journal the meaning is all there is. */
-	if (each_entry(look_for, &sighting, &ignored) < 0)
+	if (each_entry(look_for, &sighting, &why) < 0)
 		sighting.count = 0;
 	if (json)
 		explain_json(code, &sighting);

@@ -68,3 +68,28 @@ const char *nearest_word(const char *word, const char *const *list)
 	}
 	return found;
 }
+
+int code_named(const char *name, enum why_code *ret, struct why *why)
+{
+	const char *names[WHY_CODES] = {NULL};
+	const char *meant;
+
+	*ret = why_code_from_name(name);
+	if (*ret != WHY_NONE)
+		return 0;
+	for (unsigned code = WHY_NONE + 1; code < WHY_CODES; code++)
+		names[code - 1] = why_code_name(code);
+	meant = nearest_word(name, names);
+	if (!meant)
+		return refuse(why, CODE_UNKNOWN, "there is no refusal \"%.40s\"", name);
+	return refuse(why, CODE_UNKNOWN, "there is no refusal \"%.40s\"; did you mean %s?", name, meant);
+}
+
+int refuse_verb(const char *name, const char *const *verbs, struct why *why)
+{
+	const char *meant = nearest_word(name, verbs);
+
+	if (!meant)
+		return refuse(why, VERB_UNKNOWN, "there is no verb \"%.40s\"", name);
+	return refuse(why, VERB_UNKNOWN, "there is no verb \"%.40s\"; did you mean \"%s\"?", name, meant);
+}

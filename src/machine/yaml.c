@@ -147,7 +147,7 @@ int yaml_read_mapping(struct yaml_reader *reader, yaml_node_t *node, const struc
 }
 
 int yaml_read_sequence(struct yaml_reader *reader, yaml_node_t *node, const char *what,
-		       int (*read)(struct yaml_reader *reader, yaml_node_t *item, void *target), void *target)
+		       int (*each)(struct yaml_reader *reader, yaml_node_t *item, void *target), void *target)
 {
 	int err = 0;
 
@@ -155,7 +155,7 @@ int yaml_read_sequence(struct yaml_reader *reader, yaml_node_t *node, const char
 		return yaml_refuse(reader, node, "%s is a list: \"- item\" lines, or [item, item]", what);
 	for (yaml_node_item_t *item = node->data.sequence.items.start; err == 0 && item < node->data.sequence.items.top;
 	     item++)
-		err = read(reader, node_of(reader, *item), target);
+		err = each(reader, node_of(reader, *item), target);
 	return err;
 }
 

@@ -35,9 +35,9 @@ int yaml_refuse(struct yaml_reader *reader, const yaml_node_t *node, const char 
 int yaml_read_mapping(struct yaml_reader *reader, yaml_node_t *node, const struct yaml_key *keys, size_t nkeys,
 		      const char *what, void *target);
 
-/* Calls read for each item of a sequence. */
+/* Calls each for every item of a sequence. */
 int yaml_read_sequence(struct yaml_reader *reader, yaml_node_t *node, const char *what,
-		       int (*read)(struct yaml_reader *reader, yaml_node_t *item, void *target), void *target);
+		       int (*each)(struct yaml_reader *reader, yaml_node_t *item, void *target), void *target);
 
 /* A scalar's text; refuses other nodes and texts with a NUL inside. */
 int yaml_text(struct yaml_reader *reader, const yaml_node_t *node, const char **ret);

@@ -32,8 +32,6 @@
 
 #define GO_ON LONG_MIN
 
-enum { CHUNK = 65536 }; /* of a read or write that goes through us */
-
 struct call {
 	struct notifier *notifier;
 	struct seccomp_notif request;
@@ -44,6 +42,16 @@ struct call {
 void notify_tune(int listener)
 {
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+}
+
+/* A refusal made here, not by the machine: into the journal like the others. Returns -errno. */
+static long journalled(struct call *call, const char *request)
+{
+	struct machine *machine = call->notifier->tracees->machine;
+	const char *name = call->tracee ? call->tracee->client.name : "";
+
+	journal_append(&machine->journal, (int)call->request.pid, name, request, &call->why);
+	return -call->why.err;
 }
 
 static u64 arg(const struct call *call, unsigned index)
@@ -151,8 +159,10 @@ static long do_open(struct call *call, int directory, u64 address, int flags)
 
 		if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL))
 			return GO_ON;
-		if (file.path[0] != '/')
-			return -ENXIO;
+		if (file.path[0] != '/') {
+			refuse(&call->why, FILE_ANONYMOUS, "%s is %s: it cannot be opened again", path, file.path);
+			return journalled(call, "open");
+		}
 		snprintf(path, sizeof(path), "%s", file.path);
 	}
 	if (!machine_owns_path(path))
@@ -197,34 +207,28 @@ static long on_ioctl(struct call *call)
 static long on_pread(struct call *call)
 {
 	struct file *file = our_file(call, 0);
-	_memory_ u8 *buffer = NULL;
-	size_t size = min_u64(arg(call, 2), CHUNK);
+	u8 *buffer = call->notifier->buffer;
 	s64 got;
 
 	if (!file)
 		return GO_ON;
-	buffer = malloc(size ? size : 1);
-	if (!buffer)
-		return -ENOMEM;
-	got = machine_read(machine_of(call), caller(call), file, arg(call, 3), buffer, size, &call->why);
+	got = machine_read(machine_of(call), caller(call), file, arg(call, 3), buffer,
+			   min_u64(arg(call, 2), NOTIFY_CHUNK), &call->why);
 	if (got > 0 && client_write(caller(call), arg(call, 1), buffer, (size_t)got, &call->why) < 0)
-		return -EFAULT;
+		return journalled(call, "pread");
 	return got;
 }
 
 static long on_pwrite(struct call *call)
 {
 	struct file *file = our_file(call, 0);
-	_memory_ u8 *buffer = NULL;
-	size_t size = min_u64(arg(call, 2), CHUNK);
+	u8 *buffer = call->notifier->buffer;
+	size_t size = min_u64(arg(call, 2), NOTIFY_CHUNK);
 
 	if (!file)
 		return GO_ON;
-	buffer = malloc(size ? size : 1);
-	if (!buffer)
-		return -ENOMEM;
 	if (size && client_read(caller(call), arg(call, 1), buffer, size, &call->why) < 0)
-		return -EFAULT;
+		return journalled(call, "pwrite");
 	return machine_write(machine_of(call), caller(call), file, arg(call, 3), buffer, size, &call->why);
 }
 
@@ -247,6 +251,12 @@ static bool look(struct call *call, struct file *ret, struct stat *ret_status)
 	       still_waits(call) && caller(call);
 }
 
+/* Into the caller's memory: 0, or its fault, journalled. */
+static long give(struct call *call, const char *request, u64 address, const void *data, size_t size)
+{
+	return client_write(caller(call), address, data, size, &call->why) < 0 ? journalled(call, request) : 0;
+}
+
 /* The character device or anonymous inode that a descriptor stands for. */
 static long put_stat(struct call *call, u64 address)
 {
@@ -259,7 +269,7 @@ static long put_stat(struct call *call, u64 address)
 	status.st_rdev = file.rdev;
 	status.st_size = 0;
 	status.st_blocks = 0;
-	return client_write(caller(call), address, &status, sizeof(status), &call->why) < 0 ? -EFAULT : 0;
+	return give(call, "fstat", address, &status, sizeof(status));
 }
 
 static bool empty_path(const struct call *call, u64 address)
@@ -294,7 +304,7 @@ static long on_statx(struct call *call)
 	status.stx_rdev_major = major(file.rdev);
 	status.stx_rdev_minor = minor(file.rdev);
 	status.stx_size = status.stx_blocks = 0;
-	return client_write(caller(call), arg(call, 4), &status, sizeof(status), &call->why) < 0 ? -EFAULT : 0;
+	return give(call, "statx", arg(call, 4), &status, sizeof(status));
 }
 
 static long do_readlink(struct call *call, int directory, u64 address, u64 buffer, u64 size)
@@ -310,10 +320,12 @@ static long do_readlink(struct call *call, int directory, u64 address, u64 buffe
 		return GO_ON;
 	if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL) || !caller(call))
 		return GO_ON;
-	if ((s64)size <= 0)
-		return -EINVAL;
+	if ((s64)size <= 0) {
+		refuse(&call->why, LINK_BUFFER, "readlink(%s) into %lld bytes", path, (long long)size);
+		return journalled(call, "readlink");
+	}
 	length = min_u64(strlen(file.path), size);
-	return client_write(caller(call), buffer, file.path, length, &call->why) < 0 ? -EFAULT : (long)length;
+	return give(call, "readlink", buffer, file.path, length) < 0 ? -call->why.err : (long)length;
 }
 
 static long on_readlink(struct call *call)

@@ -5,9 +5,12 @@
 
 #include "supervise/tracee.h"
 
+enum { NOTIFY_CHUNK = 65536 }; /* of a read or write that goes through us */
+
 struct notifier {
 	struct tracees *tracees; /* borrowed */
 	int listener;		 /* borrowed */
+	u8 buffer[NOTIFY_CHUNK]; /* what such a call moves */
 };
 
 /* Makes switching to and from the supervisor cheap where the kernel can (Linux 6.6); harmless elsewhere. */

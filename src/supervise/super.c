@@ -140,7 +140,8 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	room->listening = true;
 	notify_tune(room->listener);
 	tracees_init(&room->tracees, room->machine, room->listener, room->epoll);
-	room->notifier = (struct notifier){&room->tracees, room->listener};
+	room->notifier.tracees = &room->tracees;
+	room->notifier.listener = room->listener;
 	err = watch(room, room->listener, why);
 	if (err == 0)
 		err = watch(room, room->signals, why);

@@ -14,6 +14,8 @@
  *	config				mmap of configuration space (refused)
  *	nvme				bring the controller up: admin queues at IOVA 0x100000
  *	identify IOVA			NVMe Identify to IOVA; prints its status and the first bytes of the model name
+ *	reopen				open the device's descriptor again through /proc/self/fd
+ *	readlink			what /proc/self/fd says the device is
  *	close-device, close-group, close-container
  *	spin				print "ready" and Identify for ever
  *	wait				print "ready" and pause
@@ -261,6 +263,26 @@ static long open_group(const char *bdf)
 	return poke.group = open(path, O_RDWR);
 }
 
+static long reopen(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", poke.device);
+	return open(path, O_RDWR);
+}
+
+static long print_link(void)
+{
+	char path[64], target[128];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", poke.device);
+	length = readlink(path, target, sizeof(target));
+	if (length >= 0)
+		printf("link \"%.*s\"\n", (int)length, target);
+	return length;
+}
+
 static long close_one(int *fd)
 {
 	int result = close(*fd);
@@ -293,6 +315,10 @@ static long run_word(const char *word, char **argument)
 		return nvme_up();
 	if (!strcmp(word, "identify"))
 		return identify(strtoull(*argument, NULL, 0));
+	if (!strcmp(word, "reopen"))
+		return reopen();
+	if (!strcmp(word, "readlink"))
+		return print_link();
 	if (!strcmp(word, "close-device"))
 		return close_one(&poke.device);
 	if (!strcmp(word, "close-group"))

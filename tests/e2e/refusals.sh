@@ -60,11 +60,28 @@ grep -q '^model "' "$work/out" || fail "the model name did not arrive"
 grep -q '^identify = [1-9]' "$work/out" || fail "Identify to an unmapped IOVA must fail"
 grep -q 'DMA_FAULT: .*write.*0x200000.*nearest mapping' "$said" || fail "direction, IOVA and nearest mapping belong in it"
 
+# A device's descriptor is an anonymous inode: it has a name to read and none to open.
+# shellcheck disable=SC2086
+refused FILE_ANONYMOUS "vfio-device" -- --bind vfio-pci=$nvme -- "$poke" $up device $nvme readlink reopen
+grep -q '^link "anon_inode:\[vfio-device\]"' "$work/out" || fail "what /proc/self/fd says"
+grep -q '^reopen = -ENXIO' "$work/out" || fail "opening it again must be ENXIO"
+
+# A host without FUSE: run says so and what to do, doctor too.
+need unshare
+if unshare -m true 2>/dev/null; then
+	unshare -m sh -c "mount -t tmpfs none /dev && '$ISOLDE' run -- true" 2>"$said" && fail "no /dev/fuse, yet a room"
+	grep -q 'ROOM_UNAVAILABLE: /dev/fuse' "$said" || fail "ROOM_UNAVAILABLE must name /dev/fuse"
+	unshare -m sh -c "mount -t tmpfs none /dev && '$ISOLDE' doctor" >"$work/out" 2>&1 && fail "doctor must notice"
+	grep -q 'modprobe fuse' "$work/out" || fail "doctor must say what to do"
+fi
+
 # Before anything runs: the machine file and the disk.
 printf 'name: broken\ndevices:\n  - slot: 1c.0\n    rolle: root-port\n' >"$work/broken.yaml"
 refused MACHINE_FILE "broken.yaml:4:5" -- --machine "$work/broken.yaml" -- true
 [ $status -ne 0 ] || fail "a broken machine must not run"
+refused MACHINE_UNKNOWN "default" -- --machine defualt -- true
 refused DISK_UNUSABLE "$work/absent.img" -- --disk "$nvme=$work/absent.img" -- true
 truncate -s 100 "$work/small.img"
 refused DISK_UNUSABLE "100" -- --disk "$nvme=$work/small.img" -- true
+# For tools/check-refusals: refused ROOM_UNAVAILABLE is provoked above without a room.
 echo ok

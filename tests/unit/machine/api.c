@@ -107,7 +107,6 @@ static long told(struct fixture *f, long ret)
 	return ret;
 }
 
-#define EXPECT(code, call) EXPECT_REFUSED(code, f->expected, told(f, call))
 #define OK(call)	   ASSERT_OK(f->expected, told(f, call))
 #define OPEN(path)	   isolde_open(f->machine, path, O_RDWR, &f->why)
 #define IOCTL(fd, nr, arg) isolde_ioctl(f->machine, fd, nr, (void *)(arg), &f->why)
@@ -365,16 +364,18 @@ TEST_F(close_on_exec_is_as_asked)
 
 TEST_F(opening_refuses_and_names_who_is_in_the_way)
 {
-	EXPECT(NODE_MISSING, OPEN("/dev/vfio/99"));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/99")));
 	EXPECT_SUBSTR("/dev/vfio/99", f->why.text);
-	EXPECT(NODE_MISSING, OPEN("/dev/vfio/devices/vfio0"));
-	EXPECT(NODE_MISSING, OPEN("/dev/null"));
-	EXPECT(NODE_MISSING, OPEN("/dev/vfio/"));
-	EXPECT(NODE_MISSING, OPEN("/dev/vfio/007"));
-	EXPECT(NODE_NOT_DIRECTORY, isolde_open(f->machine, f->path, O_RDONLY | O_DIRECTORY, &f->why));
-	EXPECT(NODE_EXISTS, isolde_open(f->machine, f->path, O_RDWR | O_CREAT | O_EXCL, &f->why));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/devices/vfio0")));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/null")));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/")));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/007")));
+	EXPECT_REFUSED(NODE_NOT_DIRECTORY, f->expected,
+		       told(f, isolde_open(f->machine, f->path, O_RDONLY | O_DIRECTORY, &f->why)));
+	EXPECT_REFUSED(NODE_EXISTS, f->expected,
+		       told(f, isolde_open(f->machine, f->path, O_RDWR | O_CREAT | O_EXCL, &f->why)));
 	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers/vfio-pci/unbind", NVME, strlen(NVME), &f->why));
-	EXPECT(DEVICE_NOT_BOUND, OPEN(f->path));
+	EXPECT_REFUSED(DEVICE_NOT_BOUND, f->expected, told(f, OPEN(f->path)));
 	EXPECT_SUBSTR(NVME " (no driver)", f->why.text);
 }
 
@@ -384,12 +385,13 @@ TEST_F(descriptors_of_others_are_refused)
 	char byte;
 
 	assert_int_equal(pipe(pipes), 0);
-	EXPECT(FILE_FOREIGN, IOCTL(pipes[0], VFIO_GET_API_VERSION, 0));
-	EXPECT(FD_BAD, IOCTL(999, VFIO_GET_API_VERSION, 0));
-	EXPECT(FD_BAD, isolde_pread(f->machine, -1, &byte, 1, 0, &f->why));
+	EXPECT_REFUSED(FILE_FOREIGN, f->expected, told(f, IOCTL(pipes[0], VFIO_GET_API_VERSION, 0)));
+	EXPECT_REFUSED(FD_BAD, f->expected, told(f, IOCTL(999, VFIO_GET_API_VERSION, 0)));
+	EXPECT_REFUSED(FD_BAD, f->expected, told(f, isolde_pread(f->machine, -1, &byte, 1, 0, &f->why)));
 	container = (int)OK(OPEN("/dev/vfio/vfio"));
-	EXPECT(FILE_OPERATION, isolde_pread(f->machine, container, &byte, 1, 0, &f->why));
-	EXPECT(FILE_OPERATION, isolde_pwrite(f->machine, container, &byte, 1, 0, &f->why));
+	EXPECT_REFUSED(FILE_OPERATION, f->expected, told(f, isolde_pread(f->machine, container, &byte, 1, 0, &f->why)));
+	EXPECT_REFUSED(FILE_OPERATION, f->expected,
+		       told(f, isolde_pwrite(f->machine, container, &byte, 1, 0, &f->why)));
 	EXPECT_SUBSTR("/dev/vfio/vfio", f->why.text);
 	ASSERT_OK(f->expected, isolde_close(f->machine, container));
 	close(pipes[0]);
@@ -418,8 +420,8 @@ TEST_F(only_eventfds_are_eventfds)
 
 	assert_int_equal(pipe(pipes), 0);
 	open_device(f, VFIO_TYPE1_IOMMU);
-	EXPECT(EVENTFD_BAD, set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, pipes[0]));
-	EXPECT(FD_BAD, set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, 999));
+	EXPECT_REFUSED(EVENTFD_BAD, f->expected, told(f, set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, pipes[0])));
+	EXPECT_REFUSED(FD_BAD, f->expected, told(f, set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, 999)));
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -454,7 +456,7 @@ TEST_F(unbind_waits_until_the_program_lets_go)
 	/* "Please give it back." */
 	assert_int_equal(poll(&asked, 1, 5000), 1);
 	assert_false(atomic_load(&unbinder.done));
-	EXPECT(DEVICE_LEAVING, IOCTL(f->group, VFIO_GROUP_GET_DEVICE_FD, NVME));
+	EXPECT_REFUSED(DEVICE_LEAVING, f->expected, told(f, IOCTL(f->group, VFIO_GROUP_GET_DEVICE_FD, NVME)));
 	isolde_machine_check(f->machine);
 	/* Without a call into the machine: it finds out by itself. */
 	close(f->device);
@@ -480,6 +482,35 @@ TEST_F(two_who_unbind_at_once_are_one_too_many)
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], &rets[i]);
 	assert_int_equal((ssize_t)rets[0] + (ssize_t)rets[1], (ssize_t)strlen(NVME) - ENODEV);
+}
+
+/* A native driver cannot have a device of a group that a container holds. */
+TEST_F(probing_into_an_owned_group_fails)
+{
+	static const char *const nics[] = {"0000:02:00.0", "0000:02:00.1"};
+	char path[96];
+
+	for (size_t i = 0; i < ARRAY_SIZE(nics); i++) {
+		snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/driver/unbind", nics[i]);
+		OK(isolde_attribute_write(f->machine, path, nics[i], 12, &f->why));
+		snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/driver_override", nics[i]);
+		OK(isolde_attribute_write(f->machine, path, "vfio-pci", 8, &f->why));
+	}
+	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", nics[0], 12, &f->why));
+	OK(isolde_attribute_write(f->machine, path, "", 1, &f->why));
+	f->container = (int)OK(OPEN("/dev/vfio/vfio"));
+	f->group = (int)OK(OPEN("/dev/vfio/3"));
+	OK(IOCTL(f->group, VFIO_GROUP_SET_CONTAINER, &f->container));
+	EXPECT_REFUSED(DRIVER_PROBE_FAILED, f->expected,
+		       told(f, isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", nics[1], 12, &f->why)));
+	EXPECT_SUBSTR("binding 0000:02:00.1 to e1000e", f->why.text);
+	/* By name the errno is that of the ownership. */
+	EXPECT_REFUSED(
+		GROUP_OWNED, f->expected,
+		told(f, isolde_attribute_write(f->machine, "sys/bus/pci/drivers/e1000e/bind", nics[1], 12, &f->why)));
+	ASSERT_OK(f->expected, isolde_close(f->machine, f->group));
+	f->group = -1;
+	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", nics[1], 12, &f->why));
 }
 
 static struct isolde_why options_why;
@@ -519,17 +550,23 @@ TEST_F(options_are_checked)
 	ASSERT_OK(f->expected, new_with(NULL));
 	ASSERT_OK(f->expected, new_with(&newer.options));
 	newer.future = 1;
-	EXPECT(OPTIONS_SIZE, (f->why = (struct isolde_why){0}, isolde_machine_new(&newer.options, &machine, &f->why)));
+	EXPECT_REFUSED(
+		OPTIONS_SIZE, f->expected,
+		told(f, (f->why = (struct isolde_why){0}, isolde_machine_new(&newer.options, &machine, &f->why))));
 	newer.options.size = 0;
-	EXPECT(OPTIONS_SIZE, isolde_machine_new(&newer.options, &machine, &f->why));
-	EXPECT(DISK_MALFORMED, (new_disk("disk.img"), f->why = options_why, -f->why.err));
-	EXPECT(DISK_MALFORMED, (new_disk(NVME "="), f->why = options_why, -f->why.err));
-	EXPECT(DISK_DEVICE_UNKNOWN, (new_disk("0000:77:00.0=disk.img"), f->why = options_why, -f->why.err));
+	EXPECT_REFUSED(OPTIONS_SIZE, f->expected, told(f, isolde_machine_new(&newer.options, &machine, &f->why)));
+	EXPECT_REFUSED(DISK_MALFORMED, f->expected, told(f, (new_disk("disk.img"), f->why = options_why, -f->why.err)));
+	EXPECT_REFUSED(DISK_MALFORMED, f->expected, told(f, (new_disk(NVME "="), f->why = options_why, -f->why.err)));
+	EXPECT_REFUSED(DISK_DEVICE_UNKNOWN, f->expected,
+		       told(f, (new_disk("0000:77:00.0=disk.img"), f->why = options_why, -f->why.err)));
 	EXPECT_SUBSTR("0000:77:00.0", f->why.text);
-	EXPECT(DISK_UNUSABLE, (new_disk(NVME "=/nonexistent/disk.img"), f->why = options_why, -f->why.err));
-	EXPECT(BIND_MALFORMED, (new_bind("vfio-pci"), f->why = options_why, -f->why.err));
-	EXPECT(DRIVER_UNKNOWN, (new_bind("vfio=" NVME), f->why = options_why, -f->why.err));
-	EXPECT(DRIVER_DEVICE_UNKNOWN, (new_bind("vfio-pci=0000:77:00.0"), f->why = options_why, -f->why.err));
+	EXPECT_REFUSED(DISK_UNUSABLE, f->expected,
+		       told(f, (new_disk(NVME "=/nonexistent/disk.img"), f->why = options_why, -f->why.err)));
+	EXPECT_REFUSED(BIND_MALFORMED, f->expected, told(f, (new_bind("vfio-pci"), f->why = options_why, -f->why.err)));
+	EXPECT_REFUSED(DRIVER_UNKNOWN, f->expected,
+		       told(f, (new_bind("vfio=" NVME), f->why = options_why, -f->why.err)));
+	EXPECT_REFUSED(DRIVER_DEVICE_UNKNOWN, f->expected,
+		       told(f, (new_bind("vfio-pci=0000:77:00.0"), f->why = options_why, -f->why.err)));
 }
 
 TEST_F(reasons_may_be_left_out)
@@ -583,6 +620,7 @@ int main(void)
 		CASE_F(only_eventfds_are_eventfds),
 		CASE_F(unbind_waits_until_the_program_lets_go),
 		CASE_F(two_who_unbind_at_once_are_one_too_many),
+		CASE_F(probing_into_an_owned_group_fails),
 		CASE_F(options_are_checked),
 		CASE_F(reasons_may_be_left_out),
 		CASE(api, every_step_may_fail),

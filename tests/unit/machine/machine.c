@@ -346,8 +346,7 @@ TEST_F(a_driver_that_declines_is_passed_over)
 	/* vfio-pci does not take bridges. */
 	ASSERT_OK(f->why, echo(f, DEVICE(PORT, "driver/unbind"), PORT));
 	ASSERT_OK(f->why, echo(f, DEVICE(PORT, "driver_override"), "vfio-pci"));
-	assert_int_equal(echo(f, DRIVER("vfio-pci", "bind"), PORT), -EINVAL);
-	assert_int_equal(f->why.code, WHY_VFIO_NOT_ENDPOINT);
+	EXPECT_REFUSED(VFIO_NOT_ENDPOINT, f->why, echo(f, DRIVER("vfio-pci", "bind"), PORT));
 	EXPECT_DRIVER("", PORT);
 }
 
@@ -466,6 +465,50 @@ TEST_F(the_unit_shows_its_registers)
 	assert_string_equal(cat(f, "sys/class/iommu/dmar0/intel-iommu/version"), "1:0\n");
 	assert_non_null(at(f, "sys/class/iommu/dmar0/intel-iommu/address"));
 	assert_non_null(strchr(cat(f, "sys/class/iommu/dmar0/intel-iommu/ecap"), '\n'));
+}
+
+TEST_F(port_bars_are_accessed_one_register_at_a_time)
+{
+	const char *path = DEVICE(NIC, "resource2");
+	u8 bytes[64] = {0};
+
+	assert_int_equal(at(f, path)->size, 32);
+	assert_int_equal(ASSERT_OK(f->why, machine_attribute_read(f->machine, NULL, path, 4, bytes, 4, &f->why)), 4);
+	assert_int_equal(ASSERT_OK(f->why, machine_attribute_write(f->machine, NULL, path, 31, bytes, 1, &f->why)), 1);
+	assert_int_equal(ASSERT_OK(f->why, machine_attribute_read(f->machine, NULL, path, 32, bytes, 4, &f->why)), 0);
+	EXPECT_REFUSED(ATTRIBUTE_RANGE, f->why, machine_attribute_read(f->machine, NULL, path, 0, bytes, 3, &f->why));
+	EXPECT_REFUSED(ATTRIBUTE_RANGE, f->why, machine_attribute_write(f->machine, NULL, path, 30, bytes, 4, &f->why));
+	EXPECT_SUBSTR("0x20", f->why.text);
+}
+
+TEST_F(a_file_that_was_closed_meanwhile_is_refused)
+{
+	struct file gone = {.ops = NULL};
+	char byte;
+
+	EXPECT_REFUSED(FILE_CLOSED, f->why, machine_ioctl(f->machine, NULL, &gone, 0x3b64, 0, &f->why));
+	EXPECT_REFUSED(FILE_CLOSED, f->why, machine_read(f->machine, NULL, &gone, 0, &byte, 1, &f->why));
+	EXPECT_REFUSED(FILE_CLOSED, f->why, machine_write(f->machine, NULL, &gone, 0, &byte, 1, &f->why));
+	EXPECT_REFUSED(FILE_CLOSED, f->why, machine_mmap(f->machine, NULL, &gone, 0, PAGE_SIZE, 1, 1, &f->why));
+}
+
+TEST(machine, without_an_iommu_nothing_can_be_assigned)
+{
+	static const char text[] = "name: bare\niommu: none\ndevices:\n"
+				   "  - {slot: \"00.0\", role: integrated, id: \"8086:10d3\", class: \"020000\"}\n";
+	struct pci_addr addr = {.bus = 0};
+	struct description *description;
+	struct machine *machine;
+	struct why why = WHY_INIT;
+
+	ASSERT_OK(why, description_parse(text, strlen(text), "bare.yaml", &description, &why));
+	ASSERT_OK(why, machine_new(description, &machine, &why));
+	EXPECT_REFUSED(NO_IOMMU_GROUP, why, machine_bind(machine, addr, "vfio-pci", &why));
+	EXPECT_SUBSTR("0000:00:00.0", why.text);
+	assert_null(node_at(machine->root, "sys/class/iommu/dmar0"));
+	assert_non_null(node_at(machine->root, "sys/kernel/iommu_groups"));
+	machine_check(machine);
+	machine_free(machine);
 }
 
 TEST_F(names_that_are_not_there_are_refused)
@@ -657,6 +700,9 @@ int main(void)
 		CASE_F(resets_by_the_methods_that_are_left),
 		CASE_F(group_types_are_checked_in_linuxs_order),
 		CASE_F(the_unit_shows_its_registers),
+		CASE_F(port_bars_are_accessed_one_register_at_a_time),
+		CASE_F(a_file_that_was_closed_meanwhile_is_refused),
+		CASE(machine, without_an_iommu_nothing_can_be_assigned),
 		CASE_F(names_that_are_not_there_are_refused),
 		CASE_F(bind_by_name_is_what_one_would_do_by_hand),
 		CASE_F(the_journal_has_the_request_and_the_reason),

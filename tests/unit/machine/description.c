@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/helpers.h"
+
+#include "machine/description.h"
+#include "pci/topology.h"
+
+#define DEVICES "devices:\n"
+#define PORT                                                                                                           \
+	DEVICES "  - slot: \"01.0\"\n"                                                                                 \
+		"    role: root-port\n"                                                                                \
+		"    id: \"8086:1901\"\n"                                                                              \
+		"    devices:\n"
+
+static struct description *parse(const char *text)
+{
+	struct description *description = NULL;
+	struct why why = WHY_INIT;
+
+	ASSERT_OK(why, description_parse(text, strlen(text), "test.yaml", &description, &why));
+	return description;
+}
+
+static void expect_refused(const char *text, const char *place, const char *words)
+{
+	struct description *description = NULL;
+	struct why why = WHY_INIT;
+
+	EXPECT_REFUSED(MACHINE_FILE, why, description_parse(text, strlen(text), "test.yaml", &description, &why));
+	EXPECT_SUBSTR(place, why.text);
+	EXPECT_SUBSTR(words, why.text);
+	assert_null(description);
+}
+
+TEST(description, errors_name_line_column_and_what_was_meant)
+{
+	expect_refused("name: [", "test.yaml:", "");
+	expect_refused("", "test.yaml:1:1", "a machine");
+	expect_refused("name: x\n", "test.yaml:1:1", "needs devices");
+	expect_refused("nmae: x\n", "test.yaml:1:1", "did you mean \"name\"?");
+	expect_refused("name: a\nname: b\n", "test.yaml:2:1", "second time");
+	expect_refused(PORT "      - {slot: \"00.0\", id: \"8086:10d3\", rolle: x}\n", "test.yaml:6:", "\"role\"");
+	expect_refused(DEVICES "  - {id: \"8086:10d3\"}\n", "test.yaml:2:5", "needs a slot");
+	expect_refused(DEVICES "  - {slot: \"00.0\"}\n", "test.yaml:2:5", "needs an id");
+	expect_refused(DEVICES "  - {slot: \"20.0\"}\n", "test.yaml:2:12", "no slot");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: 8086}\n", "test.yaml:2:24", "no id");
+	expect_refused(DEVICES "  - {slot: \"00.0\", role: switch}\n", "test.yaml:2:26", "no role");
+	expect_refused(DEVICES "  - {slot: \"00.0\", model: nvmee}\n", "test.yaml:2:27", "nvmee");
+	expect_refused(DEVICES "  - {slot: \"00.0\", intx: E}\n", "test.yaml:2:26", "A, B, C or D");
+	expect_refused(DEVICES "  - {slot: \"00.0\", msi: 3}\n", "test.yaml:2:25", "1, 2, 4");
+	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {0: 100}}\n", "test.yaml:2:30", "power of two");
+	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {9: 4K}}\n", "test.yaml:2:27", "number up to 5");
+	expect_refused(DEVICES "  - {slot: \"00.0\", acs: [sv, zz]}\n", "test.yaml:2:30", "ACS bit");
+	expect_refused(DEVICES "  - {slot: \"00.0\", flr: maybe}\n", "test.yaml:2:25", "true nor false");
+	expect_refused("iommu: {kind: amd-vi}\ndevices: []\n", "test.yaml:1:15", "intel-vtd");
+	expect_refused("iommu: {width: 64}\ndevices: []\n", "test.yaml:1:16", "48");
+}
+
+TEST(description, what_cannot_be_built_is_refused_where_it_stands)
+{
+	expect_refused(DEVICES "  - {slot: \"00.0\", role: endpoint, id: \"8086:10d3\"}\n", "test.yaml:2:5",
+		       "cannot be there");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"8086:10d3\", devices: []}\n", "test.yaml:2:", "below them");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"8086:10d3\"}\n  - {slot: \"00.0\", id: \"8086:10d3\"}\n",
+		       "test.yaml:3:5", "taken");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"8086:10d3\", bars: {5: {size: 4K, width: 64}}}\n",
+		       "test.yaml:2:", "upper half");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"8086:10d3\", msix: {vectors: 5, bar: 3}}\n",
+		       "test.yaml:2:", "MSI-X table of 5");
+	expect_refused(PORT "      - {slot: \"00.0\", model: nvme, bars: {0: 4K}}\n", "test.yaml:6:", "its own BARs");
+	expect_refused(PORT "      - {slot: \"00.0\", model: nvme, options: {sise: 4K}}\n", "test.yaml:6:", "sise");
+}
+
+TEST(description, anchors_that_contain_themselves_end_in_a_refusal)
+{
+	expect_refused("devices: &loop\n"
+		       "  - slot: \"01.0\"\n"
+		       "    role: root-port\n"
+		       "    id: \"8086:1901\"\n"
+		       "    devices: *loop\n",
+		       "test.yaml:", "cannot be there");
+	expect_refused(
+		"devices:\n"
+		"  - slot: \"01.0\"\n"
+		"    role: root-port\n"
+		"    id: \"8086:1901\"\n"
+		"    devices: &up\n"
+		"      - {slot: \"00.0\", role: upstream-port, id: \"8086:0001\", devices: &loop [{slot: \"00.0\", id: "
+		"\"8086:0002\", devices: *up}]}\n",
+		"test.yaml:", "");
+}
+
+TEST(description, buses_are_numbered_depth_first_and_functions_enumerated)
+{
+	struct description *description = parse(
+		"devices:\n"
+		"  - {slot: \"1d.0\", role: root-port, id: \"8086:0001\", devices: [{slot: \"00.0\", id: "
+		"\"0001:0001\"}]}\n"
+		"  - slot: \"01.0\"\n"
+		"    role: root-port\n"
+		"    id: \"8086:0002\"\n"
+		"    devices:\n"
+		"      - {slot: \"00.0\", role: pci-bridge, id: \"8086:0003\", devices: [{slot: \"03.0\", id: "
+		"\"0001:0004\"}]}\n"
+		"  - {slot: \"00.0\", id: \"8086:0005\"}\n");
+	static const struct pci_addr expected[] = {{0, 0, 0x00}, {0, 0, 0x08}, {0, 0, 0xe8},
+						   {0, 1, 0x00}, {0, 2, 0x18}, {0, 3, 0x00}};
+	struct function_description *function;
+	unsigned i = 0;
+
+	list_for_each(function, &description->functions, link) {
+		assert_true(i < ARRAY_SIZE(expected));
+		assert_true(pci_addr_equal(function->addr, expected[i++]));
+	}
+	assert_int_equal(i, ARRAY_SIZE(expected));
+	function = description_find(description, (struct pci_addr){0, 0, 0x08});
+	assert_int_equal(function->secondary, 1);
+	assert_int_equal(function->subordinate, 2);
+	description_free(description);
+}
+
+TEST(description, options_are_checked_against_the_model)
+{
+	struct description *description = NULL;
+	struct function_description *nvme, *nic;
+	struct why why = WHY_INIT;
+
+	ASSERT_OK(why, description_load("default", &description, &why));
+	nvme = description_find(description, (struct pci_addr){0, 1, 0});
+	nic = description_find(description, (struct pci_addr){0, 2, 0});
+	ASSERT_OK(why, description_set_option(nvme, "size", "8M", &why));
+	ASSERT_OK(why, description_set_option(nvme, "size", "16M", &why));
+	assert_string_equal(model_option(&nvme->options, "size"), "16M");
+	EXPECT_REFUSED(OPTION_UNKNOWN, why, description_set_option(nvme, "colour", "red", &why));
+	EXPECT_SUBSTR("0000:01:00.0", why.text);
+	EXPECT_REFUSED(OPTION_UNKNOWN, why, description_set_option(nic, "disk", "x", &why));
+	description_free(description);
+	EXPECT_REFUSED(MACHINE_UNKNOWN, why, description_load("nowhere", &description, &why));
+	EXPECT_SUBSTR("default", why.text);
+	EXPECT_REFUSED(HOST_FAILED, why, description_load("/nowhere/machine.yaml", &description, &why));
+}
+
+TEST(description, the_default_room_has_the_groups_it_promises)
+{
+	static const struct {
+		struct pci_addr addr;
+		const char *driver;
+		int group;
+	} expected[] = {
+		{{0, 0, 0x00}, "", 0},
+		{{0, 0, 0x08}, "pcieport", 1},
+		{{0, 0, 0xa0}, "xhci_hcd", 2},
+		{{0, 0, 0xe0}, "pcieport", 3},
+		{{0, 0, 0xe8}, "pcieport", 4},
+		{{0, 0, 0xf8}, "", 5},
+		{{0, 0, 0xfb}, "snd_hda_intel", 5},
+		{{0, 0, 0xfc}, "i801_smbus", 5},
+		{{0, 1, 0x00}, "nvme", 6},
+		{{0, 2, 0x00}, "e1000e", 3},
+		{{0, 2, 0x01}, "e1000e", 3},
+		{{0, 3, 0x00}, "", 7},
+		{{0, 4, 0x00}, "snd_ens1371", 7},
+		{{0, 4, 0x08}, "8139cp", 7},
+	};
+	struct description *description = NULL;
+	struct pci_grouping *grouping = NULL;
+	struct pci_topology topology;
+	struct pci_function *function;
+	struct why why = WHY_INIT;
+	unsigned i = 0;
+
+	ASSERT_OK(why, description_load("default", &description, &why));
+	ASSERT_OK(why, topology_build(description, &topology, &why));
+	ASSERT_OK(why, pci_grouping_compute(&topology, NULL, &grouping, &why));
+	assert_int_equal(grouping->count, ARRAY_SIZE(expected));
+	list_for_each(function, &topology.functions, link) {
+		assert_true(pci_addr_equal(function->addr, expected[i].addr));
+		assert_string_equal(description_find(description, function->addr)->driver, expected[i].driver);
+		assert_int_equal(grouping->group[i], expected[i].group);
+		i++;
+	}
+	/* Behind the PCIe-to-PCI bridge the ids are one. */
+	assert_int_equal(grouping->alias_set[12], grouping->alias_set[11]);
+	assert_int_equal(grouping->alias_set[13], grouping->alias_set[11]);
+	assert_int_not_equal(grouping->alias_set[9], grouping->alias_set[10]);
+	pci_grouping_free(grouping);
+	pci_topology_fini(&topology);
+	description_free(description);
+}
+
+TEST(description, bars_do_not_overlap_and_lie_in_their_bridges_windows)
+{
+	struct description *description = NULL;
+	struct pci_function *function;
+	struct pci_topology topology;
+	struct why why = WHY_INIT;
+	u64 io_last = 0, low_last = 0;
+
+	ASSERT_OK(why, description_load("default", &description, &why));
+	ASSERT_OK(why, topology_build(description, &topology, &why));
+	/* The walk gives addresses in enumeration order of each bus, so on one bus they only grow. */
+	function = pci_topology_find(&topology, (struct pci_addr){0, 2, 0});
+	for (unsigned bar = 0; bar <= PCI_ROM; bar++) {
+		const struct pci_bar *slot = &function->bars[bar];
+		u64 *last = slot->kind == PCI_BAR_IO ? &io_last : &low_last;
+
+		if (slot->kind == PCI_BAR_NONE)
+			continue;
+		assert_true(is_aligned(slot->address, slot->size));
+		assert_true(slot->address > *last);
+		*last = slot->address + slot->size - 1;
+	}
+	assert_true(low_last <= ((u64)get_u16(function->parent->config + 0x22) << 16 | 0xfffff));
+	assert_true(function->bars[0].address >= (u64)get_u16(function->parent->config + 0x20) << 16);
+	assert_true(io_last <= ((u64)(function->parent->config[0x1d] & 0xf0) << 8 | 0xfff));
+	pci_topology_fini(&topology);
+	description_free(description);
+}
+
+TEST(description, a_machine_without_room_for_its_bars_is_refused)
+{
+	struct description *description = parse(
+		"devices:\n"
+		"  - {slot: \"00.0\", id: \"8086:0001\", bars: {0: 256M, 1: 256M, 2: 256M}}\n");
+	struct pci_topology topology;
+	struct why why = WHY_INIT;
+
+	EXPECT_REFUSED(BAR_SPACE, why, topology_build(description, &topology, &why));
+	EXPECT_SUBSTR("0000:00:00.0", why.text);
+	assert_int_equal(topology.count, 0);
+	description_free(description);
+}
+
+static int load_and_build(struct why *why)
+{
+	struct description *description = NULL;
+	struct pci_topology topology;
+	int err = description_load("default", &description, why);
+
+	if (err == 0) {
+		err = topology_build(description, &topology, why);
+		if (err == 0)
+			pci_topology_fini(&topology);
+	}
+	description_free(description);
+	return err;
+}
+
+TEST(description, failures_leave_nothing_behind)
+{
+	SWEEP_FAILURES(load_and_build);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(description, errors_name_line_column_and_what_was_meant),
+		CASE(description, what_cannot_be_built_is_refused_where_it_stands),
+		CASE(description, anchors_that_contain_themselves_end_in_a_refusal),
+		CASE(description, buses_are_numbered_depth_first_and_functions_enumerated),
+		CASE(description, options_are_checked_against_the_model),
+		CASE(description, the_default_room_has_the_groups_it_promises),
+		CASE(description, bars_do_not_overlap_and_lie_in_their_bridges_windows),
+		CASE(description, a_machine_without_room_for_its_bars_is_refused),
+		CASE(description, failures_leave_nothing_behind),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
