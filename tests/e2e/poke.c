@@ -14,9 +14,9 @@
  *	config				mmap of configuration space (refused)
  *	nvme				bring the controller up: admin queues at IOVA 0x100000
  *	identify IOVA			NVMe Identify to IOVA; prints its status and the first bytes of the model name
- *	reopen				open the device's descriptor again through /proc/self/fd
- *	readlink			what /proc/self/fd says the device is
- *	close-device, close-group, close-container
+ *	random N			N ioctls with random numbers and arguments on all three files; prints how many
+ *succeeded reopen				open the device's descriptor again through /proc/self/fd readlink
+ *what /proc/self/fd says the device is close-device, close-group, close-container
  *	spin				print "ready" and Identify for ever
  *	wait				print "ready" and pause
  *	sleep MS
@@ -283,6 +283,47 @@ static long print_link(void)
 	return length;
 }
 
+/* Structures that are right now and then: a plausible argsz, small numbers, pages, and noise. */
+static void fill_argument(uint8_t *argument, size_t size, const char *bdf)
+{
+	static const uint32_t sizes[] = {0, 8, 12, 16, 20, 24, 28, 32, 48, 64, 256};
+
+	for (size_t i = 0; i < size; i += 4) {
+		uint32_t value = (uint32_t)rand();
+
+		if (value % 4)
+			value = value % 2 ? (value >> 8) % 40 : (value >> 4) & 0xfffff000;
+		memcpy(argument + i, &value, 4);
+	}
+	memcpy(argument, &sizes[rand() % (int)(sizeof(sizes) / sizeof(sizes[0]))], 4);
+	if (rand() % 8 == 0)
+		strcpy((char *)argument, bdf);
+}
+
+static long random_ioctls(long count, const char *bdf)
+{
+	static uint8_t argument[512];
+	long succeeded = 0;
+
+	srand(1);
+	for (long i = 0; i < count; i++) {
+		const int files[] = {poke.container, poke.group, poke.device};
+		unsigned long request = _IO(';', 95 + rand() % 30);
+		int result;
+
+		fill_argument(argument, sizeof(argument), bdf);
+		/* Not the reset of what the other requests need, most of the time. */
+		if ((request & 0xff) == 111 && rand() % 16)
+			continue;
+		result = ioctl(files[rand() % 3], request,
+			       rand() % 16 ? (uintptr_t)argument : (uintptr_t)rand() % 8192);
+		succeeded += result >= 0;
+		if ((request & 0xff) == 106 && result > 2)
+			close(result);
+	}
+	return succeeded;
+}
+
 static long close_one(int *fd)
 {
 	int result = close(*fd);
@@ -315,6 +356,8 @@ static long run_word(const char *word, char **argument)
 		return nvme_up();
 	if (!strcmp(word, "identify"))
 		return identify(strtoull(*argument, NULL, 0));
+	if (!strcmp(word, "random"))
+		return random_ioctls(atol(*argument), "0000:01:00.0");
 	if (!strcmp(word, "reopen"))
 		return reopen();
 	if (!strcmp(word, "readlink"))
@@ -345,7 +388,7 @@ static long run_word(const char *word, char **argument)
 static int arguments_of(const char *word)
 {
 	static const char *const two[] = {"map", "unmap"};
-	static const char *const one[] = {"group", "iommu", "device", "bar", "identify", "sleep"};
+	static const char *const one[] = {"group", "iommu", "device", "bar", "identify", "sleep", "random"};
 
 	for (unsigned i = 0; i < sizeof(two) / sizeof(two[0]); i++)
 		if (!strcmp(word, two[i]))

@@ -68,4 +68,12 @@ room --quiet --bind vfio-pci=$bdf -- sh -c "'$poke' $up device $bdf bar 0 close-
 [ "$(grep '^group = ' "$work/out" | tr '\n' ' ')" = "$(grep '^group = [0-9]' "$work/out" | head -1) group = -EBUSY $(grep '^group = [0-9]' "$work/out" | tail -1) " ] ||
 	fail "the mapping did not hold the device: $(cat "$work/out")"
 healthy
+
+# 10,000 random requests on all three files; the supervisor stays, and the device works for the next program.
+# shellcheck disable=SC2086
+room --quiet --bind vfio-pci=$bdf -- sh -c "'$poke' $up device $bdf random 10000 && $probe" >"$work/out" || fail "random ioctls"
+succeeded=$(sed -n 's/^random = //p' "$work/out")
+[ "$succeeded" -gt 100 ] || fail "hardly any of the random requests got through: $succeeded"
+grep -q '^identify = 0' "$work/out" || fail "the device does not work after random requests"
+healthy
 echo ok

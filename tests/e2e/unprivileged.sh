@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# An ordinary user, no capability: the same room, the same I/O. On a host whose /dev/fuse is root's alone (a bare VM without
+# udev), the test makes itself one that is open to all, in a mount namespace of its own.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+need qemu-io setpriv unshare
+bdf=0000:01:00.0
+chmod 755 "$work" "$XDG_RUNTIME_DIR"
+# The user may not be able to reach the build folder.
+cp "$ISOLDE" "$work/isolde" && chmod 755 "$work/isolde"
+mkdir -m 777 "$work/home"
+cat >"$work/story" <<END
+cd $work/home && export HOME=$work/home XDG_RUNTIME_DIR=$work/home
+$work/isolde doctor || exit 1
+$work/isolde run -- sh -c 'test \$(id -u) = 0 && lspci -nnk' > lspci || exit 2
+grep -q 'Kernel driver in use: nvme' lspci || exit 3
+$work/isolde run -- sh -c 'echo $bdf > /sys/bus/pci/drivers/nvme/unbind &&
+	echo vfio-pci > /sys/bus/pci/devices/$bdf/driver_override && echo $bdf > /sys/bus/pci/drivers_probe &&
+	qemu-io -f raw -c "write -P 0x5a 0 1M" -c "read -P 0x5a 0 1M" nvme://$bdf/1' || exit 4
+END
+if [ "$(id -u)" = 0 ]; then
+	unshare -m sh -c "mount -t tmpfs -o mode=755 none /mnt && mknod -m 666 /mnt/fuse c 10 229 &&
+		mount --bind /mnt/fuse /dev/fuse &&
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all sh $work/story" \
+		>"$work/out" 2>"$said" || fail "as uid 65534: $(tail -3 "$work/out")"
+else
+	sh "$work/story" >"$work/out" 2>"$said" || fail "as uid $(id -u): $(tail -3 "$work/out")"
+fi
+healthy
+grep -q 'read 1048576/1048576' "$work/out" || fail "the pattern did not come back"
+echo ok
