@@ -45,7 +45,7 @@ static int unknown_verb(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		names[i] = verbs[i].name;
 	refuse_verb(name, names, &why);
-	complain("isolde", &why);
+	complain(name, &why);
 	return EXIT_USAGE;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine files of machines/, as bytes in the program: the assembler includes them. */
 #include "machine/description.h"
+#include "machine/machines_stamp.h" /* made by the build: what is embedded below has changed */
 
 #define EMBED(name, path)                                                                                              \
 	__asm__(".pushsection .rodata\n"                                                                               \

@@ -690,6 +690,8 @@ static int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *targe
 	static const struct yaml_key keys[] = {{"kind", read_iommu_kind}, {"width", read_iommu_width}};
 	struct description *description = reading_of(reader)->description;
 
+	if (node && node->type == YAML_SCALAR_NODE && strcmp((const char *)node->data.scalar.value, "none") == 0)
+		return 0;
 	description->iommu.present = true;
 	description->iommu.width = 48;
 	strcpy(description->iommu.kind, "intel-vtd");

@@ -41,7 +41,7 @@ int text_unsigned(const struct text *text, const struct node *node, u64 *ret, st
 
 int text_flag(const struct text *text, const struct node *node, bool *ret, struct why *why)
 {
-	u64 value;
+	u64 value = 0;
 	int err = text_unsigned(text, node, &value, why);
 
 	if (err == 0)

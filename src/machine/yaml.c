@@ -128,7 +128,7 @@ int yaml_read_mapping(struct yaml_reader *reader, yaml_node_t *node, const struc
 	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
 		yaml_node_t *name_node = node_of(reader, pair->key);
 		const struct yaml_key *key;
-		const char *name;
+		const char *name = "";
 		int err = yaml_text(reader, name_node, &name);
 
 		if (err < 0)
@@ -171,7 +171,7 @@ int yaml_text(struct yaml_reader *reader, const yaml_node_t *node, const char **
 
 int yaml_copy(struct yaml_reader *reader, const yaml_node_t *node, char *ret, size_t size)
 {
-	const char *text;
+	const char *text = "";
 	int err = yaml_text(reader, node, &text);
 
 	if (err < 0)
@@ -184,7 +184,7 @@ int yaml_copy(struct yaml_reader *reader, const yaml_node_t *node, char *ret, si
 
 static int number_in(struct yaml_reader *reader, const yaml_node_t *node, int base, u64 max, u64 *ret)
 {
-	const char *text;
+	const char *text = "";
 	unsigned long long value;
 	char *after;
 	int err = yaml_text(reader, node, &text);
@@ -212,7 +212,7 @@ int yaml_hex(struct yaml_reader *reader, const yaml_node_t *node, u64 max, u64 *
 
 int yaml_bool(struct yaml_reader *reader, const yaml_node_t *node, bool *ret)
 {
-	const char *text;
+	const char *text = "";
 	int err = yaml_text(reader, node, &text);
 
 	if (err < 0)

@@ -203,6 +203,7 @@ void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned p
 	if (has_link(type)) {
 		put_u32(at + 0x0c, 0x00400043 | port_or_slot << 24);
 		put_u16(at + 0x12, 0x1043);
+		put_u32(at + 0x2c, 0x0000000e);
 		put_u16(at + 0x30, 0x0003);
 	}
 	if (slot) {
@@ -210,6 +211,15 @@ void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned p
 		put_u16(at + 0x1a, 0x0040); /* a card is present */
 	}
 	put_u32(at + 0x24, 0x0000001f);
+}
+
+/* PCI-to-PCI Bridge 1.2 section 3.2.5.13: what other functions have in their header. */
+void pci_add_subsystem(struct pci_function *function, u16 vendor, u16 subsystem)
+{
+	u16 at = append(function, PCI_CAP_SUBSYSTEM, 8);
+
+	put_u16(function->config + at + 4, vendor);
+	put_u16(function->config + at + 6, subsystem);
 }
 
 /* Advanced Capabilities for Conventional PCI ECN: TP and FLR. */

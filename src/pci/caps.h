@@ -42,6 +42,7 @@ void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned tabl
 void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned port_or_slot, bool flr);
 void pci_add_acs(struct pci_function *function, u16 capable, u16 enabled); /* pci_acs_bits */
 void pci_add_aer(struct pci_function *function);
+void pci_add_subsystem(struct pci_function *function, u16 vendor, u16 subsystem); /* of a bridge */
 void pci_add_af(struct pci_function *function); /* Advanced Features: FLR for conventional functions */
 void pci_add_dsn(struct pci_function *function, u64 serial);
 void pci_add_pasid(struct pci_function *function, unsigned width_bits);

@@ -1,65 +1,129 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Configuration writes as the hardware takes them: tables say which bits of which register can be written (and which
- * are cleared by writing one), a few registers have an effect besides.
+ * Configuration writes as the hardware takes them. Tables say which bits of which register can be written, which are
+ * cleared by writing one, and what a function-level reset leaves alone; a few registers have an effect besides.
  */
 #include "pci/caps.h"
 
+#define ALL 0xffffffffu
+
 struct rule {
-	u16 offset; /* dword, from the start of configuration space or of the capability */
+	u16 offset; /* of the dword, from the start of configuration space or of the capability */
 	u32 writable;
-	u32 clears; /* written as one, these bits become zero */
+	u32 clears;  /* written as one, these bits become zero */
+	u32 kept;    /* bits of either kind that survive a function-level reset (PCI Express Base 5.0 section 6.6.2) */
+	u32 initial; /* what the others are after one */
 };
 
-/* Header type 0 and the part common to both (PCI Local Bus 3.0 section 6.1) */
+/* Header type 0 (PCI Local Bus 3.0 section 6.1). The interrupt line is firmware's note to the system. */
 static const struct rule header_rules[] = {
-	{PCI_COMMAND, 0x0547, 0xf9000000},
-	{PCI_CACHE_LINE, 0x0000ffff, 0},
-	{PCI_INTERRUPT_LINE, 0x000000ff, 0},
+	{.offset = PCI_COMMAND, .writable = 0x0547, .clears = 0xf9000000},
+	{.offset = PCI_CACHE_LINE, .writable = 0xffff},
+	{.offset = PCI_INTERRUPT_LINE, .writable = 0xff, .kept = ALL},
 };
 
-/* Header type 1: bus numbers, windows, bridge control (PCI-to-PCI Bridge 1.2 section 3.2) */
+/* Header type 1: bus numbers, windows, bridge control (PCI-to-PCI Bridge 1.2 section 3.2.5). I/O is 16 bits wide. */
 static const struct rule bridge_rules[] = {
-	{PCI_COMMAND, 0x0547, 0xf9000000},
-	{PCI_CACHE_LINE, 0x0000ffff, 0},
-	{0x18, 0xffffffff, 0},
-	{0x1c, 0x0000f0f0, 0xf9000000},
-	{0x20, 0xfff0fff0, 0},
-	{0x24, 0xfff0fff0, 0},
-	{0x28, 0xffffffff, 0},
-	{0x2c, 0xffffffff, 0},
-	{0x30, 0xffffffff, 0},
-	{PCI_INTERRUPT_LINE, 0x0fff00ff, 0},
+	{.offset = PCI_COMMAND, .writable = 0x0547, .clears = 0xf9000000},
+	{.offset = PCI_CACHE_LINE, .writable = 0xffff},
+	{.offset = PCI_PRIMARY_BUS, .writable = ALL, .kept = ALL},
+	{.offset = 0x1c, .writable = 0x0000f0f0, .clears = 0xf9000000, .kept = ALL},
+	{.offset = 0x20, .writable = 0xfff0fff0, .kept = ALL},
+	{.offset = 0x24, .writable = 0xfff0fff0, .kept = ALL},
+	{.offset = 0x28, .writable = ALL, .kept = ALL},
+	{.offset = 0x2c, .writable = ALL, .kept = ALL},
+	{.offset = PCI_INTERRUPT_LINE, .writable = 0x0fff00ff, .kept = ALL},
 };
 
-static const struct rule pm_rules[] = {{4, 0x00000103, 0x00008000}};
-static const struct rule msi_rules[] = {
-	{0, 0x00710000, 0}, {4, 0xfffffffc, 0}, {8, 0xffffffff, 0}, {12, 0x0000ffff, 0}};
-static const struct rule msix_rules[] = {{0, 0xc0000000, 0}};
-static const struct rule pcie_rules[] = {{0x08, 0x0000fcff, 0x000f0000},
-					 {0x10, 0x00000fff, 0},
-					 {0x18, 0x00001fff, 0x011f0000},
-					 {0x28, 0x0000ffff, 0},
-					 {0x30, 0x0000ffff, 0}};
-static const struct rule af_rules[] = {{4, 0x00000001, 0}};
-static const struct rule acs_rules[] = {{4, 0x007f0000, 0}};
-static const struct rule aer_rules[] = {{0x04, 0, 0xffffffff}, {0x08, 0xffffffff, 0}, {0x0c, 0xffffffff, 0},
-					{0x10, 0, 0xffffffff}, {0x14, 0xffffffff, 0}, {0x18, 0x00000140, 0}};
-static const struct rule ats_rules[] = {{4, 0x801f0000, 0}};
-static const struct rule pasid_rules[] = {{4, 0x00070000, 0}};
+/* PCI Power Management 1.2 section 3.2.4 */
+static const struct rule pm_rules[] = {{.offset = 4, .writable = 0x0003}};
 
-static const struct rule *search(const struct rule *rules, size_t count, u16 offset)
+/* PCI Local Bus 3.0 sections 6.8.1 and 6.8.2. A message address is a dword's; 32-bit ones have data next to it. */
+static const struct rule msi32_rules[] = {
+	{.offset = 0, .writable = 0x00710000},
+	{.offset = 4, .writable = 0xfffffffc},
+	{.offset = 8, .writable = 0x0000ffff},
+};
+static const struct rule msi64_rules[] = {
+	{.offset = 0, .writable = 0x00710000},
+	{.offset = 4, .writable = 0xfffffffc},
+	{.offset = 8, .writable = ALL},
+	{.offset = 12, .writable = 0x0000ffff},
+};
+static const struct rule msix_rules[] = {{.offset = 0, .writable = 0xc0000000}};
+
+/* PCI Express Base 5.0 section 7.5.3: device, link, slot, root, device 2, link 2; who has which is in tables_of(). */
+static const struct rule device_rules[] = {
+	{.offset = 0x08, .writable = 0x78ff, .clears = 0x000f0000, .kept = 0x00e0, .initial = 0x2810},
+	{.offset = 0x28, .writable = 0x001f},
+};
+static const struct rule link_rules[] = {
+	{.offset = 0x10, .writable = 0x01cb, .kept = ALL},
+	{.offset = 0x30, .writable = 0xffbf, .kept = ALL},
+};
+static const struct rule slot_rules[] = {
+	{.offset = 0x10, .writable = 0x0fdb, .clears = 0xc0000000, .kept = ALL},
+	{.offset = 0x18, .writable = 0x1fff, .clears = 0x011f0000, .kept = ALL},
+	{.offset = 0x30, .writable = 0xffbf, .kept = ALL},
+};
+static const struct rule root_rules[] = {
+	{.offset = 0x1c, .writable = 0x001f, .kept = ALL},
+	{.offset = 0x20, .clears = 0x00010000, .kept = ALL},
+};
+
+/* Sections 7.7.8, 7.8.4, 10.5.1, 7.8.8. What AER holds is sticky. Linux puts the ACS bits back at once. */
+static const struct rule acs_rules[] = {{.offset = 4, .writable = 0x007f0000, .kept = ALL}};
+static const struct rule aer_rules[] = {
+	{.offset = 0x04, .clears = ALL, .kept = ALL},	{.offset = 0x08, .writable = ALL, .kept = ALL},
+	{.offset = 0x0c, .writable = ALL, .kept = ALL}, {.offset = 0x10, .clears = ALL, .kept = ALL},
+	{.offset = 0x14, .writable = ALL, .kept = ALL}, {.offset = 0x18, .writable = 0x0140, .kept = ALL},
+};
+static const struct rule aer_root_rules[] = {
+	{.offset = 0x2c, .writable = 0x0007, .kept = ALL},
+	{.offset = 0x30, .clears = 0x007f, .kept = ALL},
+};
+static const struct rule ats_rules[] = {{.offset = 4, .writable = 0x801f0000}};
+static const struct rule pasid_rules[] = {{.offset = 4, .writable = 0x00070000}};
+
+struct table {
+	u16 at;
+	const struct rule *rules;
+	size_t count;
+};
+
+#define TABLES_MAX 14
+
+struct tables {
+	struct table table[TABLES_MAX];
+	size_t count;
+};
+
+#define ADD_TABLE(tables, at, rules) add_table(tables, at, rules, ARRAY_SIZE(rules))
+
+static void add_table(struct tables *tables, u16 at, const struct rule *rules, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (rules[i].offset == offset)
-			return &rules[i];
-	return NULL;
+	assert(tables->count < TABLES_MAX);
+	tables->table[tables->count++] = (struct table){at, rules, count};
 }
 
-#define SEARCH(rules, offset) search(rules, ARRAY_SIZE(rules), (u16)(offset))
+static void add_pcie_tables(const struct pci_function *function, struct tables *ret)
+{
+	enum pcie_type type = pcie_type(function);
+	bool slot = type == PCIE_ROOT_PORT || type == PCIE_DOWNSTREAM_PORT;
 
-/* The rule of the dword at offset, NULL when it is read-only. */
-static const struct rule *rule_at(const struct pci_function *function, u16 offset)
+	ADD_TABLE(ret, function->cap_pcie, device_rules);
+	if (slot)
+		ADD_TABLE(ret, function->cap_pcie, slot_rules);
+	else if (type != PCIE_RC_ENDPOINT && type != PCIE_RC_EVENT_COLLECTOR)
+		ADD_TABLE(ret, function->cap_pcie, link_rules);
+	if (type == PCIE_ROOT_PORT)
+		ADD_TABLE(ret, function->cap_pcie, root_rules);
+	if (type == PCIE_ROOT_PORT && function->cap_aer)
+		ADD_TABLE(ret, function->cap_aer, aer_root_rules);
+}
+
+/* The tables that hold for this function, each with where it starts. */
+static struct tables tables_of(const struct pci_function *function)
 {
 	const struct {
 		u16 at;
@@ -67,26 +131,39 @@ static const struct rule *rule_at(const struct pci_function *function, u16 offse
 		size_t count;
 	} caps[] = {
 		{function->cap_pm, pm_rules, ARRAY_SIZE(pm_rules)},
-		{function->cap_msi, msi_rules, ARRAY_SIZE(msi_rules)},
 		{function->cap_msix, msix_rules, ARRAY_SIZE(msix_rules)},
-		{function->cap_pcie, pcie_rules, ARRAY_SIZE(pcie_rules)},
-		{function->cap_af, af_rules, ARRAY_SIZE(af_rules)},
 		{function->cap_acs, acs_rules, ARRAY_SIZE(acs_rules)},
 		{function->cap_aer, aer_rules, ARRAY_SIZE(aer_rules)},
 		{function->cap_ats, ats_rules, ARRAY_SIZE(ats_rules)},
 		{function->cap_pasid, pasid_rules, ARRAY_SIZE(pasid_rules)},
 	};
+	struct tables tables = {.count = 0};
 
-	if (offset < 0x40)
-		return pci_is_bridge(function) ? SEARCH(bridge_rules, offset) : SEARCH(header_rules, offset);
-	for (size_t i = 0; i < ARRAY_SIZE(caps); i++) {
-		const struct rule *rule = caps[i].at && offset >= caps[i].at
-						  ? search(caps[i].rules, caps[i].count, (u16)(offset - caps[i].at))
-						  : NULL;
+	if (pci_is_bridge(function))
+		ADD_TABLE(&tables, 0, bridge_rules);
+	else
+		ADD_TABLE(&tables, 0, header_rules);
+	if (function->cap_msi && function->config[function->cap_msi + 2] & 0x80)
+		ADD_TABLE(&tables, function->cap_msi, msi64_rules);
+	else if (function->cap_msi)
+		ADD_TABLE(&tables, function->cap_msi, msi32_rules);
+	if (function->cap_pcie)
+		add_pcie_tables(function, &tables);
+	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
+		if (caps[i].at)
+			add_table(&tables, caps[i].at, caps[i].rules, caps[i].count);
+	return tables;
+}
 
-		if (rule)
-			return rule;
-	}
+/* The rule of the dword at offset, NULL when it is read-only. */
+static const struct rule *rule_at(const struct pci_function *function, u16 offset)
+{
+	struct tables tables = tables_of(function);
+
+	for (size_t i = 0; i < tables.count; i++)
+		for (size_t j = 0; j < tables.table[i].count; j++)
+			if (tables.table[i].at + tables.table[i].rules[j].offset == offset)
+				return &tables.table[i].rules[j];
 	return NULL;
 }
 
@@ -118,17 +195,12 @@ static u32 bar_writable(const struct pci_function *function, unsigned bar)
 	return 0;
 }
 
-u32 pci_config_read(const struct pci_function *function, u16 offset, unsigned width)
+/* The dword without what the line adds. */
+static u32 load_dword(const struct pci_function *function, u16 offset)
 {
-	u32 value = 0;
-
-	assert(offset + width <= function->config_size);
-	if (offset == PCI_COMMAND)
-		return width == 1 ? (u8)pci_command(function)
-				  : pci_command(function) |
-					    (width == 4 ? (u32)get_u16(function->config + PCI_STATUS) << 16 : 0);
-	memcpy(&value, function->config + offset, width);
-	return value;
+	if (offset != PCI_COMMAND)
+		return get_u32(function->config + offset);
+	return pci_command(function) | (u32)get_u16(function->config + PCI_STATUS) << 16;
 }
 
 /* The command register is read by the device's own thread. */
@@ -142,24 +214,53 @@ static void store_dword(struct pci_function *function, u16 offset, u32 value)
 	}
 }
 
-static bool touches(u16 register_at, u16 dword)
+u32 pci_config_read(const struct pci_function *function, u16 offset, unsigned width)
 {
-	return align_down(register_at, 4) == dword;
+	u16 dword = (u16)align_down(offset, 4);
+	u32 value;
+
+	assert(is_aligned(offset, width) && offset + width <= function->config_size);
+	value = load_dword(function, dword);
+	if (dword == PCI_COMMAND && pci_irq_asserted(&function->irq))
+		value |= (u32)PCI_STATUS_INTX << 16;
+	return (u32)(value >> 8 * (offset - dword) & (BIT(8 * width) - 1));
 }
 
-/* What a write does besides being stored. value is the whole dword as written. */
+/* D0 and D3hot always; D1 and D2 if PMC says so (PCI Power Management 1.2 section 3.2.3). */
+static bool has_power_state(const struct pci_function *function, u32 state)
+{
+	return state == 0 || state == 3 || get_u16(function->config + function->cap_pm + 2) >> (8 + state) & 1;
+}
+
+static u32 writable_bits(const struct pci_function *function, u16 dword, const struct rule *rule, u32 written)
+{
+	int bar = bar_at(function, dword);
+
+	if (bar >= 0)
+		return bar_writable(function, (unsigned)bar);
+	if (!rule)
+		return 0;
+	/* Control bits of what the device cannot do are wired to zero. */
+	if (rule == acs_rules)
+		return rule->writable & (u32)get_u16(function->config + function->cap_acs + 4) << 16;
+	if (rule == pm_rules && !has_power_state(function, written & 3))
+		return 0;
+	return rule->writable;
+}
+
+/* What a write does besides being stored. written is the dword, zero where the access did not reach. */
 static void take_effect(struct pci_function *function, u16 dword, u32 written)
 {
+	bool flr = false;
+
 	if (dword == PCI_COMMAND && function->ops->command_written)
 		function->ops->command_written(function);
-	if (function->cap_pcie && touches(function->cap_pcie + 8, dword)) {
-		bool flr_capable = get_u32(function->config + function->cap_pcie + 4) & 0x10000000;
-
-		/* Initiate Function Level Reset always reads zero (7.5.3.4). */
-		if (written & 0x8000 && flr_capable)
-			pci_function_reset(function);
-	}
-	if (function->cap_af && touches(function->cap_af + 4, dword) && written & 1)
+	/* Both bits always read as zero. Base 5.0 section 7.5.3.4; Advanced Features ECN */
+	if (function->cap_pcie && dword == function->cap_pcie + 8)
+		flr = written & 0x8000 && get_u32(function->config + function->cap_pcie + 4) & 0x10000000;
+	else if (function->cap_af && dword == function->cap_af + 4)
+		flr = written & 0x01;
+	if (flr)
 		pci_function_reset(function);
 }
 
@@ -169,38 +270,42 @@ void pci_config_write(struct pci_function *function, u16 offset, unsigned width,
 	unsigned shift = (offset - dword) * 8u;
 	u32 lanes = (u32)((BIT(width * 8) - 1) << shift);
 	u32 written = value << shift & lanes;
-	u32 old = pci_config_read(function, dword, 4);
 	const struct rule *rule = rule_at(function, dword);
-	int bar = bar_at(function, dword);
-	u32 writable = bar >= 0 ? bar_writable(function, (unsigned)bar) : rule ? rule->writable : 0;
+	u32 writable = writable_bits(function, dword, rule, written) & lanes;
+	u32 old;
 
 	assert(is_aligned(offset, width) && offset + width <= function->config_size);
-	writable &= lanes;
-	old &= ~(rule ? rule->clears & written : 0);
+	old = load_dword(function, dword) & ~(rule ? rule->clears & written : 0);
 	store_dword(function, dword, (old & ~writable) | (written & writable));
 	take_effect(function, dword, written);
 }
 
-static void clear_bits(struct pci_function *function, u16 cap, u16 offset, u16 bits)
+/* The registers forget their addresses, the system does not: see pci_function_restore(). */
+static void reset_bars(struct pci_function *function)
 {
-	if (cap)
-		put_u16(function->config + cap + offset, get_u16(function->config + cap + offset) & (u16)~bits);
+	for (unsigned bar = 0; bar <= PCI_ROM; bar++) {
+		u64 address = function->bars[bar].address;
+
+		if (function->bars[bar].kind == PCI_BAR_NONE || function->bars[bar].kind == PCI_BAR_UPPER_HALF)
+			continue;
+		pci_place_bar(function, bar, 0);
+		function->bars[bar].address = address;
+	}
 }
 
 void pci_function_reset(struct pci_function *function)
 {
-	store_dword(function, PCI_COMMAND, (u32)get_u16(function->config + PCI_STATUS) << 16);
-	clear_bits(function, function->cap_msi, 2, 0x0071);
-	clear_bits(function, function->cap_msix, 2, 0xc000);
-	clear_bits(function, function->cap_pm, 4, 0x0003);
-	for (unsigned bar = 0; bar < PCI_BARS && !pci_is_bridge(function); bar++)
-		if (function->bars[bar].kind != PCI_BAR_NONE && function->bars[bar].kind != PCI_BAR_UPPER_HALF) {
-			u64 address = function->bars[bar].address;
+	struct tables tables = tables_of(function);
 
-			/* The register forgets, the system does not: see pci_function_restore(). */
-			pci_place_bar(function, bar, 0);
-			function->bars[bar].address = address;
+	for (size_t i = 0; i < tables.count; i++)
+		for (size_t j = 0; j < tables.table[i].count; j++) {
+			const struct rule *rule = &tables.table[i].rules[j];
+			u16 dword = (u16)(tables.table[i].at + rule->offset);
+			u32 lost = (rule->writable | rule->clears) & ~rule->kept;
+
+			store_dword(function, dword, (load_dword(function, dword) & ~lost) | (rule->initial & lost));
 		}
+	reset_bars(function);
 	if (function->ops->reset)
 		function->ops->reset(function);
 	pci_irq_level(&function->irq, false);
@@ -208,7 +313,7 @@ void pci_function_reset(struct pci_function *function)
 
 void pci_function_restore(struct pci_function *function)
 {
-	for (unsigned bar = 0; bar < PCI_BARS && !pci_is_bridge(function); bar++)
+	for (unsigned bar = 0; bar <= PCI_ROM; bar++)
 		if (function->bars[bar].kind != PCI_BAR_NONE && function->bars[bar].kind != PCI_BAR_UPPER_HALF)
 			pci_place_bar(function, bar, function->bars[bar].address);
 }

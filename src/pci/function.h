@@ -99,6 +99,10 @@ struct pci_function {
 	bool untranslated;	     /* no IOMMU covers it; set by the machine before groups are computed */
 	bool acs_quirk;		     /* isolated by a documented quirk although it has no ACS capability */
 
+	/* By quirk, its requests also carry the ids of these devfns of its bus: a bit each (spec 01 section 2.1). */
+	u64 other_ids[4];
+	bool uses_other_ids; /* any is set */
+
 	struct pci_irq irq;
 	const struct pci_model_ops *ops; /* never NULL: "inert" at least */
 	void *model;			 /* the model's own state, freed by ops->free */
@@ -202,7 +206,7 @@ int pci_allocate_bars(struct pci_function *function, struct why *why);
 /* Function-level reset as the standard defines it: command cleared, MSI/MSI-X off, model reset. BARs read 0 after it.
  */
 void pci_function_reset(struct pci_function *function);
-/* What reset took away that the system put there: BAR addresses and interrupt line. */
+/* What reset took away that the system put there: BAR addresses. (The interrupt line survives.) */
 void pci_function_restore(struct pci_function *function);
 
 #endif

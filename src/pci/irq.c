@@ -55,7 +55,7 @@ void pci_irq_message(struct pci_irq *irq, unsigned vector)
 void pci_irq_level(struct pci_irq *irq, bool asserted)
 {
 	mutex_lock(&irq->lock);
-	irq->intx_asserted = asserted;
+	__atomic_store_n(&irq->intx_asserted, asserted, __ATOMIC_RELAXED);
 	deliver_intx(irq);
 	mutex_unlock(&irq->lock);
 }

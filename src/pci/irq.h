@@ -34,6 +34,12 @@ void pci_irq_level(struct pci_irq *irq, bool asserted);
 /* How interrupts go at this moment: a model decides per completion, never earlier. */
 enum pci_irq_mode pci_irq_current(struct pci_irq *irq);
 
+/* The level as last driven, for the status register; any thread, without lock. */
+static inline bool pci_irq_asserted(const struct pci_irq *irq)
+{
+	return __atomic_load_n(&irq->intx_asserted, __ATOMIC_RELAXED);
+}
+
 /*
  * The listener's side. pci_irq_enable() allocates nvectors slots without descriptors (mode was OFF); pci_irq_disable()
  * closes all. pci_irq_set_vector() owns fd from then on (-1 removes) and closes the one before.

@@ -27,6 +27,12 @@ bool pci_is_below(const struct pci_function *function, const struct pci_function
  */
 bool pci_acs_isolates(const struct pci_function *function);
 
+/* Of those, what its ACS capability can do and does not (pci_acs_bits); all of them when it has none. */
+u16 pci_acs_missing(const struct pci_function *function);
+
+/* Functions of one bus of which one uses the other's id (spec 01 section 2.3). */
+bool pci_share_id(const struct pci_function *a, const struct pci_function *b);
+
 enum merge_rule {
 	MERGE_ALIAS_BRIDGE,    /* a bridge passes requests on under its own id (or its secondary bus's) */
 	MERGE_NO_ACS_UPSTREAM, /* a port above cannot redirect, so traffic may turn round there */
@@ -39,7 +45,7 @@ struct pci_merge {
 	enum merge_rule rule;
 	const struct pci_function *function, *with;
 	const struct pci_function *over; /* the component to blame: the bridge, the port without ACS; may equal with */
-	char reason[160];		 /* a sentence that names them and what is missing */
+	char reason[256];		 /* a sentence that names them and what is missing */
 };
 
 /* Indexed by the function's position in topology->functions. */
@@ -59,6 +65,8 @@ struct pci_grouping {
 int pci_grouping_compute(const struct pci_topology *topology, bool (*translated)(const struct pci_function *),
 			 struct pci_grouping **ret, struct why *why);
 void pci_grouping_free(struct pci_grouping *grouping); /* NULL is legal */
+
+void pci_merge_describe(struct pci_merge *merge); /* writes the reason; the rest is there */
 
 /* Name of the rule as text and JSON say it: "alias-bridge". */
 const char *merge_rule_name(enum merge_rule rule);

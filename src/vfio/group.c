@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * /dev/vfio/GROUP. Two objects with lives of their own:
+ *
+ *	vfio_group	from the first device that vfio-pci takes to the last it gives back; longer while a file is
+ *open, but then without its IOMMU group, and all it answers is ENODEV
+ *	group_file	from open(2) until its descriptors and all devices got from it are gone: devices hold it, so
+ *that no second program opens the group between the close of the group and the close of its devices
+ *
+ * While a container is set the IOMMU group is claimed, with the vfio_group as its owner. A container cannot be unset
+ *while devices are open, so an open device always has one, with its IOMMU set.
+ *
+ * Before SET_CONTAINER "viable" is advice: it says whether a claim would succeed now. A group that is not viable is no
+ * error of GET_STATUS; who is in the way is left in why as a remark, because programs say "not viable" and no more.
+ */
 #include "vfio/group.h"
 
 #include <stdio.h>

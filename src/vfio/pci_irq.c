@@ -431,9 +431,7 @@ static int notify_trigger(struct pci_session *session, struct client *client, co
 {
 	int *fd = request->index == VFIO_PCI_ERR_IRQ_INDEX ? &session->err_fd : &session->req_fd;
 
-	if (request->start != 0 || request->count > 1)
-		return refuse(why, IRQ_RANGE, "%s of %s is one: start 0 and count 1, not %u and %u",
-			      index_names[request->index], session->device->name, request->start, request->count);
+	/* There is one vector, so start is 0 and count at most 1. */
 	if (request->data_type == VFIO_IRQ_SET_DATA_NONE)
 		return notify_none(session, request, fd, why);
 	if (!request->count)

@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Function reset, and the hot reset of everything on a bus: spec 05 sections 6 and 13. */
+/*
+ * Function reset, and the hot reset of everything on a bus: spec 05 sections 6 and 13.
+ *
+ * A reset puts a function's registers at their power-on values; the system then writes back what it had set up: BARs,
+ * COMMAND, link and message control. So a program sees its device in D0, silent, but with its interrupts still enabled.
+ *
+ * A bus reset hits every function below the bridge. Whoever asks for it must own them all: each is bound to vfio-pci,
+ * and its group is among the group files given. Owning a group proves its closed devices too. Here too all is decided
+ * before the first function is touched.
+ *
+ * A device that no function reset works on "needs reset" from its close on, until the bus is idle and can be reset
+ * whole.
+ */
 #include "base/alloc.h"
 #include "vfio/group.h"
 #include "vfio/ioctl.h"

@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups enter and leave a type 1 container: its domains, and the IOVAs all of them can have. Spec 04 section 7.1. */
+/*
+ * Groups enter and leave a type 1 container: its domains, and the IOVAs all of them can have. Spec 04 section 7.1.
+ *
+ * A group joins the domain of another when their units make the same tables; otherwise it brings a domain of its own,
+ * into which all mappings are replayed before the group is attached. The IOVA ranges are what every member can reach
+ * and none reserves: computed anew whenever one enters or leaves. A group that would make a present mapping invalid is
+ * refused, so ranges only ever shrink around mappings.
+ *
+ * Entering is decided in full, with the new ranges at hand, before anything changes; leaving cannot fail, because the
+ * array of ranges has room for whatever is left when a member goes. With the last member all mappings go.
+ */
 #include <stdio.h>
 
 #include "base/alloc.h"

@@ -66,13 +66,23 @@ refused FILE_ANONYMOUS "vfio-device" -- --bind vfio-pci=$nvme -- "$poke" $up dev
 grep -q '^link "anon_inode:\[vfio-device\]"' "$work/out" || fail "what /proc/self/fd says"
 grep -q '^reopen = -ENXIO' "$work/out" || fail "opening it again must be ENXIO"
 
+# shellcheck disable=SC2086
+refused LINK_BUFFER "0 bytes" -- --bind vfio-pci=$nvme -- "$poke" $up device $nvme readlink-nowhere
+grep -q '^readlink-nowhere = -EINVAL' "$work/out" || fail "readlink into nothing must be EINVAL"
+
 # A host without FUSE: run says so and what to do, doctor too.
-need unshare
+cat >"$work/no-fuse" <<END
+#!/bin/sh
+exec unshare -m sh -c 'mount -t tmpfs none /dev && exec "\$0" "\$@"' "$ISOLDE" "\$@"
+END
+chmod +x "$work/no-fuse"
 if unshare -m true 2>/dev/null; then
-	unshare -m sh -c "mount -t tmpfs none /dev && '$ISOLDE' run -- true" 2>"$said" && fail "no /dev/fuse, yet a room"
-	grep -q 'ROOM_UNAVAILABLE: /dev/fuse' "$said" || fail "ROOM_UNAVAILABLE must name /dev/fuse"
-	unshare -m sh -c "mount -t tmpfs none /dev && '$ISOLDE' doctor" >"$work/out" 2>&1 && fail "doctor must notice"
+	installed=$ISOLDE
+	ISOLDE=$work/no-fuse
+	refused ROOM_UNAVAILABLE "/dev/fuse" -- true
+	"$ISOLDE" doctor >"$work/out" 2>&1 && fail "doctor must notice"
 	grep -q 'modprobe fuse' "$work/out" || fail "doctor must say what to do"
+	ISOLDE=$installed
 fi
 
 # Before anything runs: the machine file and the disk.
@@ -83,5 +93,4 @@ refused MACHINE_UNKNOWN "default" -- --machine defualt -- true
 refused DISK_UNUSABLE "$work/absent.img" -- --disk "$nvme=$work/absent.img" -- true
 truncate -s 100 "$work/small.img"
 refused DISK_UNUSABLE "100" -- --disk "$nvme=$work/small.img" -- true
-# For tools/check-refusals: refused ROOM_UNAVAILABLE is provoked above without a room.
 echo ok

@@ -9,11 +9,13 @@
 
 static int parse(struct run_request *ret, struct why *why, char *const *words)
 {
-	char *argv[80] = {"run"};
-	int argc = 1;
+	static char *argv[80]; /* the request points to it */
+	int argc = 0;
 
+	argv[argc++] = "run";
 	for (; *words; words++)
 		argv[argc++] = *words;
+	argv[argc] = NULL;
 	optind = 0;
 	return run_options_parse(argc, argv, ret, why);
 }
@@ -108,6 +110,22 @@ TEST(options, a_slip_finds_the_word_that_was_meant)
 	assert_null(nearest_word("a-word-that-is-longer-than-all-of-those-that-anybody-would-type", verbs));
 }
 
+TEST(options, unknown_codes_and_verbs_are_refused_with_a_guess)
+{
+	const char *const verbs[] = {"run", "explain", NULL};
+	struct why why = WHY_INIT;
+	enum why_code code;
+
+	ASSERT_OK(why, code_named("OPTION_INVALID", &code, &why));
+	assert_int_equal(code, WHY_OPTION_INVALID);
+	EXPECT_REFUSED(CODE_UNKNOWN, why, code_named("OPTION_INVALLID", &code, &why));
+	EXPECT_SUBSTR("did you mean OPTION_INVALID?", why.text);
+	EXPECT_REFUSED(CODE_UNKNOWN, why, code_named("", &code, &why));
+	EXPECT_REFUSED(VERB_UNKNOWN, why, refuse_verb("rnu", verbs, &why));
+	EXPECT_SUBSTR("\"run\"", why.text);
+	EXPECT_REFUSED(VERB_UNKNOWN, why, refuse_verb("frobnicate", verbs, &why));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +135,7 @@ int main(void)
 		CASE(options, malformed_ones_are_refused_by_name),
 		CASE(options, there_is_an_end_to_disks),
 		CASE(options, a_slip_finds_the_word_that_was_meant),
+		CASE(options, unknown_codes_and_verbs_are_refused_with_a_guess),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,17 +38,17 @@ static int make(struct isolde_machine **ret, struct isolde_why *why)
 	return isolde_machine_new(&options, ret, why);
 }
 
-static void find_group(struct fixture *f)
+static void find_group(struct fixture *f, const char *bdf)
 {
 	char path[96], text[16];
 
 	for (int group = 0; group < 64; group++) {
-		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices/" NVME "/vendor", group);
+		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices/%s/vendor", group, bdf);
 		snprintf(f->path, sizeof(f->path), "/dev/vfio/%d", group);
 		if (isolde_attribute_read(f->machine, path, text, sizeof(text), NULL) > 0)
 			return;
 	}
-	fail_msg(NVME " is in no group");
+	fail_msg("%s is in no group", bdf);
 }
 
 static int setup(void **state)
@@ -58,7 +58,7 @@ static int setup(void **state)
 	f->container = f->group = f->device = -1;
 	if (make(&f->machine, &f->why) < 0)
 		fail_msg("%s %s", f->why.code, f->why.text);
-	find_group(f);
+	find_group(f, NVME);
 	f->memory = mmap(NULL, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	*state = f;
 	return 0;
@@ -499,7 +499,8 @@ TEST_F(probing_into_an_owned_group_fails)
 	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", nics[0], 12, &f->why));
 	OK(isolde_attribute_write(f->machine, path, "", 1, &f->why));
 	f->container = (int)OK(OPEN("/dev/vfio/vfio"));
-	f->group = (int)OK(OPEN("/dev/vfio/3"));
+	find_group(f, nics[0]);
+	f->group = (int)OK(OPEN(f->path));
 	OK(IOCTL(f->group, VFIO_GROUP_SET_CONTAINER, &f->container));
 	EXPECT_REFUSED(DRIVER_PROBE_FAILED, f->expected,
 		       told(f, isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", nics[1], 12, &f->why)));
@@ -511,6 +512,47 @@ TEST_F(probing_into_an_owned_group_fails)
 	ASSERT_OK(f->expected, isolde_close(f->machine, f->group));
 	f->group = -1;
 	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", nics[1], 12, &f->why));
+}
+
+TEST_F(mappings_outlive_the_machine_as_plain_memory)
+{
+	void *page;
+
+	open_device(f, VFIO_TYPE1_IOMMU);
+	OK(isolde_mmap(f->machine, f->device, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, 0, &page, &f->why));
+	isolde_machine_free(f->machine);
+	*(volatile u32 *)page = 1;
+	assert_int_equal(*(volatile u32 *)page, 1);
+	munmap(page, 4096);
+	/* The descriptors are still this process's own. */
+	assert_int_equal(close(f->device), 0);
+	assert_int_equal(close(f->group), 0);
+	assert_int_equal(close(f->container), 0);
+	f->device = f->group = f->container = -1;
+	assert_int_equal(make(&f->machine, &f->why), 0);
+}
+
+/* Whatever step of an open fails, nothing stays behind and the next attempt finds all as it was. */
+TEST_F(a_device_that_could_not_be_opened_is_still_closed)
+{
+	bool fired = true;
+
+	open_container_and_group(f);
+	OK(IOCTL(f->group, VFIO_GROUP_SET_CONTAINER, &f->container));
+	OK(IOCTL(f->container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	for (unsigned n = 1; fired; n++) {
+		int fd;
+
+		fail_nth_arm(n);
+		fd = (int)IOCTL(f->group, VFIO_GROUP_GET_DEVICE_FD, NVME);
+		fired = fail_nth_fired();
+		fail_nth_arm(0);
+		assert_true(fd >= 0 || fired);
+		isolde_machine_check(f->machine);
+		if (fd >= 0)
+			ASSERT_OK(f->expected, isolde_close(f->machine, fd));
+		assert_true(n < 1000);
+	}
 }
 
 static struct isolde_why options_why;
@@ -621,6 +663,8 @@ int main(void)
 		CASE_F(unbind_waits_until_the_program_lets_go),
 		CASE_F(two_who_unbind_at_once_are_one_too_many),
 		CASE_F(probing_into_an_owned_group_fails),
+		CASE_F(mappings_outlive_the_machine_as_plain_memory),
+		CASE_F(a_device_that_could_not_be_opened_is_still_closed),
 		CASE_F(options_are_checked),
 		CASE_F(reasons_may_be_left_out),
 		CASE(api, every_step_may_fail),

@@ -492,23 +492,39 @@ TEST_F(a_file_that_was_closed_meanwhile_is_refused)
 	EXPECT_REFUSED(FILE_CLOSED, f->why, machine_mmap(f->machine, NULL, &gone, 0, PAGE_SIZE, 1, 1, &f->why));
 }
 
+static struct machine *parsed(const char *text, struct why *why)
+{
+	struct description *description;
+	struct machine *machine = NULL;
+
+	ASSERT_OK(*why, description_parse(text, strlen(text), "bare.yaml", &description, why));
+	ASSERT_OK(*why, machine_new(description, &machine, why));
+	return machine;
+}
+
+#define BARE_DEVICE "role: integrated, id: \"8086:10d3\", class: \"020000\""
+
 TEST(machine, without_an_iommu_nothing_can_be_assigned)
 {
-	static const char text[] = "name: bare\niommu: none\ndevices:\n"
-				   "  - {slot: \"00.0\", role: integrated, id: \"8086:10d3\", class: \"020000\"}\n";
-	struct pci_addr addr = {.bus = 0};
-	struct description *description;
-	struct machine *machine;
+	static const char *const texts[] = {
+		"name: bare\ndevices:\n  - {slot: \"02.0\", " BARE_DEVICE "}\n",
+		"name: bare\niommu: {kind: intel-vtd, width: 48}\n"
+		"devices:\n  - {slot: \"02.0\", iommu: false, " BARE_DEVICE "}\n",
+	};
+	struct pci_addr addr = {.devfn = pci_devfn(2, 0)};
 	struct why why = WHY_INIT;
 
-	ASSERT_OK(why, description_parse(text, strlen(text), "bare.yaml", &description, &why));
-	ASSERT_OK(why, machine_new(description, &machine, &why));
-	EXPECT_REFUSED(NO_IOMMU_GROUP, why, machine_bind(machine, addr, "vfio-pci", &why));
-	EXPECT_SUBSTR("0000:00:00.0", why.text);
-	assert_null(node_at(machine->root, "sys/class/iommu/dmar0"));
-	assert_non_null(node_at(machine->root, "sys/kernel/iommu_groups"));
-	machine_check(machine);
-	machine_free(machine);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct machine *machine = parsed(texts[i], &why);
+
+		EXPECT_REFUSED(NO_IOMMU_GROUP, why, machine_bind(machine, addr, "vfio-pci", &why));
+		EXPECT_SUBSTR("0000:00:02.0", why.text);
+		assert_null(node_at(machine->root, "sys/bus/pci/devices/0000:00:02.0/iommu_group"));
+		assert_true(list_empty(&node_at(machine->root, "sys/kernel/iommu_groups")->children));
+		ASSERT_OK(why, machine_bind(machine, addr, "pci-stub", &why));
+		machine_check(machine);
+		machine_free(machine);
+	}
 }
 
 TEST_F(names_that_are_not_there_are_refused)
@@ -662,6 +678,26 @@ TEST_F(ten_thousand_random_writes_do_no_harm)
 	assert_true(done > 2000);
 }
 
+TEST_F(a_failed_bind_leaves_the_device_free)
+{
+	struct pci_addr addr = {.bus = 1};
+	bool fired = true;
+
+	for (unsigned n = 1; fired; n++) {
+		int ret;
+
+		fail_nth_arm(n);
+		ret = machine_bind(f->machine, addr, "vfio-pci", &f->why);
+		fired = fail_nth_fired();
+		fail_nth_arm(0);
+		assert_true(ret == 0 || f->why.code == WHY_OUT_OF_MEMORY);
+		EXPECT_DRIVER(ret == 0 ? "vfio-pci" : "", NVME);
+		machine_check(f->machine);
+		ASSERT_OK(f->why, machine_bind(f->machine, addr, "nvme", &f->why));
+		assert_true(n < 1000);
+	}
+}
+
 static int live(struct why *why)
 {
 	struct machine *machine;
@@ -708,6 +744,7 @@ int main(void)
 		CASE_F(the_journal_has_the_request_and_the_reason),
 		CASE_F(a_dma_fault_enters_the_journal),
 		CASE_F(ten_thousand_random_writes_do_no_harm),
+		CASE_F(a_failed_bind_leaves_the_device_free),
 		CASE(machine, every_step_of_its_making_may_fail),
 	};
 

@@ -48,6 +48,22 @@ TEST(group, not_viable_is_an_answer_with_a_remark)
 	room_free(room);
 }
 
+/* Whoever finds the group taken is told by whom. */
+TEST(group, its_owner_has_a_name)
+{
+	struct room *room = room_new();
+	char who[CLIENT_DESCRIPTION], owner[CLIENT_DESCRIPTION + 32];
+
+	room_unbind(room, ROOM_PAIR_B);
+	room_open_device(room, ROOM_PAIR_A, VFIO_TYPE1_IOMMU);
+	EXPECT_REFUSED(GROUP_OWNED, room->why,
+		       iommu_use_default_domain(room_device(room, ROOM_PAIR_B), "e1000e", &room->why));
+	snprintf(owner, sizeof(owner), "VFIO group %d of %s", room_group(room, ROOM_PAIR_A),
+		 client_describe(room->client, who));
+	EXPECT_SUBSTR(owner, room->why.text);
+	room_free(room);
+}
+
 TEST(group, nothing_is_left_of_it_without_devices)
 {
 	struct room *room = room_new();
@@ -186,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(group, one_opener_who_is_named),
+		CASE(group, its_owner_has_a_name),
 		CASE(group, not_viable_is_an_answer_with_a_remark),
 		CASE(group, nothing_is_left_of_it_without_devices),
 		CASE(group, containers_it_does_not_take),

@@ -163,6 +163,30 @@ TEST(pci_config, power_states_are_changed_for_the_program)
 	room_free(room);
 }
 
+/* A device that forgets in D3hot gets its addresses and COMMAND back from the system. */
+TEST(pci_config, a_way_back_from_d3hot_restores_the_device)
+{
+	struct room *room = room_new();
+	struct pci_function *function = function_of(room, ROOM_NVME);
+	unsigned at = function->cap_pm + 4u;
+	int device;
+	u32 value;
+
+	function->config[at] &= (u8)~0x08;
+	device = open_device(room, ROOM_NVME);
+	SET_CONFIG(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	SET_CONFIG(at, 2, 3);
+	put_u32(HARDWARE(PCI_BAR0), 0);
+	SET_CONFIG(at, 2, 0);
+	assert_int_not_equal(get_u32(HARDWARE(PCI_BAR0)), 0);
+	assert_int_equal(CONFIG(PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(room_read(room, device, 0, &value, 4), 4);
+	/* The same state again is no change. */
+	SET_CONFIG(at, 2, 0);
+	room_check(room);
+	room_free(room);
+}
+
 TEST(pci_config, msi_is_enabled_by_set_irqs_only)
 {
 	struct room *room = room_new();
@@ -422,6 +446,7 @@ int main(void)
 		CASE(pci_config, odd_offsets_and_sizes),
 		CASE(pci_config, intx_disable_is_virtual),
 		CASE(pci_config, power_states_are_changed_for_the_program),
+		CASE(pci_config, a_way_back_from_d3hot_restores_the_device),
 		CASE(pci_config, msi_is_enabled_by_set_irqs_only),
 		CASE(pci_config, function_level_reset_by_register),
 		CASE(pci_config, request_sizes_have_a_floor),

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "tests/fixtures/room.h"
+#include "tests/fixtures/self_client.h"
 
 #define IOCTL(fd, cmd, arg) room_ioctl(room, fd, cmd, (const void *)(uintptr_t)(arg))
 #define MAP(iova, size)	    room_map(room, container, memory, iova, size, 3)
@@ -259,6 +260,43 @@ TEST(type1, addresses_are_taken_and_given_back)
 	room_free(room);
 }
 
+/* The new process pays from then on. */
+TEST(type1, an_address_in_another_process)
+{
+	struct room *room = room_new();
+	int container = container_of_type(room, VFIO_TYPE1v2_IOMMU);
+	struct client *first = room->client, *second = self_client_new(getpid());
+	u64 size = 0;
+
+	ASSERT_OK(room->why, MAP(0, 2 * PAGE));
+	ASSERT_OK(room->why, room_unmap(room, container, 0, 0, 4 | 2, &size));
+	room->client = second;
+	ASSERT_OK(room->why, room_map(room, container, memory + 8 * PAGE, 0, 2 * PAGE, 4));
+	room->client = first;
+	room_check(room);
+	assert_int_equal(first->locked_bytes, 0);
+	assert_int_equal(second->locked_bytes, 2 * PAGE);
+	ASSERT_OK(room->why, room_unmap(room, container, 0, 2 * PAGE, 0, &size));
+	client_put(second);
+	room_free(room);
+}
+
+/* Version 1 stops at a mapping that starts below the range, also when it only takes addresses. */
+TEST(type1, the_first_version_takes_addresses_as_it_unmaps)
+{
+	struct room *room = room_new();
+	int container = container_of_type(room, VFIO_TYPE1_IOMMU);
+	u64 size = 77;
+
+	ASSERT_OK(room->why, MAP(0, 4 * PAGE));
+	ASSERT_OK(room->why, room_unmap(room, container, PAGE, PAGE, 4, &size));
+	assert_int_equal(size, 0);
+	ASSERT_OK(room->why, room_unmap(room, container, 0, PAGE, 4, &size));
+	assert_int_equal(size, 4 * PAGE);
+	room_check(room);
+	room_free(room);
+}
+
 static struct room *sweep_room;
 
 static int map_and_unmap(struct why *why)
@@ -314,6 +352,8 @@ int main(void)
 		CASE(type1, unmaps_it_refuses),
 		CASE(type1, the_two_versions_of_unmap),
 		CASE(type1, addresses_are_taken_and_given_back),
+		CASE(type1, an_address_in_another_process),
+		CASE(type1, the_first_version_takes_addresses_as_it_unmaps),
 		CASE(type1, a_map_that_fails_anywhere_changes_nothing),
 		CASE(type1, an_answer_that_cannot_be_written),
 	};

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sys/eventfd.h>
+
+#include "tests/fixtures/room.h"
+
+#define GET   VFIO_DEVICE_FEATURE_GET
+#define SET   VFIO_DEVICE_FEATURE_SET
+#define PROBE VFIO_DEVICE_FEATURE_PROBE
+
+#define ENTRY  VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
+#define WAKEUP VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
+#define EXIT   VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
+
+struct request {
+	struct vfio_device_feature head;
+	struct vfio_device_low_power_entry_with_wakeup entry;
+};
+
+static long feature(struct room *room, int device, u32 flags)
+{
+	struct vfio_device_feature head = {.argsz = sizeof(head), .flags = flags};
+	long ret = room_ioctl(room, device, VFIO_DEVICE_FEATURE, &head);
+
+	room_check(room);
+	return ret;
+}
+
+static long enter_with_wakeup(struct room *room, int device, u32 argsz, int fd)
+{
+	struct request request = {.head = {argsz, SET | WAKEUP}, .entry = {.wakeup_eventfd = fd}};
+	long ret = room_ioctl(room, device, VFIO_DEVICE_FEATURE, &request);
+
+	room_check(room);
+	return ret;
+}
+
+TEST(feature, what_can_be_asked)
+{
+	struct room *room = room_new();
+	int device = room_open_device(room, ROOM_NVME, VFIO_TYPE1_IOMMU).device;
+
+	EXPECT_REFUSED(FEATURE_FLAGS, room->why, feature(room, device, 1 << 19 | PROBE | ENTRY));
+	EXPECT_REFUSED(FEATURE_FLAGS, room->why, feature(room, device, GET | SET | ENTRY));
+	/* Flags come before the feature, the feature before its direction. */
+	EXPECT_REFUSED(FEATURE_FLAGS, room->why, feature(room, device, GET | SET | 99));
+	EXPECT_REFUSED(FEATURE_UNKNOWN, room->why, feature(room, device, 99));
+	EXPECT_REFUSED(FEATURE_UNKNOWN, room->why, feature(room, device, PROBE | VFIO_DEVICE_FEATURE_MIGRATION));
+	EXPECT_SUBSTR("MIGRATION", room->why.text);
+	EXPECT_REFUSED(FEATURE_UNKNOWN, room->why, feature(room, device, SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN));
+	EXPECT_REFUSED(FEATURE_DIRECTION, room->why, feature(room, device, GET | ENTRY));
+	EXPECT_REFUSED(FEATURE_DIRECTION, room->why, feature(room, device, PROBE | GET | SET | EXIT));
+	EXPECT_REFUSED(FEATURE_DIRECTION, room->why,
+		       feature(room, device, SET | VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2));
+	EXPECT_REFUSED(FEATURE_FLAGS, room->why, feature(room, device, ENTRY));
+	ASSERT_OK(room->why, feature(room, device, PROBE | ENTRY));
+	ASSERT_OK(room->why, feature(room, device, PROBE | SET | WAKEUP));
+	room_free(room);
+}
+
+TEST(feature, low_power_is_entered_once)
+{
+	struct room *room = room_new();
+	int device = room_open_device(room, ROOM_NVME, VFIO_TYPE1_IOMMU).device;
+	u32 value;
+
+	ASSERT_OK(room->why, feature(room, device, SET | EXIT));
+	ASSERT_OK(room->why, feature(room, device, SET | ENTRY));
+	EXPECT_REFUSED(LOW_POWER_ENGAGED, room->why, feature(room, device, SET | ENTRY));
+	/* Accesses wake it for their duration. */
+	assert_int_equal(room_read(room, device, 0, &value, 4), 4);
+	EXPECT_REFUSED(LOW_POWER_ENGAGED, room->why, feature(room, device, SET | ENTRY));
+	ASSERT_OK(room->why, feature(room, device, SET | EXIT));
+	ASSERT_OK(room->why, feature(room, device, SET | EXIT));
+	ASSERT_OK(room->why, feature(room, device, SET | ENTRY));
+	room_close(room, device);
+	room_check(room);
+	room_free(room);
+}
+
+TEST(feature, any_access_wakes_and_says_so)
+{
+	struct room *room = room_new();
+	int device = room_open_device(room, ROOM_NVME, VFIO_TYPE1_IOMMU).device, fd = eventfd(0, EFD_NONBLOCK);
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+	u64 count = 0;
+
+	EXPECT_REFUSED(ARGSZ_SHORT, room->why, enter_with_wakeup(room, device, 15, fd));
+	EXPECT_REFUSED(FEATURE_DATA, room->why, enter_with_wakeup(room, device, 16, -1));
+	EXPECT_REFUSED(FD_BAD, room->why, enter_with_wakeup(room, device, 16, 999));
+	EXPECT_REFUSED(EVENTFD_BAD, room->why, enter_with_wakeup(room, device, 16, STDIN_FILENO));
+	ASSERT_OK(room->why, enter_with_wakeup(room, device, 16, fd));
+	assert_int_equal(read(fd, &count, 8), -1);
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_GET_INFO, &info));
+	assert_int_equal(read(fd, &count, 8), 8);
+	/* It has left low power for good. */
+	ASSERT_OK(room->why, feature(room, device, SET | ENTRY));
+	EXPECT_REFUSED(LOW_POWER_ENGAGED, room->why, enter_with_wakeup(room, device, 16, fd));
+	ASSERT_OK(room->why, feature(room, device, SET | EXIT));
+	ASSERT_OK(room->why, enter_with_wakeup(room, device, 16, fd));
+	room_close(room, device);
+	close(fd);
+	room_free(room);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(feature, what_can_be_asked),
+		CASE(feature, low_power_is_entered_once),
+		CASE(feature, any_access_wakes_and_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
