@@ -66,8 +66,7 @@ int os_thread_start(pthread_t *ret, void *(*body)(void *argument), void *argumen
 {
 	struct thread_start *start = alloc_new(struct thread_start, why);
 	static const int faults[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE};
-	pthread_attr_t attributes;
-	sigset_t all;
+	sigset_t all, before;
 	int err;
 
 	if (!start)
@@ -77,10 +76,10 @@ int os_thread_start(pthread_t *ret, void *(*body)(void *argument), void *argumen
 	/* What the thread itself does wrong, or a file that became shorter: blocked, these would end us unheard. */
 	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++)
 		sigdelset(&all, faults[i]);
-	pthread_attr_init(&attributes);
-	pthread_attr_setsigmask_np(&attributes, &all);
-	err = fallible() ? pthread_create(ret, &attributes, thread_main, start) : EAGAIN;
-	pthread_attr_destroy(&attributes);
+	/* A new thread inherits the mask. An attribute would do it too, but newer ASan puts the creator's mask back. */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = fallible() ? pthread_create(ret, NULL, thread_main, start) : EAGAIN;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err) {
 		free(start);
 		return refuse_host(why, err, "pthread_create");

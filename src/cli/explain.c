@@ -47,16 +47,9 @@ static void explained_fini(struct explained *explained)
 	free(explained->at);
 }
 
-/* A machine without a unit has no groups; a function may be left out of the unit's scope. */
-static void leave_out_untranslated(struct explained *explained)
+static bool is_translated(const struct pci_function *function)
 {
-	for (size_t i = 0; i < explained->grouping->count; i++) {
-		const struct function_description *words = description_find(explained->description,
-									    explained->at[i]->addr);
-
-		if (!explained->description->iommu.present || !words->behind_iommu)
-			explained->grouping->group[i] = -1;
-	}
+	return !function->untranslated;
 }
 
 static int explain(const char *machine, struct explained *ret, struct why *why)
@@ -70,7 +63,7 @@ static int explain(const char *machine, struct explained *ret, struct why *why)
 	if (err == 0)
 		err = topology_build(ret->description, &ret->topology, why);
 	if (err == 0)
-		err = pci_grouping_compute(&ret->topology, NULL, &ret->grouping, why);
+		err = pci_grouping_compute(&ret->topology, is_translated, &ret->grouping, why);
 	if (err < 0)
 		return err;
 	ret->at = alloc_array(ret->grouping->count + 1, sizeof(*ret->at), why);
@@ -78,7 +71,6 @@ static int explain(const char *machine, struct explained *ret, struct why *why)
 		return -why->err;
 	list_for_each(function, &ret->topology.functions, link)
 		ret->at[i++] = function;
-	leave_out_untranslated(ret);
 	ret->names = names_open();
 	return 0;
 }

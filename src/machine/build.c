@@ -46,15 +46,21 @@ static enum pcie_type type_of(enum function_role role)
 		return PCIE_TO_PCI_BRIDGE;
 	case ROLE_ENDPOINT:
 	case ROLE_CONVENTIONAL:
+	case ROLE_CONVENTIONAL_BRIDGE:
 		break;
 	}
 	return PCIE_ENDPOINT;
 }
 
-/* Bridges report errors; so do most endpoints, and a model says itself. */
+static bool is_pcie(const struct function_description *words)
+{
+	return words->role != ROLE_CONVENTIONAL && words->role != ROLE_CONVENTIONAL_BRIDGE;
+}
+
+/* Ports report errors; so do most endpoints, and a model says itself. */
 static bool has_aer(const struct function_description *words)
 {
-	return !words->model && words->role != ROLE_CONVENTIONAL && words->role != ROLE_INTEGRATED;
+	return !words->model && is_pcie(words) && words->role != ROLE_INTEGRATED;
 }
 
 static void add_capabilities(struct pci_function *function, const struct function_description *words)
@@ -62,6 +68,8 @@ static void add_capabilities(struct pci_function *function, const struct functio
 	for (unsigned i = 0; i <= PCI_ROM; i++)
 		if (words->bars[i].kind != PCI_BAR_NONE)
 			pci_add_bar(function, i, words->bars[i].kind, words->bars[i].size, words->bars[i].prefetchable);
+	if (words->secondary && words->identity.subsystem_vendor)
+		pci_add_subsystem(function, words->identity.subsystem_vendor, words->identity.subsystem);
 	if (words->has_pm)
 		pci_add_pm(function);
 	if (words->has_msi)
@@ -69,9 +77,9 @@ static void add_capabilities(struct pci_function *function, const struct functio
 	if (words->msix_vectors && !words->model)
 		pci_add_msix(function, words->msix_vectors, words->msix_bar, 0, words->msix_bar,
 			     (u32)align_up(16ull * words->msix_vectors, 8));
-	if (words->role == ROLE_CONVENTIONAL && words->flr)
+	if (!is_pcie(words) && words->flr)
 		pci_add_af(function);
-	if (words->role != ROLE_CONVENTIONAL)
+	if (is_pcie(words))
 		pci_add_pcie(function, type_of(words->role), pci_device_number(words->addr), words->flr);
 	if (words->model)
 		words->model->build(function, &words->options);
@@ -87,7 +95,22 @@ static u8 interrupt_line(const struct function_description *words)
 	return words->intx_pin ? (u8)(16 + (pci_device_number(words->addr) + words->intx_pin - 1) % 8) : 0;
 }
 
-static int build_function(const struct function_description *words, struct pci_topology *topology, struct why *why)
+/* The bridge is mostly that of the function before. */
+static struct pci_function *parent_of(const struct function_description *words, const struct pci_topology *topology)
+{
+	struct pci_function *last = list_empty(&topology->functions)
+					    ? NULL
+					    : list_entry(topology->functions.head.previous, struct pci_function, link);
+
+	if (!words->parent)
+		return NULL;
+	if (last && last->parent && pci_addr_equal(last->parent->addr, words->parent->addr))
+		return last->parent;
+	return pci_topology_find(topology, words->parent->addr);
+}
+
+static int build_function(const struct description *description, const struct function_description *words,
+			  struct pci_topology *topology, struct why *why)
 {
 	struct pci_function *function = alloc_new(struct pci_function, why);
 
@@ -98,11 +121,11 @@ static int build_function(const struct function_description *words, struct pci_t
 		pci_make_bridge(function, words->secondary, words->subordinate);
 	pci_set_intx(function, words->intx_pin, interrupt_line(words));
 	add_capabilities(function, words);
-	if (words->parent)
-		function->parent = pci_topology_find(topology, words->parent->addr);
+	function->parent = parent_of(words, topology);
+	function->untranslated = !description->iommu.present || !words->behind_iommu;
 	list_append(&topology->functions, &function->link);
 	topology->count++;
-	return pci_allocate_bars(function, why);
+	return 0;
 }
 
 static bool same_slot(const struct pci_function *a, const struct pci_function *b)
@@ -128,7 +151,8 @@ static void mark_multifunction(struct pci_topology *topology)
 static int take_address(struct layout *layout, const struct pci_function *function, unsigned bar, u64 *ret)
 {
 	const struct pci_bar *slot = &function->bars[bar];
-	bool large = slot->kind == PCI_BAR_MEMORY64 && slot->size >= LARGE;
+	/* Above 4 GiB a bridge forwards prefetchable memory only (PCI-to-PCI Bridge 1.2 section 3.2.5.9). */
+	bool large = slot->kind == PCI_BAR_MEMORY64 && slot->size >= LARGE && (slot->prefetchable || !function->parent);
 	struct space *space = slot->kind == PCI_BAR_IO ? &layout->io : large ? &layout->high : &layout->low;
 	char bdf[PCI_ADDR_TEXT];
 
@@ -228,6 +252,19 @@ static void switch_on(struct pci_topology *topology)
 	}
 }
 
+static int allocate_bars(struct pci_topology *topology, struct why *why)
+{
+	struct pci_function *function;
+	int err = 0;
+
+	list_for_each(function, &topology->functions, link) {
+		err = pci_allocate_bars(function, why);
+		if (err < 0)
+			break;
+	}
+	return err;
+}
+
 int topology_build(const struct description *description, struct pci_topology *topology, struct why *why)
 {
 	struct layout layout = {.topology = topology,
@@ -240,7 +277,7 @@ int topology_build(const struct description *description, struct pci_topology *t
 
 	pci_topology_init(topology);
 	list_for_each(words, &description->functions, link) {
-		err = build_function(words, topology, why);
+		err = build_function(description, words, topology, why);
 		if (err < 0)
 			break;
 	}
@@ -248,6 +285,9 @@ int topology_build(const struct description *description, struct pci_topology *t
 		mark_multifunction(topology);
 		err = place_bus(&layout, NULL);
 	}
+	/* Not before there is an address for each: that bounds the memory. */
+	if (err == 0)
+		err = allocate_bars(topology, why);
 	if (err < 0)
 		pci_topology_fini(topology);
 	else

@@ -25,6 +25,7 @@ enum function_role {
 	ROLE_DOWNSTREAM_PORT,
 	ROLE_PCI_BRIDGE,   /* PCI Express to PCI bridge */
 	ROLE_CONVENTIONAL, /* no PCI Express capability */
+	ROLE_CONVENTIONAL_BRIDGE,
 };
 
 struct function_description {

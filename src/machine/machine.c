@@ -95,16 +95,9 @@ static bool is_translated(const struct pci_function *function)
 
 static int build_topology(struct machine *machine, struct why *why)
 {
-	struct description *description = machine->description;
-	struct function_description *words;
-	int err = topology_build(description, &machine->topology, why);
+	int err = topology_build(machine->description, &machine->topology, why);
 
-	if (err < 0)
-		return err;
-	list_for_each(words, &description->functions, link)
-		pci_topology_find(&machine->topology, words->addr)->untranslated = !description->iommu.present ||
-										   !words->behind_iommu;
-	return pci_grouping_compute(&machine->topology, is_translated, &machine->grouping, why);
+	return err < 0 ? err : pci_grouping_compute(&machine->topology, is_translated, &machine->grouping, why);
 }
 
 /* The capability registers of a unit with 4-level second-stage tables (VT-d 5.0 sections 11.4.2 and 11.4.3). */

@@ -9,18 +9,63 @@
 
 #include "base/alloc.h"
 
-static int refuse_syntax(const yaml_parser_t *parser, const char *file, struct why *why)
+/* Loading looks each alias up among all anchors; a file of nothing else would take minutes. */
+#define ANCHORS_MAX 256
+
+/* What is quoted from a file may hold anything. */
+static void make_printable(char *text)
 {
-	unsigned long line = parser->problem_mark.line + 1, column = parser->problem_mark.column + 1;
+	for (char *c = text; *c; c++)
+		if (!isprint((unsigned char)*c) || *c == '%')
+			*c = '?';
+}
+
+static int refuse_at_mark(struct yaml_reader *reader, yaml_mark_t mark, const char *text)
+{
+	return refuse(reader->why, MACHINE_FILE, "%.70s:%zu:%zu: %s", reader->file, mark.line + 1, mark.column + 1,
+		      text);
+}
+
+static int refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser)
+{
+	char text[120];
 
 	if (parser->error == YAML_MEMORY_ERROR)
-		return refuse(why, OUT_OF_MEMORY, "no memory to parse %.100s", file);
+		return refuse(reader->why, OUT_OF_MEMORY, "no memory to parse %.100s", reader->file);
 	/* The reader of bytes knows only an offset. */
 	if (parser->error == YAML_READER_ERROR)
-		return refuse(why, MACHINE_FILE, "%.100s:1:1: %s at byte %zu", file, parser->problem,
-			      parser->problem_offset);
-	return refuse(why, MACHINE_FILE, "%.100s:%lu:%lu: %s", file, line, column,
-		      parser->problem ? parser->problem : "this is not YAML");
+		snprintf(text, sizeof(text), "%s at byte %zu", parser->problem, parser->problem_offset);
+	else
+		snprintf(text, sizeof(text), "%s", parser->problem ? parser->problem : "this is not YAML");
+	make_printable(text);
+	return refuse_at_mark(reader, parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark, text);
+}
+
+/* A counting of '&' that does not care whether each really is an anchor. */
+static bool has_many_anchors(const char *text, size_t size)
+{
+	size_t count = 0;
+
+	for (const char *at = text; size && (at = memchr(at, '&', size - (size_t)(at - text))); at++)
+		if (++count > ANCHORS_MAX)
+			return true;
+	return false;
+}
+
+/* Whatever follows the first document would be overlooked. */
+static int check_rest(struct yaml_reader *reader, yaml_parser_t *parser)
+{
+	yaml_document_t rest;
+	const yaml_node_t *root;
+	int err = 0;
+
+	if (!yaml_parser_load(parser, &rest))
+		return refuse_syntax(reader, parser);
+	root = yaml_document_get_root_node(&rest);
+	if (root)
+		err = yaml_refuse(reader, root, "a machine file is one YAML document; here a second one begins");
+	yaml_document_delete(&rest);
+	return err;
 }
 
 int yaml_reader_init(struct yaml_reader *reader, const char *text, size_t size, const char *file, struct why *why)
@@ -30,11 +75,18 @@ int yaml_reader_init(struct yaml_reader *reader, const char *text, size_t size, 
 
 	reader->file = file;
 	reader->why = why;
+	if (has_many_anchors(text, size))
+		return yaml_refuse(reader, NULL, "a machine file has at most %d anchors", ANCHORS_MAX);
 	if (!fallible() || !yaml_parser_initialize(&parser))
 		return refuse(why, OUT_OF_MEMORY, "no memory to parse %.100s", file);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-	if (!yaml_parser_load(&parser, &reader->document))
-		err = refuse_syntax(&parser, file, why);
+	if (!yaml_parser_load(&parser, &reader->document)) {
+		err = refuse_syntax(reader, &parser);
+	} else {
+		err = check_rest(reader, &parser);
+		if (err < 0)
+			yaml_reader_fini(reader);
+	}
 	yaml_parser_delete(&parser);
 	return err;
 }
@@ -52,13 +104,8 @@ int yaml_refuse(struct yaml_reader *reader, const yaml_node_t *node, const char 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* What is quoted from the file may hold anything. */
-	for (char *c = text; *c; c++)
-		if (!isprint((unsigned char)*c))
-			*c = '?';
-	return refuse(reader->why, MACHINE_FILE, "%.70s:%lu:%lu: %s", reader->file,
-		      node ? (unsigned long)node->start_mark.line + 1 : 1,
-		      node ? (unsigned long)node->start_mark.column + 1 : 1, text);
+	make_printable(text);
+	return refuse_at_mark(reader, node ? node->start_mark : (yaml_mark_t){0}, text);
 }
 
 /* Edits that turn a into b, counted up to a small limit by the usual table; names are short. */

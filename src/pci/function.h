@@ -96,7 +96,7 @@ struct pci_function {
 	struct pci_function *parent; /* the bridge above; NULL on a root bus */
 	u8 secondary, subordinate;   /* of a bridge; secondary 0 when it is none */
 	bool multifunction;	     /* of its slot */
-	bool untranslated;	     /* no IOMMU covers it; set by the machine before groups are computed */
+	bool untranslated;	     /* no IOMMU covers it; its DMA is not translated, it is in no group */
 	bool acs_quirk;		     /* isolated by a documented quirk although it has no ACS capability */
 
 	/* By quirk, its requests also carry the ids of these devfns of its bus: a bit each (spec 01 section 2.1). */

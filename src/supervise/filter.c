@@ -53,6 +53,10 @@ static const struct rule rules[] = {
 	{SCMP_SYS(mmap),
 	 1,
 	 {SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_DENYWRITE, MAP_PRIVATE)}},
+	/* Only regular files change their size; the memory behind a device's registers must not. */
+	{SCMP_SYS(truncate), 0, {}},
+	{SCMP_SYS(ftruncate), 0, {}},
+	{SCMP_SYS(fallocate), 0, {}},
 	{SCMP_SYS(fstat), 0, {}},
 	{SCMP_SYS(newfstatat), 1, {SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)}},
 	{SCMP_SYS(statx), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)}},

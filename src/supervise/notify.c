@@ -338,6 +338,44 @@ static long on_readlinkat(struct call *call)
 	return do_readlink(call, (int)arg(call, 0), arg(call, 1), arg(call, 2), arg(call, 3));
 }
 
+/* A character device or anonymous inode has no size to change. */
+static long refuse_resize(struct call *call, const struct file *file, const char *request)
+{
+	refuse(&call->why, FILE_RESIZE, "%s of %s: it is no regular file", request, file->path);
+	return journalled(call, request);
+}
+
+static long on_ftruncate(struct call *call)
+{
+	struct file file;
+
+	return look(call, &file, NULL) ? refuse_resize(call, &file, "ftruncate") : GO_ON;
+}
+
+static long on_fallocate(struct call *call)
+{
+	struct file file;
+
+	if (!look(call, &file, NULL))
+		return GO_ON;
+	refuse(&call->why, FILE_ALLOCATE, "fallocate of %s: it is no regular file", file.path);
+	return journalled(call, "fallocate");
+}
+
+static long on_truncate(struct call *call)
+{
+	char path[PATH_MAX];
+	struct file file;
+	pid_t owner;
+	int fd;
+
+	if (!path_argument(call, AT_FDCWD, arg(call, 0), path, sizeof(path)) ||
+	    !path_is_descriptor(path, (pid_t)call->request.pid, &owner, &fd) ||
+	    !tracee_look(call->notifier->tracees, owner, fd, &file, NULL) || !caller(call))
+		return GO_ON;
+	return refuse_resize(call, &file, "truncate");
+}
+
 static long on_exec(struct call *call)
 {
 	tracee_execs(call->notifier->tracees, (pid_t)call->request.pid);
@@ -348,11 +386,12 @@ static const struct {
 	int number;
 	long (*handle)(struct call *call);
 } handlers[] = {
-	{SYS_ioctl, on_ioctl},		 {SYS_open, on_open},	{SYS_openat, on_openat},
-	{SYS_openat2, on_openat2},	 {SYS_creat, on_creat}, {SYS_pread64, on_pread},
-	{SYS_pwrite64, on_pwrite},	 {SYS_mmap, on_mmap},	{SYS_fstat, on_fstat},
-	{SYS_newfstatat, on_newfstatat}, {SYS_statx, on_statx}, {SYS_readlink, on_readlink},
-	{SYS_readlinkat, on_readlinkat}, {SYS_execve, on_exec}, {SYS_execveat, on_exec},
+	{SYS_truncate, on_truncate},	 {SYS_ftruncate, on_ftruncate}, {SYS_fallocate, on_fallocate},
+	{SYS_ioctl, on_ioctl},		 {SYS_open, on_open},		{SYS_openat, on_openat},
+	{SYS_openat2, on_openat2},	 {SYS_creat, on_creat},		{SYS_pread64, on_pread},
+	{SYS_pwrite64, on_pwrite},	 {SYS_mmap, on_mmap},		{SYS_fstat, on_fstat},
+	{SYS_newfstatat, on_newfstatat}, {SYS_statx, on_statx},		{SYS_readlink, on_readlink},
+	{SYS_readlinkat, on_readlinkat}, {SYS_execve, on_exec},		{SYS_execveat, on_exec},
 };
 
 static long dispatch(struct call *call)

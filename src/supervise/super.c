@@ -198,6 +198,8 @@ static void drain(struct room *room)
 		;
 	machine_handle_closes(room->machine);
 	tracees_fini(&room->tracees);
+	/* Whatever the programs did, and however they ended, the machine must be sound. */
+	machine_check(room->machine);
 }
 
 static void finish(struct room *room)

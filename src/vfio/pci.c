@@ -301,7 +301,7 @@ const struct file_ops pci_file_ops = {
 void pci_check(const struct vfio_device *device)
 {
 	const struct pci_session *session = device->session;
-	struct pci_function *function = device->function;
+	struct pci_function *function __attribute__((unused)) = device->function; /* without assertions */
 
 	assert(device->group->iommu == device->iommu->group);
 	if (!session) {

@@ -47,14 +47,17 @@ void backing_fini(struct pci_session *session)
 	session->file.memfd = -1;
 }
 
-/* Only pages that differ, so that a large BAR of zeroes stays without memory on both sides. */
-static void copy_registers(u8 *to, const u8 *from, u64 size)
+/*
+ * The model's thread and the program may be at it meanwhile: word by word, as registers are accessed. The file is empty
+ * when registers come to it and keeps no memory for zeroes; a home keeps what it has, so there every word counts.
+ */
+static void copy_registers(u64 *to, const u64 *from, u64 size, bool to_is_empty)
 {
-	for (u64 at = 0; at < size; at += PAGE_SIZE) {
-		size_t part = (size_t)min_u64(PAGE_SIZE, size - at);
+	for (u64 i = 0; i < size / sizeof(u64); i++) {
+		u64 word = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 
-		if (memcmp(to + at, from + at, part) != 0)
-			memcpy(to + at, from + at, part);
+		if (word || !to_is_empty)
+			__atomic_store_n(&to[i], word, __ATOMIC_RELAXED);
 	}
 }
 
@@ -67,7 +70,7 @@ static void move(struct pci_session *session, bool home)
 
 		if (!session->shared[bar])
 			continue;
-		copy_registers(to, function->bars[bar].memory, function->bars[bar].size);
+		copy_registers(to, function->bars[bar].memory, function->bars[bar].size, !home);
 		function->bars[bar].memory = to;
 		if (function->ops->backing_moved)
 			function->ops->backing_moved(function, bar);

@@ -387,7 +387,7 @@ static void check_mapping(const struct type1 *type1, const struct mapping *mappi
 	const struct type1_domain *domain;
 
 	list_for_each(domain, &type1->domains, link) {
-		const struct area *area = domain_area_at(domain->domain, mapping->node.start);
+		const struct area *area __attribute__((unused)) = domain_area_at(domain->domain, mapping->node.start);
 
 		assert(area);
 		assert(area->node.start == mapping->node.start && area->node.last == mapping->node.last);

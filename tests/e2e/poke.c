@@ -366,6 +366,16 @@ static long run_word(const char *word, char **argument)
 		return print_link(true);
 	if (!strcmp(word, "readlink-nowhere"))
 		return print_link(false);
+	if (!strcmp(word, "truncate"))
+		return ftruncate(poke.device, 0);
+	if (!strcmp(word, "truncate-path")) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", poke.device);
+		return truncate(path, 0);
+	}
+	if (!strcmp(word, "allocate"))
+		return fallocate(poke.device, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096);
 	if (!strcmp(word, "close-device"))
 		return close_one(&poke.device);
 	if (!strcmp(word, "close-group"))

@@ -70,6 +70,15 @@ grep -q '^reopen = -ENXIO' "$work/out" || fail "opening it again must be ENXIO"
 refused LINK_BUFFER "0 bytes" -- --bind vfio-pci=$nvme -- "$poke" $up device $nvme readlink-nowhere
 grep -q '^readlink-nowhere = -EINVAL' "$work/out" || fail "readlink into nothing must be EINVAL"
 
+# The memory behind its registers cannot be taken away by the program, and works on.
+# shellcheck disable=SC2086
+refused FILE_RESIZE "vfio-device" -- --bind vfio-pci=$nvme -- "$poke" $up device $nvme bar 0 truncate truncate-path nvme
+[ "$(grep -c '^truncate.* = -EINVAL' "$work/out")" = 2 ] || fail "truncating a device must be EINVAL"
+grep -q '^nvme = 0' "$work/out" || fail "the controller must still come up"
+# shellcheck disable=SC2086
+refused FILE_ALLOCATE "vfio-device" -- --bind vfio-pci=$nvme -- "$poke" $up device $nvme allocate
+grep -q '^allocate = -ENODEV' "$work/out" || fail "fallocate of a device must be ENODEV"
+
 # A host without FUSE: run says so and what to do, doctor too.
 cat >"$work/no-fuse" <<END
 #!/bin/sh
