@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -124,6 +125,7 @@ int filter_install(struct why *why)
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 	free(program.filter);
 	if (fd < 0)
-		return refuse_host(why, errno, "seccomp(SET_MODE_FILTER, NEW_LISTENER)");
+		return refuse(why, ROOM_UNAVAILABLE, "seccomp user notification is not to be had here: %s",
+			      strerror(errno));
 	return (int)fd;
 }

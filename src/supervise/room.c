@@ -78,7 +78,8 @@ int room_unshare(struct why *why)
 			return err;
 	}
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return refuse_host(why, errno, "making / private");
+		return refuse(why, ROOM_UNAVAILABLE, "/ cannot be made private (a chroot that is no mount point?): %s",
+			      strerror(errno));
 	return 0;
 }
 
