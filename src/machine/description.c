@@ -62,10 +62,10 @@ static int fill_device(struct bus_reading *bus, yaml_node_t *node, struct device
 	struct function_description *function = device->function;
 	int err;
 
-	function->behind_iommu = true;
 	function->has_pm = true;
 	function->parent = bus->bridge;
 	function->addr.bus = bus->bridge ? bus->bridge->secondary : 0;
+	function->behind_iommu = !bus->bridge || bus->bridge->behind_iommu;
 	function->line = (unsigned)node->start_mark.line + 1;
 	function->column = (unsigned)node->start_mark.column + 1;
 	err = device_read_keys(device);

@@ -46,7 +46,7 @@ struct function_description {
 	unsigned msix_bar;
 	bool has_pm;
 	struct bar_description bars[PCI_BARS + 1];
-	bool behind_iommu;	   /* default: yes if the machine has a unit */
+	bool behind_iommu;	   /* if the machine has a unit; default: as the bridge above */
 	const struct model *model; /* NULL: inert */
 	struct model_options options;
 	char *option_text[MODEL_OPTIONS * 2]; /* owned: the strings options points to */

@@ -54,6 +54,24 @@ static int check_place(struct yaml_reader *reader, const struct device_reading *
 	return 0;
 }
 
+/*
+ * A unit sees what the bridges above let through: a whole tree is behind it or none of it, but for single functions
+ * that keep an id of their own (VT-d 5.0 section 8.3.1, device scopes).
+ */
+static int check_iommu(struct yaml_reader *reader, const struct device_reading *device)
+{
+	const struct function_description *function = device->function, *parent = function->parent;
+
+	if (!parent || parent->behind_iommu == function->behind_iommu)
+		return 0;
+	if (function->behind_iommu)
+		return yaml_refuse(reader, device->iommu, "the port or bridge above is not behind the IOMMU");
+	if (parent->role == ROLE_PCI_BRIDGE || parent->role == ROLE_CONVENTIONAL_BRIDGE)
+		return yaml_refuse(reader, device->iommu,
+				   "the bridge above is behind the IOMMU and makes requests for all below it");
+	return 0;
+}
+
 static int check_bridge(struct yaml_reader *reader, const struct device_reading *device)
 {
 	if (device->model)
@@ -171,6 +189,8 @@ int device_finish(struct device_reading *device)
 	if (!device->has_role)
 		device->function->role = default_role(device->function->parent);
 	err = check_place(reader, device);
+	if (err == 0)
+		err = check_iommu(reader, device);
 	if (err == 0)
 		err = check_function(reader, device);
 	if (err < 0)

@@ -200,6 +200,7 @@ static int read_pm(struct yaml_reader *reader, yaml_node_t *node, void *target)
 
 static int read_iommu_flag(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
+	((struct device_reading *)target)->iommu = node;
 	return yaml_bool(reader, node, &FUNCTION(target)->behind_iommu);
 }
 

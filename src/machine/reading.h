@@ -21,7 +21,7 @@ struct device_reading {
 	struct reading *reading;
 	struct function_description *function; /* owned until it enters the description */
 	yaml_node_t *node;		       /* the mapping */
-	yaml_node_t *children, *acs, *options, *bars, *rom, *flr, *msi, *msix, *model;
+	yaml_node_t *children, *acs, *options, *bars, *rom, *flr, *msi, *msix, *model, *iommu;
 	bool has_slot, has_role, has_driver;
 	struct device_reading *next; /* same bus, by slot */
 };

@@ -9,8 +9,12 @@
 
 #include "base/alloc.h"
 
-/* Loading looks each alias up among all anchors; a file of nothing else would take minutes. */
-#define ANCHORS_MAX 256
+/*
+ * libyaml looks each alias up among all anchors, and at all open brackets for each word: a file of nothing else would
+ * take minutes. So both are counted before, without care for quotes and comments.
+ */
+#define ANCHORS_MAX  256
+#define BRACKETS_MAX 256
 
 /* What is quoted from a file may hold anything. */
 static void make_printable(char *text)
@@ -41,15 +45,22 @@ static int refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser
 	return refuse_at_mark(reader, parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark, text);
 }
 
-/* A counting of '&' that does not care whether each really is an anchor. */
-static bool has_many_anchors(const char *text, size_t size)
+static int check_bounds(struct yaml_reader *reader, const char *text, size_t size)
 {
-	size_t count = 0;
+	unsigned anchors = 0, brackets = 0;
+	yaml_mark_t mark = {0};
 
-	for (const char *at = text; size && (at = memchr(at, '&', size - (size_t)(at - text))); at++)
-		if (++count > ANCHORS_MAX)
-			return true;
-	return false;
+	for (size_t i = 0; i < size; i++, mark.column++) {
+		if (text[i] == '\n')
+			mark = (yaml_mark_t){.line = mark.line + 1, .column = SIZE_MAX};
+		else if (text[i] == '&' && anchors++ == ANCHORS_MAX)
+			return refuse_at_mark(reader, mark, "a machine file has at most 256 anchors");
+		else if ((text[i] == '[' || text[i] == '{') && brackets++ == BRACKETS_MAX)
+			return refuse_at_mark(reader, mark, "brackets are nested more than 256 deep");
+		else if ((text[i] == ']' || text[i] == '}') && brackets)
+			brackets--;
+	}
+	return 0;
 }
 
 /* Whatever follows the first document would be overlooked. */
@@ -71,12 +82,13 @@ static int check_rest(struct yaml_reader *reader, yaml_parser_t *parser)
 int yaml_reader_init(struct yaml_reader *reader, const char *text, size_t size, const char *file, struct why *why)
 {
 	yaml_parser_t parser;
-	int err = 0;
+	int err;
 
 	reader->file = file;
 	reader->why = why;
-	if (has_many_anchors(text, size))
-		return yaml_refuse(reader, NULL, "a machine file has at most %d anchors", ANCHORS_MAX);
+	err = check_bounds(reader, text, size);
+	if (err < 0)
+		return err;
 	if (!fallible() || !yaml_parser_initialize(&parser))
 		return refuse(why, OUT_OF_MEMORY, "no memory to parse %.100s", file);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);

@@ -70,6 +70,97 @@ TEST(description, what_cannot_be_built_is_refused_where_it_stands)
 	expect_refused(PORT "      - {slot: \"00.0\", model: nvme, options: {sise: 4K}}\n", "test.yaml:6:", "sise");
 }
 
+TEST(description, values_are_taken_literally_or_not_at_all)
+{
+	expect_refused(DEVICES "  - {slot: \"1.0\", id: \"8086:10d3\"}\n", "test.yaml:2:12", "no slot");
+	expect_refused(DEVICES "  - {slot: \"+1.0\", id: \"8086:10d3\"}\n", "test.yaml:2:12", "no slot");
+	expect_refused(DEVICES "  - {slot: \"00.0 and a half\", id: \"8086:10d3\"}\n", "test.yaml:2:12", "no slot");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"+086:-0d3\"}\n", "test.yaml:2:24", "no id");
+	expect_refused(DEVICES "  - {slot: \"00.0\", class: \"-1\"}\n", "test.yaml:2:27", "hexadecimal");
+	expect_refused(DEVICES "  - {slot: \"00.0\", msi: 0x}\n", "test.yaml:2:25", "number up to 32");
+	expect_refused(DEVICES "  - {slot: \"00.0\", rom: 100}\n", "test.yaml:2:25", "ROM");
+	expect_refused(DEVICES "  - {slot: \"00.0\", rom: 1KK}\n", "test.yaml:2:25", "not a size");
+	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {0: {size: 99999999T}}}\n", "test.yaml:2:37", "not a size");
+	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {0: {size: 2G, width: 64}}}\n", "test.yaml:2:30",
+		       "to 1073741824 bytes");
+	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {0: io 512}}\n", "test.yaml:2:30", "to 256 bytes");
+	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {0: 4K, 0: 4K}}\n", "test.yaml:2:", "second time");
+	expect_refused(DEVICES "  - {slot: \"00.0\", acs: [rr, rr]}\n", "test.yaml:2:30", "second time");
+	expect_refused(DEVICES "  - {slot: \"00.0\", driver: ../../etc}\n", "test.yaml:2:28", "no driver");
+	expect_refused(DEVICES "  - {slot: \"00.0\", \"%n\\u0007\": 1}\n", "test.yaml:2:20", "key \"?n?\"");
+	expect_refused("name: this name is much longer than thirty-one letters\n", "test.yaml:1:7", "31 characters");
+	expect_refused("name: a\\0b\ndevices: []\nname2: \"a\\0b\"\n", "test.yaml:3:1", "name2");
+	expect_refused("name: \"a\\0b\"\n", "test.yaml:1:7", "NUL");
+	expect_refused("name: [x]\n", "test.yaml:1:7", "single value");
+	expect_refused("name: {x: y}\n", "test.yaml:1:7", "single value");
+	expect_refused("devices: x\n", "test.yaml:1:10", "list");
+	expect_refused("devices: [x]\n", "test.yaml:1:11", "mapping");
+	expect_refused("devices: []\n---\nname: x\n", "test.yaml:3:1", "second one");
+	expect_refused("devices: []\n...\n{{\n", "test.yaml:", "");
+	expect_refused("%YAML 1.1\n%YAML 1.1\n---\ndevices: []\n", "test.yaml:2:1", "?YAML");
+	expect_refused("devices: []\nname: \xff\xfe\n", "test.yaml:", "at byte 18");
+}
+
+TEST(description, hardware_that_cannot_be_is_refused)
+{
+	expect_refused(DEVICES "  - {slot: \"00.0\", role: conventional, id: \"8086:0001\", acs: full}\n",
+		       "test.yaml:2:62", "conventional");
+	expect_refused(PORT "      - {slot: \"01.0\", id: \"8086:0001\"}\n", "test.yaml:6:9", "only device 00");
+	expect_refused(PORT "      - {slot: \"00.1\", id: \"8086:0001\"}\n", "test.yaml:6:9", "no function 0");
+	expect_refused(DEVICES "  - {slot: \"01.0\", id: \"8086:0001\"}\n  - {slot: \"02.1\", id: \"8086:0001\"}\n",
+		       "test.yaml:3:5", "device 02 has no function 0");
+	expect_refused(DEVICES "  - {slot: \"01.0\", role: root-port, id: \"8086:0001\", bars: {0: 4K}}\n",
+		       "test.yaml:2:60", "no BARs");
+	expect_refused(DEVICES "  - {slot: \"01.0\", role: root-port, id: \"8086:0001\", rom: 4K}\n", "test.yaml:2:59",
+		       "no ROM");
+	expect_refused(DEVICES "  - {slot: \"01.0\", role: root-port, model: nvme}\n", "test.yaml:2:44", "no model");
+	expect_refused(DEVICES "  - {slot: \"01.0\", role: root-port, id: \"8086:0001\", flr: true}\n",
+		       "test.yaml:2:59", "no function-level reset");
+	expect_refused(PORT "      - {slot: \"00.0\", model: nvme, msix: {vectors: 4, bar: 0}}\n",
+		       "test.yaml:6:", "its own message interrupts");
+	expect_refused(PORT "      - {slot: \"00.0\", model: nvme, msi: 4}\n", "test.yaml:6:42", "its own message");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"8086:0001\", msix: {bar: 0}}\n",
+		       "test.yaml:2:", "1 to 2048");
+	expect_refused(PORT "      - {slot: \"00.0\", model: nvme, options: {size: 4K, size: 8K}}\n",
+		       "test.yaml:6:", "second time");
+	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"8086:0001\", options: {size: 4K}}\n",
+		       "test.yaml:2:", "model");
+}
+
+/* A long list of bridges in bridges, and a file of nothing but anchors. */
+TEST(description, everything_is_bounded)
+{
+	char text[16384], *at = text;
+
+	at += sprintf(at, "devices: [{slot: \"01.0\", role: root-port, id: \"8086:0001\", devices: [");
+	for (unsigned i = 0; i < 40; i++)
+		at += sprintf(at, "{slot: \"00.0\", role: %s, id: \"8086:0001\", devices: [",
+			      i & 1 ? "downstream-port" : "upstream-port");
+	for (unsigned i = 0; i < 41; i++)
+		at += sprintf(at, "]}");
+	sprintf(at, "]\n");
+	expect_refused(text, "test.yaml:1:", "more than 32 deep");
+	at = text + sprintf(text, "devices:\n");
+	for (unsigned i = 0; i < 300; i++)
+		at += sprintf(at, "  - &a%u {slot: \"00.0\"}\n", i);
+	expect_refused(text, "test.yaml:258:5", "256 anchors");
+	memset(text, '[', 300);
+	text[300] = '\0';
+	expect_refused(text, "test.yaml:1:257", "256 deep");
+}
+
+/* Ports below ports by alias: a few lines, but more buses than there are. */
+TEST(description, a_tree_that_grows_by_aliases_is_cut_off)
+{
+	expect_refused(
+		"devices:\n"
+		"  - &a {slot: \"01.0\", role: root-port, id: \"8086:0001\", devices: &l0 [&u {slot: \"00.0\", role: "
+		"upstream-port, id: \"8086:0002\", devices: &l1 [{slot: \"00.0\", id: \"8086:0003\", devices: *l0}, "
+		"{slot: \"01.0\", id: \"8086:0004\", devices: *l0}, {slot: \"02.0\", id: \"8086:0005\", devices: "
+		"*l0}]}]}\n",
+		"test.yaml:", "");
+}
+
 TEST(description, anchors_that_contain_themselves_end_in_a_refusal)
 {
 	expect_refused("devices: &loop\n"
@@ -255,6 +346,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(description, errors_name_line_column_and_what_was_meant),
 		CASE(description, what_cannot_be_built_is_refused_where_it_stands),
+		CASE(description, values_are_taken_literally_or_not_at_all),
+		CASE(description, hardware_that_cannot_be_is_refused),
+		CASE(description, everything_is_bounded),
+		CASE(description, a_tree_that_grows_by_aliases_is_cut_off),
 		CASE(description, anchors_that_contain_themselves_end_in_a_refusal),
 		CASE(description, buses_are_numbered_depth_first_and_functions_enumerated),
 		CASE(description, options_are_checked_against_the_model),
