@@ -352,7 +352,7 @@ static int read_file(const char *path, char *text, size_t *ret_size, struct why 
 static int load_file(const char *path, struct description **ret, struct why *why)
 {
 	_memory_ char *text = alloc_zero(FILE_MAX + 1, why);
-	size_t size;
+	size_t size = 0;
 	int err = text ? read_file(path, text, &size, why) : -why->err;
 
 	if (err < 0)
