@@ -30,21 +30,43 @@ static const struct option options[] = {
 	{NULL},
 };
 
+/* In place of a group's number, where -1 is "no group". */
+#define ALL_GROUPS -2
+
+/* One function with all there is to say about it. */
+struct member {
+	const struct pci_function *function;
+	const struct function_description *words;
+	const struct pci_merge *merge; /* NULL: it joined nobody */
+	int group, alias_set;
+	size_t index;
+	bool alone; /* in its group */
+};
+
 struct explained {
 	struct description *description; /* owned */
 	struct pci_topology topology;
-	struct pci_grouping *grouping;	/* owned */
-	const struct pci_function **at; /* owned: by index */
-	struct names *names;		/* owned */
+	struct pci_grouping *grouping; /* owned */
+	struct member *members;	       /* owned: in enumeration order */
+	const struct member **sorted;  /* owned: by group, those without one last */
+	size_t count;
+	struct names *names; /* owned */
+};
+
+/* Whom to show. */
+struct choice {
+	bool all;
+	int group;
 };
 
 static void explained_fini(struct explained *explained)
 {
 	names_close(explained->names);
+	free(explained->sorted);
+	free(explained->members);
 	pci_grouping_free(explained->grouping);
 	pci_topology_fini(&explained->topology);
 	description_free(explained->description);
-	free(explained->at);
 }
 
 static bool is_translated(const struct pci_function *function)
@@ -52,10 +74,53 @@ static bool is_translated(const struct pci_function *function)
 	return !function->untranslated;
 }
 
+static int by_group(const void *a, const void *b)
+{
+	const struct member *x = *(const struct member *const *)a, *y = *(const struct member *const *)b;
+	unsigned left = (unsigned)x->group, right = (unsigned)y->group; /* -1 becomes the largest */
+
+	if (left != right)
+		return left < right ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static bool same_group(const struct explained *explained, size_t i, size_t j)
+{
+	return j < explained->count && explained->sorted[i]->group == explained->sorted[j]->group;
+}
+
+/* The words, the functions and the merges are in one order. */
+static void fill_members(struct explained *explained)
+{
+	const struct pci_grouping *grouping = explained->grouping;
+	const struct pci_function *function;
+	const struct function_description *words;
+	size_t i = 0, merged = 0;
+
+	list_for_each(function, &explained->topology.functions, link) {
+		bool has_merge = merged < grouping->nmerges && grouping->merges[merged].function == function;
+
+		explained->members[i] = (struct member){
+			.function = function,
+			.merge = has_merge ? &grouping->merges[merged++] : NULL,
+			.group = grouping->group[i],
+			.alias_set = grouping->alias_set[i],
+			.index = i,
+		};
+		explained->sorted[i] = &explained->members[i];
+		i++;
+	}
+	i = 0;
+	list_for_each(words, &explained->description->functions, link)
+		explained->members[i++].words = words;
+	qsort(explained->sorted, i, sizeof(explained->sorted[0]), by_group);
+	for (i = 0; i < explained->count; i++)
+		explained->members[explained->sorted[i]->index].alone = !same_group(explained, i, i + 1) &&
+									!(i && same_group(explained, i, i - 1));
+}
+
 static int explain(const char *machine, struct explained *ret, struct why *why)
 {
-	struct pci_function *function;
-	size_t i = 0;
 	int err;
 
 	pci_topology_init(&ret->topology);
@@ -66,11 +131,14 @@ static int explain(const char *machine, struct explained *ret, struct why *why)
 		err = pci_grouping_compute(&ret->topology, is_translated, &ret->grouping, why);
 	if (err < 0)
 		return err;
-	ret->at = alloc_array(ret->grouping->count + 1, sizeof(*ret->at), why);
-	if (!ret->at)
+	ret->count = ret->grouping->count;
+	ret->members = alloc_array(ret->count + 1, sizeof(ret->members[0]), why);
+	if (!ret->members)
 		return -why->err;
-	list_for_each(function, &ret->topology.functions, link)
-		ret->at[i++] = function;
+	ret->sorted = alloc_array(ret->count + 1, sizeof(ret->sorted[0]), why);
+	if (!ret->sorted)
+		return -why->err;
+	fill_members(ret);
 	ret->names = names_open();
 	return 0;
 }
@@ -84,77 +152,54 @@ static const char *name_of(const struct explained *explained, const struct pci_f
 			    get_u16(config + PCI_DEVICE_ID), text, size);
 }
 
-static const struct pci_merge *merge_of(const struct explained *explained, const struct pci_function *function)
+static const char *reason_of(const struct member *member)
 {
-	for (size_t i = 0; i < explained->grouping->nmerges; i++)
-		if (explained->grouping->merges[i].function == function)
-			return &explained->grouping->merges[i];
-	return NULL;
+	if (member->merge)
+		return member->merge->reason;
+	if (!member->alone)
+		return "the first of its group; the others joined it";
+	if (member->function->parent)
+		return "alone, because every port above it redirects (ACS)";
+	return "alone, because nothing is above it and it reaches no other function by itself";
 }
 
-static unsigned members(const struct pci_grouping *grouping, int group)
+static bool is_chosen(const struct choice *choice, const struct member *member)
 {
-	unsigned count = 0;
-
-	for (size_t i = 0; i < grouping->count; i++)
-		count += grouping->group[i] == group;
-	return count;
+	return choice->all || choice->group == member->group;
 }
 
-static void print_reason(const struct explained *explained, size_t i, bool alone)
+static void print_text(const struct explained *explained, const struct choice *choice)
 {
-	const struct pci_merge *merge = merge_of(explained, explained->at[i]);
-
-	if (merge)
-		printf("      why: %s\n", merge->reason);
-	else if (!alone)
-		printf("      why: the first of its group; the others joined it\n");
-	else if (explained->at[i]->parent)
-		printf("      why: alone, because every port above it redirects (ACS)\n");
-	else
-		printf("      why: alone, because nothing is above it and it reaches no other function by itself\n");
-}
-
-static void print_group(const struct explained *explained, int group)
-{
-	const struct pci_grouping *grouping = explained->grouping;
 	char bdf[PCI_ADDR_TEXT], name[256];
 
-	if (group < 0)
-		printf("no group: not behind an IOMMU\n");
-	else
-		printf("group %d\n", group);
-	for (size_t i = 0; i < grouping->count; i++) {
-		if (grouping->group[i] != group)
+	for (size_t i = 0; i < explained->count; i++) {
+		const struct member *member = explained->sorted[i];
+		bool first = i == 0 || !same_group(explained, i, i - 1);
+
+		if (!is_chosen(choice, member))
 			continue;
-		printf("  %s  %s  [alias set %d]\n", pci_addr_print(explained->at[i]->addr, bdf),
-		       name_of(explained, explained->at[i], name, sizeof(name)), grouping->alias_set[i]);
-		if (group >= 0)
-			print_reason(explained, i, members(grouping, group) == 1);
+		if (first && member->group < 0)
+			printf("no group: not behind an IOMMU\n");
+		else if (first)
+			printf("group %d\n", member->group);
+		printf("  %s  %s  [alias set %d]\n", pci_addr_print(member->function->addr, bdf),
+		       name_of(explained, member->function, name, sizeof(name)), member->alias_set);
+		if (member->group >= 0)
+			printf("      why: %s\n", reason_of(member));
 	}
 }
 
-static void print_text(const struct explained *explained, int only)
+static json_t *function_json(const struct explained *explained, const struct member *member)
 {
-	for (int group = 0; group < explained->grouping->ngroups; group++)
-		if ((only < 0 || only == group) && members(explained->grouping, group))
-			print_group(explained, group);
-	if (only < 0 && members(explained->grouping, -1))
-		print_group(explained, -1);
-}
-
-static json_t *function_json(const struct explained *explained, size_t i)
-{
-	const struct pci_function *function = explained->at[i];
-	const struct function_description *words = description_find(explained->description, function->addr);
-	int group = explained->grouping->group[i];
+	const struct pci_function *function = member->function;
 	char bdf[PCI_ADDR_TEXT], id[12], name[256];
 
 	snprintf(id, sizeof(id), "%04x:%04x", get_u16(function->config + PCI_VENDOR_ID),
 		 get_u16(function->config + PCI_DEVICE_ID));
 	return json_pack("{ss so si ss ss ss}", "bdf", pci_addr_print(function->addr, bdf), "group",
-			 group < 0 ? json_null() : json_integer(group), "alias_set", explained->grouping->alias_set[i],
-			 "id", id, "driver", words->driver, "name", name_of(explained, function, name, sizeof(name)));
+			 member->group < 0 ? json_null() : json_integer(member->group), "alias_set", member->alias_set,
+			 "id", id, "driver", member->words->driver, "name",
+			 name_of(explained, function, name, sizeof(name)));
 }
 
 static json_t *merge_json(const struct pci_merge *merge)
@@ -166,34 +211,37 @@ static json_t *merge_json(const struct pci_merge *merge)
 			 "rule", merge_rule_name(merge->rule), "reason", merge->reason);
 }
 
-static void print_json(const struct explained *explained, int only)
+static void print_json(const struct explained *explained, const struct choice *choice)
 {
-	const struct pci_grouping *grouping = explained->grouping;
 	json_t *functions = json_array(), *merges = json_array(), *all;
 
-	for (size_t i = 0; i < grouping->count; i++)
-		if (only < 0 || grouping->group[i] == only)
-			json_array_append_new(functions, function_json(explained, i));
-	for (size_t i = 0; i < grouping->nmerges; i++)
-		json_array_append_new(merges, merge_json(&grouping->merges[i]));
+	for (size_t i = 0; i < explained->count; i++) {
+		const struct member *member = &explained->members[i];
+
+		if (!is_chosen(choice, member))
+			continue;
+		json_array_append_new(functions, function_json(explained, member));
+		if (member->merge)
+			json_array_append_new(merges, merge_json(member->merge));
+	}
 	all = json_pack("{so so}", "functions", functions, "merges", merges);
 	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
 	putchar('\n');
 	json_decref(all);
 }
 
-/* The group that --why asks for; -1: all. */
-static int chosen_group(const struct explained *explained, const char *text, int *ret, struct why *why)
+/* The group that --why asks for; without it, all. */
+static int choose(const struct explained *explained, const char *text, struct choice *ret, struct why *why)
 {
 	struct pci_addr addr;
 
-	*ret = -1;
+	ret->all = !text;
 	if (!text)
 		return 0;
 	if (pci_addr_parse(text, &addr))
-		for (size_t i = 0; i < explained->grouping->count; i++)
-			if (pci_addr_equal(explained->at[i]->addr, addr)) {
-				*ret = explained->grouping->group[i];
+		for (size_t i = 0; i < explained->count; i++)
+			if (pci_addr_equal(explained->members[i].function->addr, addr)) {
+				ret->group = explained->members[i].group;
 				return 0;
 			}
 	return refuse(why, DRIVER_DEVICE_UNKNOWN, "there is no device \"%.40s\" in this machine", text);
@@ -202,14 +250,15 @@ static int chosen_group(const struct explained *explained, const char *text, int
 static int show(const char *machine, const char *bdf, bool json, struct why *why)
 {
 	struct explained explained = {.description = NULL};
-	int only, err = explain(machine, &explained, why);
+	struct choice choice = {.all = true};
+	int err = explain(machine, &explained, why);
 
 	if (err == 0)
-		err = chosen_group(&explained, bdf, &only, why);
+		err = choose(&explained, bdf, &choice, why);
 	if (err == 0 && json)
-		print_json(&explained, only);
+		print_json(&explained, &choice);
 	else if (err == 0)
-		print_text(&explained, only);
+		print_text(&explained, &choice);
 	explained_fini(&explained);
 	return err;
 }

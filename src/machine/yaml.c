@@ -9,13 +9,6 @@
 
 #include "base/alloc.h"
 
-/*
- * libyaml looks each alias up among all anchors, and at all open brackets for each word: a file of nothing else would
- * take minutes. So both are counted before, without care for quotes and comments.
- */
-#define ANCHORS_MAX  256
-#define BRACKETS_MAX 256
-
 /* What is quoted from a file may hold anything. */
 static void make_printable(char *text)
 {
@@ -30,12 +23,17 @@ static int refuse_at_mark(struct yaml_reader *reader, yaml_mark_t mark, const ch
 		      text);
 }
 
-static int refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser)
+int yaml_refuse_memory(struct yaml_reader *reader)
+{
+	return refuse(reader->why, OUT_OF_MEMORY, "no memory to parse %.100s", reader->file);
+}
+
+int yaml_refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser)
 {
 	char text[120];
 
 	if (parser->error == YAML_MEMORY_ERROR)
-		return refuse(reader->why, OUT_OF_MEMORY, "no memory to parse %.100s", reader->file);
+		return yaml_refuse_memory(reader);
 	/* The reader of bytes knows only an offset. */
 	if (parser->error == YAML_READER_ERROR)
 		snprintf(text, sizeof(text), "%s at byte %zu", parser->problem, parser->problem_offset);
@@ -45,40 +43,6 @@ static int refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser
 	return refuse_at_mark(reader, parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark, text);
 }
 
-static int check_bounds(struct yaml_reader *reader, const char *text, size_t size)
-{
-	unsigned anchors = 0, brackets = 0;
-	yaml_mark_t mark = {0};
-
-	for (size_t i = 0; i < size; i++, mark.column++) {
-		if (text[i] == '\n')
-			mark = (yaml_mark_t){.line = mark.line + 1, .column = SIZE_MAX};
-		else if (text[i] == '&' && anchors++ == ANCHORS_MAX)
-			return refuse_at_mark(reader, mark, "a machine file has at most 256 anchors");
-		else if ((text[i] == '[' || text[i] == '{') && brackets++ == BRACKETS_MAX)
-			return refuse_at_mark(reader, mark, "brackets are nested more than 256 deep");
-		else if ((text[i] == ']' || text[i] == '}') && brackets)
-			brackets--;
-	}
-	return 0;
-}
-
-/* Whatever follows the first document would be overlooked. */
-static int check_rest(struct yaml_reader *reader, yaml_parser_t *parser)
-{
-	yaml_document_t rest;
-	const yaml_node_t *root;
-	int err = 0;
-
-	if (!yaml_parser_load(parser, &rest))
-		return refuse_syntax(reader, parser);
-	root = yaml_document_get_root_node(&rest);
-	if (root)
-		err = yaml_refuse(reader, root, "a machine file is one YAML document; here a second one begins");
-	yaml_document_delete(&rest);
-	return err;
-}
-
 int yaml_reader_init(struct yaml_reader *reader, const char *text, size_t size, const char *file, struct why *why)
 {
 	yaml_parser_t parser;
@@ -86,19 +50,14 @@ int yaml_reader_init(struct yaml_reader *reader, const char *text, size_t size, 
 
 	reader->file = file;
 	reader->why = why;
-	err = check_bounds(reader, text, size);
+	err = yaml_check_bounds(reader, text, size);
 	if (err < 0)
 		return err;
 	if (!fallible() || !yaml_parser_initialize(&parser))
-		return refuse(why, OUT_OF_MEMORY, "no memory to parse %.100s", file);
+		return yaml_refuse_memory(reader);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-	if (!yaml_parser_load(&parser, &reader->document)) {
-		err = refuse_syntax(reader, &parser);
-	} else {
-		err = check_rest(reader, &parser);
-		if (err < 0)
-			yaml_reader_fini(reader);
-	}
+	if (!yaml_parser_load(&parser, &reader->document))
+		err = yaml_refuse_syntax(reader, &parser);
 	yaml_parser_delete(&parser);
 	return err;
 }

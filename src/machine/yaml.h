@@ -27,6 +27,12 @@ struct yaml_key {
 int yaml_reader_init(struct yaml_reader *reader, const char *text, size_t size, const char *file, struct why *why);
 void yaml_reader_fini(struct yaml_reader *reader);
 
+/* Refuses what would take too long to load: deep nesting, many anchors; and a second document. Syntax errors too. */
+int yaml_check_bounds(struct yaml_reader *reader, const char *text, size_t size);
+
+int yaml_refuse_memory(struct yaml_reader *reader);
+int yaml_refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser); /* what the parser says went wrong */
+
 /* MACHINE_FILE: "FILE:LINE:COLUMN: ..." of the node; returns -EINVAL. */
 int yaml_refuse(struct yaml_reader *reader, const yaml_node_t *node, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -88,6 +88,17 @@ grep -q '"errno":"EINVAL"' "$said" || fail "run --json"
 [ "$(grep -c 'why:' "$work/out")" = 14 ] || fail "each function has a why"
 grep -q '0000:02:00.0 .*0000:00:1c.0 has no ACS capability' "$work/out" || fail "the port without ACS is to blame"
 "$ISOLDE" explain --machine default --json | grep -q '"rule": "alias-bridge"' || fail "explain --json"
+"$ISOLDE" explain --why 0000:02:00.1 --json >"$work/out" || fail "explain --why"
+[ "$(grep -c '"rule"' "$work/out")" = 2 ] || fail "--why shows the merges of that group only"
+cat >"$work/odd.yaml" <<-EOF
+	iommu: {width: 48}
+	devices:
+	  - {slot: "01.0", id: "f00d:0001", iommu: false}
+	  - {slot: "02.0", id: "f00d:0002"}
+EOF
+"$ISOLDE" explain --machine "$work/odd.yaml" --why 00:01.0 >"$work/out" || fail "explain ids that pci.ids does not know"
+grep -q 'no group: not behind' "$work/out" || fail "a function without a group"
+grep -q '00:02.0' "$work/out" && fail "--why shows only those without a group"
 "$ISOLDE" machine show | grep -q '^name: default' || fail "machine show"
 healthy
 echo ok

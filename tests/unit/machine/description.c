@@ -146,7 +146,11 @@ TEST(description, everything_is_bounded)
 	expect_refused(text, "test.yaml:258:5", "256 anchors");
 	memset(text, '[', 300);
 	text[300] = '\0';
-	expect_refused(text, "test.yaml:1:257", "256 deep");
+	expect_refused(text, "test.yaml:1:101", "100 deep");
+	at = text;
+	for (unsigned i = 0; i < 300; i++) /* a quoted bracket closes nothing */
+		at += sprintf(at, "[\"]\",");
+	expect_refused(text, "test.yaml:1:501", "100 deep");
 }
 
 /* Ports below ports by alias: a few lines, but more buses than there are. */
