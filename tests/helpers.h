@@ -25,6 +25,18 @@
 #include "base/bits.h"
 #include "base/why.h"
 
+/* ThreadSanitizer slows programs down tenfold and takes most of their address space. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN true
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN true
+#endif
+#ifndef UNDER_TSAN
+#define UNDER_TSAN false
+#endif
+
 #define TEST(suite, name) static void suite##_##name(void **state __attribute__((unused)))
 #define CASE(suite, name) cmocka_unit_test(suite##_##name)
 

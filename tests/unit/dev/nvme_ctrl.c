@@ -8,16 +8,7 @@
 #include "base/os.h"
 
 /* One hundredth of the time; ThreadSanitizer makes every look at a register several times as dear. */
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-enum { IDLE_FRACTION = 20 };
-#else
-enum { IDLE_FRACTION = 100 };
-#endif
+enum { IDLE_FRACTION = UNDER_TSAN ? 20 : 100 };
 
 static int set_up(void **state)
 {

@@ -72,14 +72,16 @@ TEST(disk, memory_is_64_mebibytes_of_zeros_by_default)
 
 TEST(disk, size_and_block_are_options)
 {
+	/* ThreadSanitizer leaves programs 1.5 TiB in all, cut where the host pleases: the last may not fit. */
 	static const struct {
 		const char *text;
 		u64 bytes;
 	} sizes[] = {{"4096", 4096}, {"8K", 8192}, {"1M", 1 << 20}, {"3G", 3ull << 30}, {"1T", 1ull << 40}};
+	const unsigned n = UNDER_TSAN ? ARRAY_SIZE(sizes) - 1 : ARRAY_SIZE(sizes);
 	struct fixture *f = *state;
 	struct why why = WHY_INIT;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		ASSERT_OK(why, open_disk(&f->disk, "size", sizes[i].text, "block", "4096", &why));
 		assert_int_equal(f->disk.size, sizes[i].bytes);
 		assert_int_equal(f->disk.blocks, sizes[i].bytes / 4096);
