@@ -43,12 +43,13 @@ static bool skip(const char **text, char expected)
 bool pci_addr_parse(const char *text, struct pci_addr *ret)
 {
 	unsigned segment = 0, bus, device, function;
+	size_t length = strlen(text);
 
-	if (strlen(text) > 7 && (!parse_hex(&text, 4, &segment) || !skip(&text, ':')))
+	if (length > 7 && (length < 12 || length > 16 || !parse_hex(&text, (unsigned)length - 8, &segment) || !skip(&text, ':')))
 		return false;
 	if (!parse_hex(&text, 2, &bus) || !skip(&text, ':') || !parse_hex(&text, 2, &device) || !skip(&text, '.') ||
 	    !parse_hex(&text, 1, &function) || *text || device > 31 || function > 7)
 		return false;
-	*ret = (struct pci_addr){(u16)segment, (u8)bus, pci_devfn(device, function)};
+	*ret = (struct pci_addr){segment, (u8)bus, pci_devfn(device, function)};
 	return true;
 }

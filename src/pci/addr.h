@@ -6,12 +6,12 @@
 #include "base/bits.h"
 
 struct pci_addr {
-	u16 segment;
+	u32 segment; /* above 0xffff: the buses behind Intel VMD */
 	u8 bus;
 	u8 devfn;
 };
 
-#define PCI_ADDR_TEXT 16 /* "0000:01:00.0" and a wide segment */
+#define PCI_ADDR_TEXT 20 /* "0000:01:00.0", with up to eight digits of segment */
 
 static inline u8 pci_devfn(unsigned device, unsigned function)
 {
@@ -34,9 +34,10 @@ static inline u16 pci_requester_id(struct pci_addr addr)
 	return (u16)(addr.bus << 8 | addr.devfn);
 }
 
-static inline u32 pci_addr_key(struct pci_addr addr)
+/* Sorts as Linux numbers functions. */
+static inline u64 pci_addr_key(struct pci_addr addr)
 {
-	return (u32)addr.segment << 16 | pci_requester_id(addr);
+	return (u64)addr.segment << 16 | pci_requester_id(addr);
 }
 
 static inline bool pci_addr_equal(struct pci_addr a, struct pci_addr b)
@@ -47,7 +48,7 @@ static inline bool pci_addr_equal(struct pci_addr a, struct pci_addr b)
 /* "0000:01:00.0" into text; returns text. */
 const char *pci_addr_print(struct pci_addr addr, char text[static PCI_ADDR_TEXT]);
 
-/* Parses exactly "[ssss:]bb:dd.f" (the whole string); false if it is anything else. */
+/* Parses exactly "[ssss:]bb:dd.f", with four to eight digits of segment (the whole string); false if it is anything else. */
 bool pci_addr_parse(const char *text, struct pci_addr *ret);
 
 #endif

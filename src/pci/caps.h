@@ -14,6 +14,12 @@ struct pci_identity {
 	u8 revision;
 };
 
+struct pci_sriov {
+	u16 initial, total, enabled; /* virtual functions */
+	u16 offset, stride;	     /* of their requester ids */
+	u16 device;		     /* their device id */
+};
+
 enum pci_acs_bits {
 	PCI_ACS_SV = 0x01,
 	PCI_ACS_TB = 0x02,
@@ -47,6 +53,15 @@ void pci_add_af(struct pci_function *function); /* Advanced Features: FLR for co
 void pci_add_dsn(struct pci_function *function, u64 serial);
 void pci_add_pasid(struct pci_function *function, unsigned width_bits);
 void pci_add_ats(struct pci_function *function);
+
+void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov);
+
+/*
+ * Finds the capabilities of registers that were read from somewhere (`known` bytes of them: 64, 256 or 4096) instead of
+ * built: fills the cap_ offsets, secondary and subordinate, multifunction, and config_size. Any bytes are legal: chains
+ * that loop, or leave the space, end there; returns false if one did.
+ */
+bool pci_scan_caps(struct pci_function *function, u16 known);
 
 /* Offset of a capability, walked from the chain; 0 when absent. */
 u16 pci_find_cap(const struct pci_function *function, u8 id);

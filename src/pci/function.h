@@ -89,7 +89,7 @@ struct pci_function {
 
 	/* Offsets of capabilities in config[], 0 when absent; kept by pci/caps.c as it builds the chain. */
 	u16 cap_pm, cap_msi, cap_msix, cap_pcie, cap_af, cap_vpd;
-	u16 cap_acs, cap_ats, cap_pasid, cap_ari, cap_aer, cap_sriov;
+	u16 cap_acs, cap_ats, cap_pasid, cap_ari, cap_aer, cap_sriov, cap_pri;
 	u16 last_cap, last_ext_cap; /* tails of the two chains, for the builder */
 	u16 next_cap, next_ext_cap; /* first free bytes behind them */
 
@@ -97,11 +97,11 @@ struct pci_function {
 	u8 secondary, subordinate;   /* of a bridge; secondary 0 when it is none */
 	bool multifunction;	     /* of its slot */
 	bool untranslated;	     /* no IOMMU covers it; its DMA is not translated, it is in no group */
-	bool acs_quirk;		     /* isolated by a documented quirk although it has no ACS capability */
+	u8 unit;		     /* which IOMMU covers it, in the order of the firmware's table */
+	u32 index;		     /* in topology->functions */
 
-	/* By quirk, its requests also carry the ids of these devfns of its bus: a bit each (spec 01 section 2.1). */
-	u64 other_ids[4];
-	bool uses_other_ids; /* any is set */
+	struct pci_function *physical;	 /* of an SR-IOV virtual function: its physical function; NULL otherwise */
+	struct pci_function *dma_device; /* below Intel VMD: the endpoint that makes its requests; NULL: itself */
 
 	struct pci_irq irq;
 	const struct pci_model_ops *ops; /* never NULL: "inert" at least */
@@ -165,6 +165,7 @@ enum {
 	PCI_EXT_ARI = 0x000e,
 	PCI_EXT_ATS = 0x000f,
 	PCI_EXT_SRIOV = 0x0010,
+	PCI_EXT_PRI = 0x0013,
 	PCI_EXT_LTR = 0x0018,
 	PCI_EXT_PASID = 0x001b,
 	PCI_EXT_DVSEC = 0x0023,

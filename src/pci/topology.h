@@ -6,7 +6,9 @@
 #ifndef PCI_TOPOLOGY_H
 #define PCI_TOPOLOGY_H
 
+#include "base/cleanup.h"
 #include "pci/function.h"
+#include "pci/rules.h"
 
 struct pci_topology {
 	struct list functions; /* owned; enumeration order: parents before children, buses depth first */
@@ -16,25 +18,20 @@ struct pci_topology {
 void pci_topology_init(struct pci_topology *topology);
 void pci_topology_fini(struct pci_topology *topology); /* frees the functions and their models */
 
+/* The function becomes the last one, and the topology's. */
+void pci_topology_add(struct pci_topology *topology, struct pci_function *function);
+
 struct pci_function *pci_topology_find(const struct pci_topology *topology, struct pci_addr addr);
 
 /* Every function that a bus reset below `bridge` hits, in enumeration order; see also vfio hot reset. */
 bool pci_is_below(const struct pci_function *function, const struct pci_function *bridge);
 
-/*
- * ACS redirection needed for isolation: Source Validation, P2P Request and Completion Redirect, Upstream Forwarding.
- * The rule of Linux's pci_acs_enabled(), spec 01 section 3.2.
- */
-bool pci_acs_isolates(const struct pci_function *function);
-
-/* Of those, what its ACS capability can do and does not (pci_acs_bits); all of them when it has none. */
-u16 pci_acs_missing(const struct pci_function *function);
-
-/* Functions of one bus of which one uses the other's id (spec 01 section 2.3). */
-bool pci_share_id(const struct pci_function *a, const struct pci_function *b);
+/* ---- groups ---- */
 
 enum merge_rule {
+	MERGE_FOUNDED = 0,     /* none: the function founded its group, or is in none */
 	MERGE_ALIAS_BRIDGE,    /* a bridge passes requests on under its own id (or its secondary bus's) */
+	MERGE_ALIAS_DMA,       /* another function makes the requests (Intel VMD) */
 	MERGE_NO_ACS_UPSTREAM, /* a port above cannot redirect, so traffic may turn round there */
 	MERGE_NO_ACS_SIBLING,  /* functions of one slot without ACS can reach each other inside the device */
 	MERGE_ALIAS_QUIRK,     /* the device uses another function's id */
@@ -45,28 +42,32 @@ struct pci_merge {
 	enum merge_rule rule;
 	const struct pci_function *function, *with;
 	const struct pci_function *over; /* the component to blame: the bridge, the port without ACS; may equal with */
-	char reason[256];		 /* a sentence that names them and what is missing */
 };
 
-/* Indexed by the function's position in topology->functions. */
+/* All arrays are indexed by pci_function.index. */
 struct pci_grouping {
 	size_t count;	/* of functions */
-	int *group;	/* 0, 1, ... in order of first member; -1: no group (not behind an IOMMU) */
-	int *alias_set; /* numbered likewise */
+	int *group;	/* 0, 1, ... in the order Linux numbers them; -1: no group (not behind an IOMMU) */
+	int *alias_set; /* 0, 1, ... in order of first member */
 	int ngroups, nalias_sets;
-	struct pci_merge *merges; /* owned */
-	size_t nmerges;
+	struct pci_merge *merges;  /* how each function came to its group */
+	struct pci_traits *traits; /* what the rules made of each function */
 };
 
 /*
- * Groups of a topology as Linux 7.2 makes them (spec 01 sections 2 to 4). translated(function) says whether an IOMMU
- * covers it; NULL: all are.
+ * Groups of a topology as Linux makes them (spec 01 sections 2 to 4). rules: NULL is Linux 7.2 with nothing
+ * overridden. Functions that are `untranslated` get no group.
  */
-int pci_grouping_compute(const struct pci_topology *topology, bool (*translated)(const struct pci_function *),
-			 struct pci_grouping **ret, struct why *why);
+int pci_grouping_compute(const struct pci_topology *topology, const struct pci_rules *rules, struct pci_grouping **ret,
+			 struct why *why);
 void pci_grouping_free(struct pci_grouping *grouping); /* NULL is legal */
+DEFINE_FREE(pci_grouping)
 
-void pci_merge_describe(struct pci_merge *merge); /* writes the reason; the rest is there */
+#define PCI_REASON_TEXT 512
+
+/* The reason as a sentence that names functions, component and what is missing; "" for MERGE_FOUNDED. Returns text. */
+const char *pci_merge_reason(const struct pci_grouping *grouping, const struct pci_merge *merge,
+			     char text[static PCI_REASON_TEXT]);
 
 /* Name of the rule as text and JSON say it: "alias-bridge". */
 const char *merge_rule_name(enum merge_rule rule);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Linux makes of a function besides its registers: the quirk tables by vendor and device id (pci/quirks.def, with
+ * the version each row came with), and what a user asked for on the kernel command line or asks "what if" about.
+ *
+ * Spec 01 sections 2.1 (ids), 2.2 (bridges), 3.2 to 3.6 (ACS).
+ */
+#ifndef PCI_RULES_H
+#define PCI_RULES_H
+
+#include "base/cleanup.h"
+#include "pci/function.h"
+
+#define PCI_KERNEL(major, minor) ((major) << 8 | (minor))
+#define PCI_KERNEL_LATEST	 PCI_KERNEL(7, 2)
+
+enum pci_quirk_kind {
+	QUIRK_ALIAS,  /* its requests carry other functions' ids */
+	QUIRK_BRIDGE, /* how a bridge passes ids on */
+	QUIRK_ACS,    /* it isolates, or does not, whatever its registers say */
+	QUIRK_ENABLE, /* Linux switches isolation on in registers of the device's own */
+	QUIRK_USER,   /* an override of pci_rules */
+};
+
+/* One row of the table. */
+struct pci_quirk {
+	enum pci_quirk_kind kind;
+	u16 vendor, first, last; /* device ids, both inclusive */
+	u16 since;		 /* PCI_KERNEL() it appeared in; 0: always */
+	u16 provides;		 /* QUIRK_ACS: the bits it stands for (pci_acs_bits) */
+	const char *name;	 /* "intel-rciep" */
+	const char *text;	 /* "integrated Intel devices cannot reach each other", for a sentence */
+	const char *assumes;	 /* what cannot be seen from outside and is taken for granted; NULL: nothing */
+	u8 effect;		 /* meaning by kind, private to pci/quirks.c */
+};
+
+enum pci_bridge_ids {
+	BRIDGE_IDS_PASS,      /* requests keep their ids: root ports, switch ports */
+	BRIDGE_IDS_SECONDARY, /* requests carry the id secondary:00.0 */
+	BRIDGE_IDS_OWN,	      /* requests carry the bridge's own id */
+	BRIDGE_IDS_ROOT,      /* ids are translated here: what is above does not matter */
+};
+
+enum pci_acs_ground { /* what decided `isolates` */
+		      ACS_GROUND_QUIRK,		/* a row of the table, or the user */
+		      ACS_GROUND_CONVENTIONAL,	/* no PCI Express, so no */
+		      ACS_GROUND_BRIDGE,	/* a bridge to or from PCI, or an event collector: no */
+		      ACS_GROUND_REGISTERS,	/* the capability's two registers */
+		      ACS_GROUND_NO_CAPABILITY, /* it should have one: no */
+		      ACS_GROUND_ALONE,		/* an endpoint of one function: yes */
+};
+
+/* A function under one set of rules. */
+struct pci_traits {
+	bool isolates; /* Linux: pci_acs_enabled() for SV, RR, CR, UF */
+	enum pci_acs_ground ground;
+	u16 acs_capable, acs_enabled; /* the registers after Linux set them up */
+	u16 acs_missing;	      /* of SV, RR, CR, UF: what it could and does not, or all without a capability */
+	enum pci_bridge_ids ids;      /* of a bridge */
+	bool uses_other_ids;
+	u64 other_ids[4]; /* its requests also carry the ids of these devfns of its bus: a bit each */
+	const struct pci_quirk *acs_quirk, *alias_quirk, *bridge_quirk; /* the rows behind it; NULL: none */
+};
+
+/* ---- sets of rules ---- */
+
+struct pci_rules; /* a kernel version, and overrides in the order they were given */
+
+int pci_rules_new(unsigned kernel, struct pci_rules **ret, struct why *why); /* PCI_KERNEL(); spec: LATEST */
+void pci_rules_free(struct pci_rules *rules);				    /* NULL is legal */
+DEFINE_FREE(pci_rules)
+
+/* "5.8", "7.2"; RULES_INVALID (EINVAL) says what is understood. */
+int pci_kernel_parse(const char *text, unsigned *ret, struct why *why);
+unsigned pci_rules_kernel(const struct pci_rules *rules); /* NULL: PCI_KERNEL_LATEST */
+
+/*
+ * Adds what a user may ask about. RULES_INVALID (EINVAL) says which word of the text is wrong.
+ *
+ *	acs=BDF, no-acs=BDF		as if it had ACS fully on, or none
+ *	quirk=BDF, quirk=VVVV:DDDD	as if Linux's table called it isolated
+ *	alias=BDF,DD.F			as if its requests also carried the id of DD.F of its bus
+ *	override=downstream,multifunction,id:VVVV:DDDD	the widely used "pcie_acs_override" patch, same semantics
+ *	config_acs=BITS@DEVICES, pci=config_acs=...	as on the kernel command line (spec 01 section 3.6, step 3)
+ *	disable_acs_redir=DEVICES, pci=disable_acs_redir=...
+ *
+ * DEVICES is [segment:]bus:dev.fn[/dev.fn]* or pci:vendor:device[:subvendor:subdevice], joined by ';', as in Linux.
+ */
+int pci_rules_add(struct pci_rules *rules, const char *text, struct why *why);
+
+/* Linux switches ACS on when an IOMMU is (step 1); say true when the registers were taken without one. Default false. */
+void pci_rules_arm_acs(struct pci_rules *rules, bool arm);
+
+/* Did any override speak of this function? A what-if that names no device of the machine deserves a warning. */
+bool pci_rules_names(const struct pci_rules *rules, const struct pci_function *function);
+
+void pci_traits_of(const struct pci_function *function, const struct pci_rules *rules, struct pci_traits *ret);
+
+/* Functions of one bus of which one uses the other's id (spec 01 section 2.3). */
+bool pci_share_id(const struct pci_function *a, const struct pci_traits *a_traits, const struct pci_function *b,
+		  const struct pci_traits *b_traits);
+
+/* Phantom functions: the function numbers of its slot it may put on its requests besides its own, a bit each. */
+u8 pci_phantom_functions(const struct pci_function *function);
+
+/* "SV RR CR UF": the bits by name, into text; returns text. */
+#define PCI_ACS_TEXT 32
+const char *pci_acs_print(u16 bits, char text[static PCI_ACS_TEXT]);
+
+#endif
