@@ -69,11 +69,6 @@ static void explained_fini(struct explained *explained)
 	description_free(explained->description);
 }
 
-static bool is_translated(const struct pci_function *function)
-{
-	return !function->untranslated;
-}
-
 static int by_group(const void *a, const void *b)
 {
 	const struct member *x = *(const struct member *const *)a, *y = *(const struct member *const *)b;
@@ -95,14 +90,14 @@ static void fill_members(struct explained *explained)
 	const struct pci_grouping *grouping = explained->grouping;
 	const struct pci_function *function;
 	const struct function_description *words;
-	size_t i = 0, merged = 0;
+	size_t i = 0;
 
 	list_for_each(function, &explained->topology.functions, link) {
-		bool has_merge = merged < grouping->nmerges && grouping->merges[merged].function == function;
+		const struct pci_merge *merge = &grouping->merges[i];
 
 		explained->members[i] = (struct member){
 			.function = function,
-			.merge = has_merge ? &grouping->merges[merged++] : NULL,
+			.merge = merge->rule == MERGE_FOUNDED ? NULL : merge,
 			.group = grouping->group[i],
 			.alias_set = grouping->alias_set[i],
 			.index = i,
@@ -128,7 +123,7 @@ static int explain(const char *machine, struct explained *ret, struct why *why)
 	if (err == 0)
 		err = topology_build(ret->description, &ret->topology, why);
 	if (err == 0)
-		err = pci_grouping_compute(&ret->topology, is_translated, &ret->grouping, why);
+		err = pci_grouping_compute(&ret->topology, NULL, &ret->grouping, why);
 	if (err < 0)
 		return err;
 	ret->count = ret->grouping->count;
@@ -152,10 +147,11 @@ static const char *name_of(const struct explained *explained, const struct pci_f
 			    get_u16(config + PCI_DEVICE_ID), text, size);
 }
 
-static const char *reason_of(const struct member *member)
+static const char *reason_of(const struct explained *explained, const struct member *member,
+			     char text[static PCI_REASON_TEXT])
 {
 	if (member->merge)
-		return member->merge->reason;
+		return pci_merge_reason(explained->grouping, member->merge, text);
 	if (!member->alone)
 		return "the first of its group; the others joined it";
 	if (member->function->parent)
@@ -170,7 +166,7 @@ static bool is_chosen(const struct choice *choice, const struct member *member)
 
 static void print_text(const struct explained *explained, const struct choice *choice)
 {
-	char bdf[PCI_ADDR_TEXT], name[256];
+	char bdf[PCI_ADDR_TEXT], name[256], reason[PCI_REASON_TEXT];
 
 	for (size_t i = 0; i < explained->count; i++) {
 		const struct member *member = explained->sorted[i];
@@ -185,7 +181,7 @@ static void print_text(const struct explained *explained, const struct choice *c
 		printf("  %s  %s  [alias set %d]\n", pci_addr_print(member->function->addr, bdf),
 		       name_of(explained, member->function, name, sizeof(name)), member->alias_set);
 		if (member->group >= 0)
-			printf("      why: %s\n", reason_of(member));
+			printf("      why: %s\n", reason_of(explained, member, reason));
 	}
 }
 
@@ -202,13 +198,14 @@ static json_t *function_json(const struct explained *explained, const struct mem
 			 name_of(explained, function, name, sizeof(name)));
 }
 
-static json_t *merge_json(const struct pci_merge *merge)
+static json_t *merge_json(const struct explained *explained, const struct pci_merge *merge)
 {
-	char function[PCI_ADDR_TEXT], with[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT];
+	char function[PCI_ADDR_TEXT], with[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT], reason[PCI_REASON_TEXT];
 
 	return json_pack("{ss ss ss ss ss}", "function", pci_addr_print(merge->function->addr, function), "with",
 			 pci_addr_print(merge->with->addr, with), "over", pci_addr_print(merge->over->addr, over),
-			 "rule", merge_rule_name(merge->rule), "reason", merge->reason);
+			 "rule", merge_rule_name(merge->rule), "reason",
+			 pci_merge_reason(explained->grouping, merge, reason));
 }
 
 static void print_json(const struct explained *explained, const struct choice *choice)
@@ -222,7 +219,7 @@ static void print_json(const struct explained *explained, const struct choice *c
 			continue;
 		json_array_append_new(functions, function_json(explained, member));
 		if (member->merge)
-			json_array_append_new(merges, merge_json(member->merge));
+			json_array_append_new(merges, merge_json(explained, member->merge));
 	}
 	all = json_pack("{so so}", "functions", functions, "merges", merges);
 	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);

@@ -23,7 +23,7 @@ static void put_text(u8 *to, size_t size, const char *text)
 /* A locally administered identifier, different for every function of a machine and the same at each run. */
 static void put_eui64(const struct nvme *nvme, u8 to[static EUI64_SIZE])
 {
-	u32 key = pci_addr_key(nvme->function->addr);
+	u32 key = (u32)pci_addr_key(nvme->function->addr);
 
 	memcpy(to, "\x02iso", 4);
 	for (unsigned i = 0; i < 4; i++)

@@ -123,8 +123,7 @@ static int build_function(const struct description *description, const struct fu
 	add_capabilities(function, words);
 	function->parent = parent_of(words, topology);
 	function->untranslated = !description->iommu.present || !words->behind_iommu;
-	list_append(&topology->functions, &function->link);
-	topology->count++;
+	pci_topology_add(topology, function);
 	return 0;
 }
 

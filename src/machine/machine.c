@@ -88,16 +88,11 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	list_init(&machine->vfio_nodes);
 }
 
-static bool is_translated(const struct pci_function *function)
-{
-	return !function->untranslated;
-}
-
 static int build_topology(struct machine *machine, struct why *why)
 {
 	int err = topology_build(machine->description, &machine->topology, why);
 
-	return err < 0 ? err : pci_grouping_compute(&machine->topology, is_translated, &machine->grouping, why);
+	return err < 0 ? err : pci_grouping_compute(&machine->topology, NULL, &machine->grouping, why);
 }
 
 /* The capability registers of a unit with 4-level second-stage tables (VT-d 5.0 sections 11.4.2 and 11.4.3). */

@@ -45,7 +45,11 @@ bool pci_addr_parse(const char *text, struct pci_addr *ret)
 	unsigned segment = 0, bus, device, function;
 	size_t length = strlen(text);
 
-	if (length > 7 && (length < 12 || length > 16 || !parse_hex(&text, (unsigned)length - 8, &segment) || !skip(&text, ':')))
+	/* Linux prints four digits of segment, more only when it must. */
+	if (length > 12 && *text == '0')
+		return false;
+	if (length > 7 &&
+	    (length < 12 || length > 16 || !parse_hex(&text, (unsigned)length - 8, &segment) || !skip(&text, ':')))
 		return false;
 	if (!parse_hex(&text, 2, &bus) || !skip(&text, ':') || !parse_hex(&text, 2, &device) || !skip(&text, '.') ||
 	    !parse_hex(&text, 1, &function) || *text || device > 31 || function > 7)

@@ -48,7 +48,8 @@ static inline bool pci_addr_equal(struct pci_addr a, struct pci_addr b)
 /* "0000:01:00.0" into text; returns text. */
 const char *pci_addr_print(struct pci_addr addr, char text[static PCI_ADDR_TEXT]);
 
-/* Parses exactly "[ssss:]bb:dd.f", with four to eight digits of segment (the whole string); false if it is anything else. */
+/* Parses exactly "[ssss:]bb:dd.f", with four to eight digits of segment (the whole string); false if it is anything
+ * else. */
 bool pci_addr_parse(const char *text, struct pci_addr *ret);
 
 #endif

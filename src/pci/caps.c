@@ -276,6 +276,24 @@ void pci_add_ats(struct pci_function *function)
 	function->cap_ats = at;
 }
 
+/* Section 9.3.3: 64 bytes; page sizes of 4 KiB. */
+void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov)
+{
+	u16 at = append_extended(function, PCI_EXT_SRIOV, 1, 0x40);
+	u8 *registers = function->config + at;
+
+	put_u16(registers + 0x08, sriov->enabled ? 0x0009 : 0); /* VF enable, VF memory enable */
+	put_u16(registers + 0x0c, sriov->initial);
+	put_u16(registers + 0x0e, sriov->total);
+	put_u16(registers + 0x10, sriov->enabled);
+	put_u16(registers + 0x14, sriov->offset);
+	put_u16(registers + 0x16, sriov->stride);
+	put_u16(registers + 0x1a, sriov->device);
+	put_u32(registers + 0x1c, 0x553);
+	put_u32(registers + 0x20, 1);
+	function->cap_sriov = at;
+}
+
 u16 pci_find_cap(const struct pci_function *function, u8 id)
 {
 	u16 at = function->config[PCI_CAP_POINTER] & 0xfc;

@@ -1,180 +1,85 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups as Linux makes them (spec 01 section 4): functions in enumeration order; each joins the first group that one
- * of the phases finds, or founds one.
+ * Groups as Linux makes them (spec 01 section 4): functions in the order they are probed; each joins the first group
+ * that one of the phases finds, or founds one.
  *
  *	A	walk up the bridges that put their own id on its requests; the last one, P, is what the IOMMU sees
  *	B	from P upward: below a port that cannot redirect, everything is one group with that port
  *	C	functions of P's bus that share an id with it by quirk
  *	D	functions of P's slot that, like P, are not isolated from each other
  *
- * Every join leaves a merge with the component to blame. Alias sets are kept beside: functions whose requests may carry
- * one id at the IOMMU. They are found by joining ends of edges, so that the result does not depend on any order.
+ * Every join leaves a merge with the component to blame. Linux walks to the root for each function; here what a walk
+ * from a function upward would find is remembered, so that the whole takes time linear in the number of functions.
  */
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/cleanup.h"
-#include "pci/topology.h"
+#include "pci/alias.h"
+#include "pci/grouping.h"
 
-DEFINE_FREE(pci_grouping)
+/* Since each IOMMU that registers looks for its devices on its own, units number their groups one after the other. */
+#define PROBED_BY_UNIT PCI_KERNEL(6, 1)
 
-#define BUS_FUNCTIONS 256
-#define NOWHERE	      SIZE_MAX
-
-struct place {
-	u32 key; /* of the address */
-	u32 index;
+struct visited {
+	u64 devfns[4];
 };
 
-struct work {
-	struct pci_grouping *grouping;
-	const struct pci_function **functions; /* owned: by index */
-	struct place *places;		       /* owned: sorted by key */
-	u32 *leader;			       /* owned: towards the first of the alias set, by index */
-	bool quirks;			       /* some function uses other ids */
-};
-
-static void work_fini(struct work *work)
+static int group_of(const struct grouping_work *work, const struct pci_function *function)
 {
-	free(work->functions);
-	free(work->places);
-	free(work->leader);
+	return work->grouping->group[function->index];
 }
 
-static int by_key(const void *a, const void *b)
+static bool isolates(const struct grouping_work *work, const struct pci_function *function)
 {
-	u32 x = ((const struct place *)a)->key, y = ((const struct place *)b)->key;
-
-	return x < y ? -1 : x > y;
+	return work->grouping->traits[function->index].isolates;
 }
 
-static size_t index_at(const struct work *work, struct pci_addr addr)
+/* The first bridge from this one up to the root that cannot redirect; NULL when the whole path can. */
+static const struct pci_function *weak_link(const struct grouping_work *work, const struct pci_function *bridge)
 {
-	struct place wanted = {.key = pci_addr_key(addr)};
-	const struct place *found = bsearch(&wanted, work->places, work->grouping->count, sizeof(wanted), by_key);
-
-	return found ? found->index : NOWHERE;
+	return work->weak[bridge->index];
 }
 
-static const struct pci_function *function_at(const struct work *work, struct pci_addr addr)
+static void find_weak_links(struct grouping_work *work)
 {
-	size_t index = index_at(work, addr);
+	for (size_t i = 0; i < work->grouping->count; i++) {
+		const struct pci_function *function = work->functions[i];
 
-	return index == NOWHERE ? NULL : work->functions[index];
-}
-
-static int group_of(const struct work *work, const struct pci_function *function)
-{
-	return work->grouping->group[index_at(work, function->addr)];
-}
-
-/* ---- alias sets ---- */
-
-/* Does this bridge pass requests from below on under its own id, or its secondary bus's? (spec 01 section 2, step 4) */
-static bool takes_over_ids(const struct pci_function *bridge)
-{
-	if (!pci_is_pcie(bridge))
-		return true;
-	return pcie_type(bridge) == PCIE_TO_PCI_BRIDGE || pcie_type(bridge) == PCI_TO_PCIE_BRIDGE;
-}
-
-static u32 leader_of(struct work *work, u32 index)
-{
-	while (work->leader[index] != index) {
-		work->leader[index] = work->leader[work->leader[index]];
-		index = work->leader[index];
-	}
-	return index;
-}
-
-static void join_aliases(struct work *work, size_t a, size_t b)
-{
-	u32 first = leader_of(work, (u32)a), second = leader_of(work, (u32)b);
-
-	work->leader[max_u64(first, second)] = (u32)min_u64(first, second);
-}
-
-static void join_neighbours(struct work *work, size_t index)
-{
-	const struct pci_function *function = work->functions[index];
-	struct pci_addr addr = function->addr;
-
-	for (unsigned devfn = 0; devfn < BUS_FUNCTIONS; devfn++) {
-		size_t other;
-
-		addr.devfn = (u8)devfn;
-		other = index_at(work, addr);
-		if (other != NOWHERE && pci_share_id(function, work->functions[other]))
-			join_aliases(work, index, other);
+		if (!isolates(work, function))
+			work->weak[i] = function;
+		else if (function->parent)
+			work->weak[i] = work->weak[function->parent->index];
 	}
 }
 
-static void find_alias_sets(struct work *work)
-{
-	struct pci_grouping *grouping = work->grouping;
-
-	for (size_t i = 0; i < grouping->count; i++) {
-		for (const struct pci_function *bridge = work->functions[i]->parent; bridge; bridge = bridge->parent)
-			if (takes_over_ids(bridge))
-				join_aliases(work, i, index_at(work, bridge->addr));
-		if (work->quirks)
-			join_neighbours(work, i);
-	}
-	/* The leader is the first member, so its number is there when the others ask for it. */
-	for (size_t i = 0; i < grouping->count; i++) {
-		u32 leader = leader_of(work, (u32)i);
-
-		grouping->alias_set[i] = leader == i ? grouping->nalias_sets++ : grouping->alias_set[leader];
-	}
-}
-
-/* ---- isolation groups ---- */
-
-static int join(struct work *work, enum merge_rule rule, const struct pci_function *function,
+static int join(struct grouping_work *work, enum merge_rule rule, const struct pci_function *function,
 		const struct pci_function *with, const struct pci_function *over)
 {
-	struct pci_merge *merge = &work->grouping->merges[work->grouping->nmerges++];
-
-	*merge = (struct pci_merge){.rule = rule, .function = function, .with = with, .over = over};
-	pci_merge_describe(merge);
+	work->grouping->merges[function->index] =
+		(struct pci_merge){.rule = rule, .function = function, .with = with, .over = over};
 	return group_of(work, with);
 }
 
-/* The first bridge from `bridge` up to the root that cannot redirect; NULL when the whole path can. */
-static const struct pci_function *weak_link(const struct pci_function *bridge)
-{
-	for (; bridge; bridge = bridge->parent)
-		if (!pci_acs_isolates(bridge))
-			return bridge;
-	return NULL;
-}
-
-/* Devfns looked at by one search. */
-struct visited {
-	bool devfn[BUS_FUNCTIONS];
-};
-
-static const struct pci_function *grouped_sibling(const struct work *work, const struct pci_function *p,
+static const struct pci_function *grouped_sibling(const struct grouping_work *work, const struct pci_function *p,
 						  struct visited *visited);
 
 /* Phase C: p itself or one it shares ids with, that has a group; NULL if none. Each devfn is visited once. */
-static const struct pci_function *grouped_alias(const struct work *work, const struct pci_function *p,
+static const struct pci_function *grouped_alias(const struct grouping_work *work, const struct pci_function *p,
 						struct visited *visited)
 {
-	struct pci_addr addr = p->addr;
+	u64 *word = &visited->devfns[p->addr.devfn / 64], bit = BIT(p->addr.devfn % 64);
+	struct bus_range bus;
 
-	if (visited->devfn[p->addr.devfn])
+	if (*word & bit)
 		return NULL;
-	visited->devfn[p->addr.devfn] = true;
+	*word |= bit;
 	if (group_of(work, p) >= 0)
 		return p;
-	for (unsigned devfn = 0; work->quirks && devfn < BUS_FUNCTIONS; devfn++) {
-		const struct pci_function *other, *found;
+	bus = bus_of(work, p);
+	for (size_t i = bus.first; bus.quirks && i < bus.after; i++) {
+		const struct pci_function *other = work->by_address[i], *found;
 
-		addr.devfn = (u8)devfn;
-		other = function_at(work, addr);
-		if (!other || other == p || !pci_share_id(p, other))
+		if (other == p || !share_id(work, p, other))
 			continue;
 		found = grouped_alias(work, other, visited);
 		if (!found)
@@ -186,19 +91,18 @@ static const struct pci_function *grouped_alias(const struct work *work, const s
 }
 
 /* Phase D: a function of p's slot that is not isolated from p either, and has a group; NULL if none. */
-static const struct pci_function *grouped_sibling(const struct work *work, const struct pci_function *p,
+static const struct pci_function *grouped_sibling(const struct grouping_work *work, const struct pci_function *p,
 						  struct visited *visited)
 {
-	struct pci_addr addr = p->addr;
+	struct bus_range slot;
 
-	if (!p->multifunction || pci_acs_isolates(p))
+	if (!p->multifunction || isolates(work, p))
 		return NULL;
-	for (unsigned number = 0; number < 8; number++) {
-		const struct pci_function *sibling, *found;
+	slot = slot_of(work, p);
+	for (size_t i = slot.first; i < slot.after; i++) {
+		const struct pci_function *sibling = work->by_address[i], *found;
 
-		addr.devfn = pci_devfn(pci_device_number(p->addr), number);
-		sibling = function_at(work, addr);
-		if (!sibling || sibling == p || pci_acs_isolates(sibling))
+		if (sibling == p || isolates(work, sibling))
 			continue;
 		found = grouped_alias(work, sibling, visited);
 		if (found)
@@ -207,21 +111,31 @@ static const struct pci_function *grouped_sibling(const struct work *work, const
 	return NULL;
 }
 
-/* The group of a function: the phases in order; -1 to found a new one. */
-static int find_group(struct work *work, const struct pci_function *function)
+/* Phase A: follows the bridges that put their ids on the requests of *p, which becomes the last of them. */
+static bool joins_alias_bridge(const struct grouping_work *work, const struct pci_function **p)
 {
-	const struct pci_function *p = function, *bridge, *found;
+	const struct pci_function *bridge;
+
+	while ((bridge = work->id_bridge[(*p)->index])) {
+		*p = bridge;
+		if (group_of(work, bridge) >= 0)
+			return true;
+	}
+	return false;
+}
+
+/* The group of a function: the phases in order; -1 to found a new one. */
+static int find_group(struct grouping_work *work, const struct pci_function *function)
+{
+	const struct pci_function *p = function->dma_device ? function->dma_device : function, *found;
 	struct visited visited = {};
 
-	for (bridge = function->parent; bridge; bridge = bridge->parent) {
-		if (!takes_over_ids(bridge))
-			continue;
-		p = bridge;
-		if (group_of(work, p) >= 0)
-			return join(work, MERGE_ALIAS_BRIDGE, function, p, p);
-	}
-	for (bridge = p->parent; bridge; bridge = bridge->parent) {
-		const struct pci_function *weak = weak_link(bridge);
+	if (group_of(work, p) >= 0)
+		return join(work, MERGE_ALIAS_DMA, function, p, p);
+	if (joins_alias_bridge(work, &p))
+		return join(work, MERGE_ALIAS_BRIDGE, function, p, p);
+	for (const struct pci_function *bridge = p->parent; bridge; bridge = bridge->parent) {
+		const struct pci_function *weak = weak_link(work, bridge);
 
 		if (!weak)
 			break;
@@ -236,93 +150,39 @@ static int find_group(struct work *work, const struct pci_function *function)
 	return found ? join(work, MERGE_NO_ACS_SIBLING, function, found, p) : -1;
 }
 
-static void find_groups(struct work *work, bool (*translated)(const struct pci_function *))
+static void probe(struct grouping_work *work, const struct pci_function *function)
 {
 	struct pci_grouping *grouping = work->grouping;
+	int group;
 
-	for (size_t i = 0; i < grouping->count; i++) {
-		int group;
-
-		if (translated && !translated(work->functions[i]))
-			continue;
-		group = find_group(work, work->functions[i]);
-		grouping->group[i] = group >= 0 ? group : grouping->ngroups++;
-	}
+	if (function->untranslated)
+		return;
+	group = find_group(work, function);
+	grouping->group[function->index] = group >= 0 ? group : grouping->ngroups++;
 }
 
-/* ---- putting it together ---- */
-
-static int grouping_new(size_t count, struct pci_grouping **ret, struct why *why)
+static void find_groups(struct grouping_work *work, bool by_unit)
 {
-	_free_(pci_grouping) struct pci_grouping *grouping = alloc_new(struct pci_grouping, why);
+	unsigned last = by_unit ? work->last_unit : 0;
 
-	if (!grouping)
-		return -why->err;
-	grouping->count = count;
-	grouping->group = alloc_array(count + 1, sizeof(int), why);
-	if (!grouping->group)
-		return -why->err;
-	grouping->alias_set = alloc_array(count + 1, sizeof(int), why);
-	if (!grouping->alias_set)
-		return -why->err;
-	grouping->merges = alloc_array(count + 1, sizeof(struct pci_merge), why);
-	if (!grouping->merges)
-		return -why->err;
-	for (size_t i = 0; i < count; i++)
-		grouping->group[i] = grouping->alias_set[i] = -1;
-	*ret = take(grouping);
-	return 0;
+	for (unsigned unit = 0; unit <= last; unit++)
+		for (size_t i = 0; i < work->grouping->count; i++)
+			if (!by_unit || work->functions[i]->unit == unit)
+				probe(work, work->functions[i]);
 }
 
-static int work_init(struct work *work, const struct pci_topology *topology, struct why *why)
+int pci_grouping_compute(const struct pci_topology *topology, const struct pci_rules *rules, struct pci_grouping **ret,
+			 struct why *why)
 {
-	const struct pci_function *function;
-	u32 i = 0;
+	struct grouping_work work = {.grouping = NULL};
+	int err = grouping_work_init(&work, topology, rules, why);
 
-	work->functions = alloc_array(topology->count + 1, sizeof(work->functions[0]), why);
-	if (!work->functions)
-		return -why->err;
-	work->places = alloc_array(topology->count + 1, sizeof(work->places[0]), why);
-	if (!work->places)
-		return -why->err;
-	work->leader = alloc_array(topology->count + 1, sizeof(work->leader[0]), why);
-	if (!work->leader)
-		return -why->err;
-	list_for_each(function, &topology->functions, link) {
-		work->functions[i] = function;
-		work->places[i] = (struct place){pci_addr_key(function->addr), i};
-		work->leader[i] = i;
-		work->quirks |= function->uses_other_ids;
-		i++;
-	}
-	assert(i == topology->count);
-	qsort(work->places, i, sizeof(work->places[0]), by_key);
-	return 0;
-}
-
-int pci_grouping_compute(const struct pci_topology *topology, bool (*translated)(const struct pci_function *),
-			 struct pci_grouping **ret, struct why *why)
-{
-	struct work work = {.grouping = NULL};
-	int err = work_init(&work, topology, why);
-
-	if (err == 0)
-		err = grouping_new(topology->count, &work.grouping, why);
 	if (err == 0) {
 		find_alias_sets(&work);
-		find_groups(&work, translated);
+		find_weak_links(&work);
+		find_groups(&work, pci_rules_kernel(rules) >= PROBED_BY_UNIT);
 		*ret = work.grouping;
 	}
-	work_fini(&work);
+	grouping_work_fini(&work);
 	return err;
-}
-
-void pci_grouping_free(struct pci_grouping *grouping)
-{
-	if (!grouping)
-		return;
-	free(grouping->group);
-	free(grouping->alias_set);
-	free(grouping->merges);
-	free(grouping);
 }

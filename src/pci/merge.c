@@ -2,85 +2,132 @@
 /* Why two functions share a group, as a sentence that somebody who wants them apart can act on. */
 #include <stdio.h>
 
-#include "pci/caps.h"
 #include "pci/topology.h"
 
-#define LACK_TEXT 64
+#define LACK_TEXT 200
 
-/* "has no ACS capability": what keeps function from redirecting. */
-static const char *describe_lack(const struct pci_function *function, char text[static LACK_TEXT])
+/* "has no ACS capability": what keeps a function from redirecting. */
+static const char *describe_lack(const struct pci_grouping *grouping, const struct pci_function *function,
+				 char text[static LACK_TEXT])
 {
-	static const char *const names[] = {"SV", "TB", "RR", "CR", "UF", "EC", "DT"};
-	u16 missing = pci_acs_missing(function);
-	size_t used;
+	const struct pci_traits *traits = &grouping->traits[function->index];
+	char bits[PCI_ACS_TEXT];
 
-	if (!pci_is_pcie(function))
+	switch (traits->ground) {
+	case ACS_GROUND_CONVENTIONAL:
 		return "is conventional PCI, which has no ACS";
-	if (pcie_type(function) == PCIE_TO_PCI_BRIDGE || pcie_type(function) == PCI_TO_PCIE_BRIDGE)
-		return "is a bridge to conventional PCI, which cannot redirect";
-	if (!function->cap_acs)
+	case ACS_GROUND_BRIDGE:
+		if (!pci_is_bridge(function))
+			return "is an event collector, which has no ACS";
+		return "is a bridge to or from conventional PCI, which cannot redirect";
+	case ACS_GROUND_NO_CAPABILITY:
 		return "has no ACS capability";
-	used = (size_t)snprintf(text, LACK_TEXT, "has ACS, but switched off:");
-	for (unsigned bit = 0; bit < ARRAY_SIZE(names); bit++)
-		if (missing & 1u << bit)
-			used += (size_t)snprintf(text + used, LACK_TEXT - used, " %s", names[bit]);
+	case ACS_GROUND_QUIRK:
+		snprintf(text, LACK_TEXT, "does not isolate, says quirk %s: %s", traits->acs_quirk->name,
+			 traits->acs_quirk->text);
+		return text;
+	case ACS_GROUND_REGISTERS:
+	case ACS_GROUND_ALONE:
+		break;
+	}
+	snprintf(text, LACK_TEXT, "has ACS, but switched off: %s", pci_acs_print(traits->acs_missing, bits));
 	return text;
 }
 
-static void describe_sibling(struct pci_merge *merge, const char *function, const char *with)
+static void describe_sibling(const struct pci_grouping *grouping, const struct pci_merge *merge, const char *function,
+			     const char *with, char text[static PCI_REASON_TEXT])
 {
 	char over[PCI_ADDR_TEXT], lack[LACK_TEXT];
-	const char *text = describe_lack(merge->over, lack);
+	const char *why = describe_lack(grouping, merge->over, lack);
 
 	pci_addr_print(merge->over->addr, over);
 	if (merge->over == merge->function)
-		snprintf(merge->reason, sizeof(merge->reason),
+		snprintf(text, PCI_REASON_TEXT,
 			 "%s shares a group with %s: they are functions of one device and %s %s, so they may reach "
 			 "each other inside the device without passing the IOMMU",
-			 function, with, function, text);
+			 function, with, function, why);
 	else
-		snprintf(merge->reason, sizeof(merge->reason),
+		snprintf(text, PCI_REASON_TEXT,
 			 "%s shares a group with %s: it is below %s, a function of the same device, and that %s, so "
 			 "requests may cross over inside the device without passing the IOMMU",
-			 function, with, over, text);
+			 function, with, over, why);
 }
 
-void pci_merge_describe(struct pci_merge *merge)
+/* The function of the two whose table row says so; it may be neither when the way led over a third. */
+static void describe_quirk(const struct pci_grouping *grouping, const struct pci_merge *merge, const char *function,
+			   const char *with, char text[static PCI_REASON_TEXT])
+{
+	const struct pci_quirk *quirk = grouping->traits[merge->function->index].alias_quirk;
+
+	if (!quirk)
+		quirk = grouping->traits[merge->with->index].alias_quirk;
+	if (!quirk)
+		quirk = grouping->traits[merge->over->index].alias_quirk;
+	snprintf(
+		text, PCI_REASON_TEXT,
+		"%s shares a group with %s: such devices are known to make requests under another's id (quirk %s: %s), "
+		"so the IOMMU cannot tell who made them",
+		function, with, quirk ? quirk->name : "of a third function of the bus",
+		quirk ? quirk->text : "see its alias set");
+}
+
+static void describe_alias_bridge(const struct pci_grouping *grouping, const struct pci_merge *merge,
+				  const char *function, const char *with, char text[static PCI_REASON_TEXT])
+{
+	bool own = grouping->traits[merge->over->index].ids == BRIDGE_IDS_OWN;
+
+	snprintf(text, PCI_REASON_TEXT,
+		 "%s shares a group with %s: it is behind this bridge to conventional PCI, which sends requests on "
+		 "under "
+		 "%s, so the IOMMU cannot tell who made them",
+		 function, with, own ? "an id of its own" : "the id of its secondary bus");
+}
+
+const char *pci_merge_reason(const struct pci_grouping *grouping, const struct pci_merge *merge,
+			     char text[static PCI_REASON_TEXT])
 {
 	char function[PCI_ADDR_TEXT], with[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT], lack[LACK_TEXT];
 
+	*text = '\0';
+	if (merge->rule == MERGE_FOUNDED)
+		return text;
 	pci_addr_print(merge->function->addr, function);
 	pci_addr_print(merge->with->addr, with);
 	pci_addr_print(merge->over->addr, over);
 	switch (merge->rule) {
+	case MERGE_FOUNDED:
+		break;
 	case MERGE_ALIAS_BRIDGE:
-		snprintf(merge->reason, sizeof(merge->reason),
-			 "%s shares a group with %s: it is behind this bridge to conventional PCI, which sends "
-			 "requests on under an id of its own, so the IOMMU cannot tell who made them",
+		describe_alias_bridge(grouping, merge, function, with, text);
+		break;
+	case MERGE_ALIAS_DMA:
+		snprintf(text, PCI_REASON_TEXT,
+			 "%s shares a group with %s: it is behind this volume management device (Intel VMD), which "
+			 "makes its requests, so the IOMMU sees only that one's id",
 			 function, with);
 		break;
 	case MERGE_NO_ACS_UPSTREAM:
-		snprintf(merge->reason, sizeof(merge->reason),
+		snprintf(text, PCI_REASON_TEXT,
 			 "%s shares a group with %s, which is above it: %s %s, so requests may turn round there "
 			 "without passing the IOMMU",
-			 function, with, over, describe_lack(merge->over, lack));
+			 function, with, over, describe_lack(grouping, merge->over, lack));
 		break;
 	case MERGE_NO_ACS_SIBLING:
-		describe_sibling(merge, function, with);
+		describe_sibling(grouping, merge, function, with, text);
 		break;
 	case MERGE_ALIAS_QUIRK:
-		snprintf(merge->reason, sizeof(merge->reason),
-			 "%s shares a group with %s: such devices are known to make requests under another's id, so "
-			 "the IOMMU cannot tell who made them",
-			 function, with);
+		describe_quirk(grouping, merge, function, with, text);
 		break;
 	}
+	return text;
 }
 
 const char *merge_rule_name(enum merge_rule rule)
 {
 	static const char *const names[] = {
+		[MERGE_FOUNDED] = "founded",
 		[MERGE_ALIAS_BRIDGE] = "alias-bridge",
+		[MERGE_ALIAS_DMA] = "alias-dma",
 		[MERGE_NO_ACS_UPSTREAM] = "no-acs-upstream",
 		[MERGE_NO_ACS_SIBLING] = "no-acs-sibling",
 		[MERGE_ALIAS_QUIRK] = "alias-quirk",

@@ -41,7 +41,7 @@ enum pci_bridge_ids {
 	BRIDGE_IDS_ROOT,      /* ids are translated here: what is above does not matter */
 };
 
-enum pci_acs_ground { /* what decided `isolates` */
+enum pci_acs_ground {				/* what decided `isolates` */
 		      ACS_GROUND_QUIRK,		/* a row of the table, or the user */
 		      ACS_GROUND_CONVENTIONAL,	/* no PCI Express, so no */
 		      ACS_GROUND_BRIDGE,	/* a bridge to or from PCI, or an event collector: no */
@@ -67,7 +67,7 @@ struct pci_traits {
 struct pci_rules; /* a kernel version, and overrides in the order they were given */
 
 int pci_rules_new(unsigned kernel, struct pci_rules **ret, struct why *why); /* PCI_KERNEL(); spec: LATEST */
-void pci_rules_free(struct pci_rules *rules);				    /* NULL is legal */
+void pci_rules_free(struct pci_rules *rules);				     /* NULL is legal */
 DEFINE_FREE(pci_rules)
 
 /* "5.8", "7.2"; RULES_INVALID (EINVAL) says what is understood. */
@@ -88,7 +88,8 @@ unsigned pci_rules_kernel(const struct pci_rules *rules); /* NULL: PCI_KERNEL_LA
  */
 int pci_rules_add(struct pci_rules *rules, const char *text, struct why *why);
 
-/* Linux switches ACS on when an IOMMU is (step 1); say true when the registers were taken without one. Default false. */
+/* Linux switches ACS on when an IOMMU is (step 1); say true when the registers were taken without one. Default false.
+ */
 void pci_rules_arm_acs(struct pci_rules *rules, bool arm);
 
 /* Did any override speak of this function? A what-if that names no device of the machine deserves a warning. */

@@ -9,6 +9,7 @@
 #ifndef PCI_SURVEY_H
 #define PCI_SURVEY_H
 
+#include "pci/caps.h"
 #include "pci/topology.h"
 
 enum pci_gap {			     /* what a reader could not learn about a function, a bit each */
@@ -32,8 +33,8 @@ struct pci_facts {
 	char *name;		       /* owned: class and product in the dump's words; NULL */
 	char *driver;		       /* owned: in use; NULL: none or not said */
 	bool driver_said;	       /* the source would have named one */
-	struct pci_addr physical;      /* of a virtual function, if said */
-	bool is_virtual;
+	bool is_virtual;	       /* with the address of its physical function */
+	struct pci_addr physical;
 	struct pci_addr above; /* the bridge directly above, if said (lspci -P, sysfs) */
 	bool above_said;       /* with above_is_root: it is on a root bus */
 	bool above_is_root;
@@ -72,7 +73,7 @@ struct pci_survey {
 	struct pci_remark *remarks; /* owned */
 	size_t nremarks, remarks_room;
 	struct pci_region *regions; /* owned */
-	size_t nregions;
+	size_t nregions, regions_room;
 	enum pci_platform platform;
 	unsigned kernel;  /* PCI_KERNEL() of that machine, if said; 0 */
 	bool says_groups; /* the source would have said a function's group, so one without has none */
@@ -85,8 +86,8 @@ DEFINE_FREE(pci_survey)
 
 /*
  * A new function at addr, with facts to fill; its function is pci_function_init()ed with `identity` (zeros where
- * unknown: say so in gaps). The pointer is good until the next add. DUMP_INVALID (EINVAL) when the address is there
- * twice.
+ * unknown: say so in gaps). The pointer is good until the next add. Of two with one address the first counts; the
+ * other leaves a remark at finish.
  */
 int pci_survey_add(struct pci_survey *survey, struct pci_addr addr, const struct pci_identity *identity,
 		   struct pci_facts **ret, struct why *why);

@@ -126,7 +126,7 @@ struct affected {
 static int by_address(const void *a, const void *b)
 {
 	const struct iommu_device *const *left = a, *const *right = b;
-	u32 x = pci_addr_key((*left)->function->addr), y = pci_addr_key((*right)->function->addr);
+	u64 x = pci_addr_key((*left)->function->addr), y = pci_addr_key((*right)->function->addr);
 
 	return x < y ? -1 : x > y;
 }
@@ -196,7 +196,7 @@ long pci_get_hot_reset_info(struct file *file, struct client *client, const unio
 
 		entries[i] = (struct vfio_pci_dependent_device){
 			.group_id = (u32)devices[i]->group->id,
-			.segment = addr.segment,
+			.segment = (u16)addr.segment,
 			.bus = addr.bus,
 			.devfn = addr.devfn,
 		};

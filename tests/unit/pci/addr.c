@@ -17,7 +17,7 @@ TEST(addr, every_address_survives_print_and_parse)
 	struct pci_addr back;
 
 	for (u32 key = 0; key < 0x20000; key += 7) {
-		struct pci_addr addr = {(u16)(key >> 16), (u8)(key >> 8), (u8)key};
+		struct pci_addr addr = {key >> 16, (u8)(key >> 8), (u8)key};
 
 		assert_true(pci_addr_parse(pci_addr_print(addr, text), &back));
 		assert_true(pci_addr_equal(addr, back));
@@ -60,12 +60,26 @@ TEST(addr, anything_else_is_none)
 	assert_int_equal(pci_addr_key(addr), 0x10203);
 }
 
+TEST(addr, segment_behind_vmd_is_wide)
+{
+	char text[PCI_ADDR_TEXT];
+	struct pci_addr addr;
+
+	assert_true(pci_addr_parse("10000:e1:00.0", &addr));
+	assert_int_equal(addr.segment, 0x10000);
+	assert_int_equal(addr.bus, 0xe1);
+	assert_string_equal(pci_addr_print(addr, text), "10000:e1:00.0");
+	assert_true(pci_addr_parse("ffffffff:ff:1f.7", &addr));
+	assert_string_equal(pci_addr_print(addr, text), "ffffffff:ff:1f.7");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(addr, prints_what_linux_prints),
 		CASE(addr, every_address_survives_print_and_parse),
 		CASE(addr, anything_else_is_none),
+		CASE(addr, segment_behind_vmd_is_wide),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

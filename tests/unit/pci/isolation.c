@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The groups of small topologies, those of spec 01 section 4.1 first; then of thousands of random ones, against a
- * second, order-free way to say what a group is.
+ * The groups of small topologies, those of spec 01 section 4.1 first. Random ones: groups_model.c.
  */
 #include "tests/helpers.h"
 
@@ -45,8 +44,7 @@ static struct pci_function *plug(struct room *room, struct pci_function *above, 
 		pci_add_pcie(function, (enum pcie_type)type, 0, false);
 	if (type != CONVENTIONAL && acs)
 		pci_add_acs(function, acs, acs);
-	list_append(&room->topology.functions, &function->link);
-	room->topology.count++;
+	pci_topology_add(&room->topology, function);
 	assert_true(room->count < ARRAY_SIZE(room->at));
 	room->at[room->count++] = function;
 	return function;
@@ -66,14 +64,6 @@ static void make_multifunction(struct pci_function *a, struct pci_function *b)
 {
 	pci_set_multifunction(a);
 	pci_set_multifunction(b);
-}
-
-static void use_id(struct pci_function *function, unsigned devfn)
-{
-	unsigned bit = pci_devfn(devfn >> 4, devfn & 0xf);
-
-	function->other_ids[bit / 64] |= BIT(bit % 64);
-	function->uses_other_ids = true;
 }
 
 static struct pci_grouping *compute(struct room *room)
@@ -107,15 +97,12 @@ static void expect(struct room *room, const char *groups, const char *alias_sets
 static void expect_reason(struct room *room, unsigned i, enum merge_rule rule, const char *words)
 {
 	struct pci_grouping *grouping = compute(room);
-	const struct pci_merge *merge = NULL;
+	const struct pci_merge *merge = &grouping->merges[i];
+	char reason[PCI_REASON_TEXT];
 
-	for (size_t j = 0; j < grouping->nmerges; j++)
-		if (grouping->merges[j].function == room->at[i])
-			merge = &grouping->merges[j];
-	if (!merge)
-		fail_msg("function %u was merged with nothing", i);
+	assert_ptr_equal(merge->function, room->at[i]);
 	assert_string_equal(merge_rule_name(merge->rule), merge_rule_name(rule));
-	EXPECT_SUBSTR(words, merge->reason);
+	EXPECT_SUBSTR(words, pci_merge_reason(grouping, merge, reason));
 	pci_grouping_free(grouping);
 }
 
@@ -308,61 +295,6 @@ TEST(isolation, switched_off_acs_is_said_to_be)
 	expect(&room, "01", NULL);
 }
 
-TEST(isolation, idt_switches_are_not_asked_for_source_validation)
-{
-	struct pci_function *port;
-	struct room room;
-
-	room_init(&room);
-	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, ALL);
-	put_u16(port->config + port->cap_acs + 6, ALL & ~PCI_ACS_SV);
-	assert_false(pci_acs_isolates(port));
-	put_u32(port->config, 0x80b5111d);
-	assert_true(pci_acs_isolates(port));
-	plug(&room, port, 0, PCIE_ENDPOINT, NONE);
-	expect(&room, "01", NULL);
-}
-
-TEST(isolation, quirk_makes_a_function_isolated)
-{
-	struct pci_function *port;
-	struct room room;
-
-	room_init(&room);
-	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, NONE);
-	port->acs_quirk = true;
-	plug(&room, port, 0, PCIE_ENDPOINT, NONE);
-	expect(&room, "01", NULL);
-}
-
-TEST(isolation, ids_borrowed_by_quirk_join_both_ways_and_through_others)
-{
-	struct pci_function *port;
-	struct room room;
-
-	/* The one that borrows comes last, and is the only link between two that were there before. */
-	room_init(&room);
-	plug(&room, NULL, 0x010, CONVENTIONAL, NONE);
-	plug(&room, NULL, 0x020, CONVENTIONAL, NONE);
-	plug(&room, NULL, 0x030, CONVENTIONAL, NONE);
-	use_id(plug(&room, NULL, 0x040, CONVENTIONAL, NONE), 0x010);
-	use_id(room.at[3], 0x020);
-	expect_reason(&room, 1, MERGE_ALIAS_QUIRK, "0000:00:02.0 shares a group with 0000:00:01.0");
-	expect(&room, "0010", "0010");
-
-	/* A ghost: nobody is there. And the same devfn on another bus is somebody else. */
-	room_init(&room);
-	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, ALL);
-	use_id(plug(&room, port, 0x000, PCIE_ENDPOINT, NONE), 0x001);
-	use_id(room.at[1], 0x010);
-	expect(&room, "01", "01");
-}
-
-static bool is_not_third(const struct pci_function *function)
-{
-	return pci_device_number(function->addr) != 3;
-}
-
 TEST(isolation, function_without_iommu_has_no_group_but_an_alias_set)
 {
 	struct pci_grouping *grouping;
@@ -373,7 +305,8 @@ TEST(isolation, function_without_iommu_has_no_group_but_an_alias_set)
 	plug(&room, NULL, 0x020, CONVENTIONAL, NONE);
 	plug(&room, NULL, 0x030, CONVENTIONAL, NONE);
 	plug(&room, NULL, 0x040, CONVENTIONAL, NONE);
-	ASSERT_OK(why, pci_grouping_compute(&room.topology, is_not_third, &grouping, &why));
+	room.at[1]->untranslated = true;
+	ASSERT_OK(why, pci_grouping_compute(&room.topology, NULL, &grouping, &why));
 	assert_int_equal(grouping->group[0], 0);
 	assert_int_equal(grouping->group[1], -1);
 	assert_int_equal(grouping->group[2], 1);
@@ -383,16 +316,12 @@ TEST(isolation, function_without_iommu_has_no_group_but_an_alias_set)
 	room_fini(&room);
 }
 
-static bool is_no_bridge(const struct pci_function *function)
-{
-	return !pci_is_bridge(function);
-}
-
 TEST(isolation, port_without_iommu_passes_on_what_is_beside_it)
 {
 	struct pci_function *first, *second;
 	struct pci_grouping *grouping;
 	struct why why = WHY_INIT;
+	char reason[PCI_REASON_TEXT];
 	struct room room;
 
 	room_init(&room);
@@ -400,14 +329,16 @@ TEST(isolation, port_without_iommu_passes_on_what_is_beside_it)
 	second = plug_bridge(&room, NULL, 0x011, PCIE_ROOT_PORT, NONE);
 	make_multifunction(first, second);
 	plug(&room, second, 0, PCIE_ENDPOINT, NONE);
-	ASSERT_OK(why, pci_grouping_compute(&room.topology, is_no_bridge, &grouping, &why));
-	assert_int_equal(grouping->nmerges, 1);
+	second->untranslated = true;
+	ASSERT_OK(why, pci_grouping_compute(&room.topology, NULL, &grouping, &why));
+	assert_int_equal(grouping->merges[0].rule, MERGE_FOUNDED);
+	assert_int_equal(grouping->merges[1].rule, MERGE_FOUNDED);
 	assert_int_equal(grouping->group[1], -1);
 	assert_int_equal(grouping->group[2], 0);
-	assert_ptr_equal(grouping->merges[0].over, second);
+	assert_ptr_equal(grouping->merges[2].over, second);
 	EXPECT_SUBSTR("0000:01:00.0 shares a group with 0000:00:01.0: it is below 0000:00:01.1, a function of the same "
 		      "device",
-		      grouping->merges[0].reason);
+		      pci_merge_reason(grouping, &grouping->merges[2], reason));
 	pci_grouping_free(grouping);
 	room_fini(&room);
 }
@@ -438,209 +369,6 @@ TEST(isolation, failures_leave_nothing_behind)
 	SWEEP_FAILURES(sweep_body);
 }
 
-/* ---- random topologies ---- */
-
-static u32 random_state;
-
-static unsigned dice(unsigned sides)
-{
-	random_state = random_state * 1664525 + 1013904223;
-	return (random_state >> 8) % sides;
-}
-
-static u16 random_acs(void)
-{
-	static const u16 choices[] = {NONE, NONE, ALL, ALL, PCI_ACS_RR | PCI_ACS_CR, PCI_ACS_SV};
-
-	return choices[dice(ARRAY_SIZE(choices))];
-}
-
-static int random_type(bool root, bool *bridge)
-{
-	static const int bridges[] = {PCIE_ROOT_PORT,	  PCIE_UPSTREAM_PORT, PCIE_DOWNSTREAM_PORT,
-				      PCIE_TO_PCI_BRIDGE, PCI_TO_PCIE_BRIDGE, CONVENTIONAL};
-	static const int leaves[] = {PCIE_ENDPOINT, PCIE_LEGACY_ENDPOINT, PCIE_RC_ENDPOINT, PCIE_RC_EVENT_COLLECTOR,
-				     CONVENTIONAL};
-
-	*bridge = dice(2);
-	return *bridge ? bridges[dice(root ? 6 : 5)] : leaves[dice(ARRAY_SIZE(leaves))];
-}
-
-/* A bus of one or two slots with up to three functions each, and what is below them. Physics is not asked. */
-static void plug_bus(struct room *room, struct pci_function *above, unsigned depth)
-{
-	struct pci_function *bridges[8];
-	unsigned nbridges = 0;
-
-	for (unsigned slot = 0, slots = 1 + dice(3); slot < slots; slot++) {
-		unsigned functions = 1 + dice(3);
-
-		for (unsigned f = 0; f < functions && room->count < 24; f++) {
-			bool bridge;
-			int type = random_type(!above, &bridge);
-			struct pci_function *function =
-				bridge && nbridges < 8 ? plug_bridge(room, above, slot << 4 | f, type, random_acs())
-						       : plug(room, above, slot << 4 | f, type, random_acs());
-
-			if (pci_is_bridge(function))
-				bridges[nbridges++] = function;
-			/* A VF does not admit to be one of several. */
-			if (functions > 1 && (type != PCIE_ENDPOINT || dice(8)))
-				pci_set_multifunction(function);
-			if (!dice(12))
-				put_u16(function->config + PCI_VENDOR_ID, 0x8086);
-			if (!dice(10))
-				use_id(function, dice(3) << 4 | dice(3));
-		}
-	}
-	for (unsigned i = 0; i < nbridges && depth; i++)
-		plug_bus(room, bridges[i], depth - 1);
-}
-
-/* What the functions of a group have in common, without an order: the closure of four relations. */
-static bool related(const struct pci_function *a, const struct pci_function *b)
-{
-	bool weak = false;
-
-	/* b is a bridge above a that hides who made a request, */
-	if (pci_is_below(a, b) &&
-	    (!b->cap_pcie || pcie_type(b) == PCIE_TO_PCI_BRIDGE || pcie_type(b) == PCI_TO_PCIE_BRIDGE))
-		return true;
-	/* the bridge just above a, with something on the way from it to the root that does not redirect, */
-	for (const struct pci_function *port = b; port; port = port->parent)
-		weak |= !pci_acs_isolates(port);
-	if (a->parent == b && weak)
-		return true;
-	if (a->addr.bus != b->addr.bus)
-		return false;
-	/* a function of the same slot, none of the two isolated, both admitting to be one of several; */
-	if (a->addr.devfn >> 3 == b->addr.devfn >> 3 && a->multifunction && !pci_acs_isolates(a) &&
-	    !pci_acs_isolates(b))
-		return true;
-	/* or one uses the id of the other. */
-	return pci_share_id(a, b);
-}
-
-static void naive_groups(const struct room *room, int *group)
-{
-	static bool same[64][64];
-	int ngroups = 0;
-
-	for (unsigned i = 0; i < room->count; i++)
-		for (unsigned j = 0; j < room->count; j++)
-			same[i][j] = i == j || related(room->at[i], room->at[j]) || related(room->at[j], room->at[i]);
-	for (unsigned k = 0; k < room->count; k++)
-		for (unsigned i = 0; i < room->count; i++)
-			for (unsigned j = 0; j < room->count; j++)
-				same[i][j] |= same[i][k] && same[k][j];
-	for (unsigned i = 0; i < room->count; i++) {
-		unsigned first = 0;
-
-		while (!same[i][first])
-			first++;
-		group[i] = first == i ? ngroups++ : group[first];
-	}
-}
-
-static void make_random(struct room *room, u32 seed)
-{
-	random_state = seed;
-	room_init(room);
-	plug_bus(room, NULL, 3);
-}
-
-enum { RANDOM_ROOMS = 3000 };
-
-TEST(isolation, random_topologies_agree_with_the_closure)
-{
-	int group[64];
-
-	for (u32 seed = 1; seed <= RANDOM_ROOMS; seed++) {
-		struct pci_grouping *grouping;
-		struct room room;
-
-		make_random(&room, seed);
-		grouping = compute(&room);
-		naive_groups(&room, group);
-		/* plug() goes depth first, the numbers follow the list: both are in the same order. */
-		for (unsigned i = 0; i < room.count; i++)
-			if (grouping->group[i] != group[i])
-				fail_msg("seed %u: function %u is in group %d, expected %d", seed, i,
-					 grouping->group[i], group[i]);
-		pci_grouping_free(grouping);
-		room_fini(&room);
-	}
-}
-
-static void check_alias_sets(const struct room *room, const struct pci_grouping *grouping, u32 seed)
-{
-	for (unsigned i = 0; i < room->count; i++)
-		for (unsigned j = 0; j < i; j++)
-			if (grouping->alias_set[i] == grouping->alias_set[j] &&
-			    grouping->group[i] != grouping->group[j])
-				fail_msg("seed %u: functions %u and %u have one id and two groups", seed, i, j);
-}
-
-static size_t index_in(const struct room *room, const struct pci_function *function)
-{
-	for (unsigned i = 0; i < room->count; i++)
-		if (room->at[i] == function)
-			return i;
-	fail_msg("a merge names a function that is not there");
-	return 0;
-}
-
-/* One reason for each member but the first, which names both and the one to blame. */
-static void check_merges(const struct room *room, const struct pci_grouping *grouping)
-{
-	char text[PCI_ADDR_TEXT];
-
-	assert_int_equal(grouping->nmerges, grouping->count - (size_t)grouping->ngroups);
-	for (size_t i = 0; i < grouping->nmerges; i++) {
-		const struct pci_merge *merge = &grouping->merges[i];
-
-		assert_int_equal(grouping->group[index_in(room, merge->function)],
-				 grouping->group[index_in(room, merge->with)]);
-		assert_true(i == 0 || index_in(room, merge->function) > index_in(room, merge[-1].function));
-		EXPECT_SUBSTR(pci_addr_print(merge->function->addr, text), merge->reason);
-		EXPECT_SUBSTR(pci_addr_print(merge->with->addr, text), merge->reason);
-		if (merge->rule == MERGE_NO_ACS_UPSTREAM || merge->rule == MERGE_NO_ACS_SIBLING)
-			EXPECT_SUBSTR(pci_addr_print(merge->over->addr, text), merge->reason);
-		assert_true(strlen(merge->reason) < sizeof(merge->reason) - 1);
-	}
-}
-
-/* Isolation added somewhere: whoever is together now was together before. */
-static void check_refinement(struct room *room, const struct pci_grouping *before, u32 seed)
-{
-	struct pci_grouping *after;
-	unsigned chosen = dice(room->count);
-
-	room->at[chosen]->acs_quirk = true;
-	after = compute(room);
-	for (unsigned i = 0; i < room->count; i++)
-		for (unsigned j = 0; j < i; j++)
-			if (after->group[i] == after->group[j] && before->group[i] != before->group[j])
-				fail_msg("seed %u: isolating function %u joined %u and %u", seed, chosen, i, j);
-	pci_grouping_free(after);
-}
-
-TEST(isolation, random_topologies_keep_the_invariants)
-{
-	for (u32 seed = 1; seed <= RANDOM_ROOMS; seed++) {
-		struct pci_grouping *grouping;
-		struct room room;
-
-		make_random(&room, seed);
-		grouping = compute(&room);
-		check_alias_sets(&room, grouping, seed);
-		check_merges(&room, grouping);
-		check_refinement(&room, grouping, seed);
-		pci_grouping_free(grouping);
-		room_fini(&room);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -656,15 +384,10 @@ int main(void)
 		CASE(isolation, vf_is_alone_below_a_redirecting_port_and_not_below_another),
 		CASE(isolation, plain_bridges_take_over_ids_all_the_way_up),
 		CASE(isolation, switched_off_acs_is_said_to_be),
-		CASE(isolation, idt_switches_are_not_asked_for_source_validation),
-		CASE(isolation, quirk_makes_a_function_isolated),
-		CASE(isolation, ids_borrowed_by_quirk_join_both_ways_and_through_others),
 		CASE(isolation, function_without_iommu_has_no_group_but_an_alias_set),
 		CASE(isolation, port_without_iommu_passes_on_what_is_beside_it),
 		CASE(isolation, nothing_has_no_groups),
 		CASE(isolation, failures_leave_nothing_behind),
-		CASE(isolation, random_topologies_agree_with_the_closure),
-		CASE(isolation, random_topologies_keep_the_invariants),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,8 +23,7 @@ static struct pci_function *add(struct pci_topology *topology, struct pci_functi
 	function->ops = &mortal_ops;
 	if (secondary)
 		pci_make_bridge(function, secondary, secondary);
-	list_append(&topology->functions, &function->link);
-	topology->count++;
+	pci_topology_add(topology, function);
 	return function;
 }
 

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory of the computation, and the order of functions by address with its buses. */
+#include "pci/grouping.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+static int by_address(const void *a, const void *b)
+{
+	u64 x = pci_addr_key((*(const struct pci_function *const *)a)->addr);
+	u64 y = pci_addr_key((*(const struct pci_function *const *)b)->addr);
+
+	return x < y ? -1 : x > y;
+}
+
+static u64 bus_key(const struct pci_function *function)
+{
+	return pci_addr_key(function->addr) >> 8;
+}
+
+static int grouping_new(size_t count, struct pci_grouping **ret, struct why *why)
+{
+	_free_(pci_grouping) struct pci_grouping *grouping = alloc_new(struct pci_grouping, why);
+
+	if (!grouping)
+		return -why->err;
+	grouping->count = count;
+	grouping->group = alloc_array(count + 1, sizeof(int), why);
+	if (!grouping->group)
+		return -why->err;
+	grouping->alias_set = alloc_array(count + 1, sizeof(int), why);
+	if (!grouping->alias_set)
+		return -why->err;
+	grouping->merges = alloc_array(count + 1, sizeof(struct pci_merge), why);
+	if (!grouping->merges)
+		return -why->err;
+	grouping->traits = alloc_array(count + 1, sizeof(struct pci_traits), why);
+	if (!grouping->traits)
+		return -why->err;
+	for (size_t i = 0; i < count; i++)
+		grouping->group[i] = grouping->alias_set[i] = -1;
+	*ret = take(grouping);
+	return 0;
+}
+
+static int work_allocate(struct grouping_work *work, size_t count, struct why *why)
+{
+	struct {
+		void *at;
+		size_t size;
+	} const arrays[] = {
+		{&work->functions, sizeof(void *)},
+		{&work->by_address, sizeof(void *)},
+		{&work->id_bridge, sizeof(void *)},
+		{&work->weak, sizeof(void *)},
+		{&work->bus, sizeof(u32)},
+		{&work->leader, sizeof(u32)},
+		{&work->buses, sizeof(struct bus_range)},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(arrays); i++) {
+		void *memory = alloc_array(count + 1, arrays[i].size, why);
+
+		if (!memory)
+			return -why->err;
+		memcpy(arrays[i].at, &memory, sizeof(memory));
+	}
+	return 0;
+}
+
+static void number_buses(struct grouping_work *work)
+{
+	const struct pci_function *previous = NULL;
+	struct bus_range *bus = NULL;
+
+	for (size_t i = 0; i < work->grouping->count; i++) {
+		const struct pci_function *function = work->by_address[i];
+
+		if (!previous || bus_key(previous) != bus_key(function)) {
+			bus = &work->buses[work->nbuses++];
+			bus->first = i;
+		}
+		bus->after = i + 1;
+		bus->quirks |= work->grouping->traits[function->index].uses_other_ids;
+		work->bus[function->index] = (u32)(work->nbuses - 1);
+		previous = function;
+	}
+}
+
+int grouping_work_init(struct grouping_work *work, const struct pci_topology *topology, const struct pci_rules *rules,
+		       struct why *why)
+{
+	const struct pci_function *function;
+	int err = work_allocate(work, topology->count, why);
+	u32 i = 0;
+
+	if (err == 0)
+		err = grouping_new(topology->count, &work->grouping, why);
+	if (err < 0)
+		return err;
+	list_for_each(function, &topology->functions, link) {
+		assert(function->index == i);
+		work->functions[i] = work->by_address[i] = function;
+		work->leader[i] = i;
+		work->last_unit = (unsigned)max_u64(work->last_unit, function->unit);
+		pci_traits_of(function, rules, &work->grouping->traits[i]);
+		i++;
+	}
+	assert(i == topology->count);
+	qsort(work->by_address, i, sizeof(work->by_address[0]), by_address);
+	number_buses(work);
+	return 0;
+}
+
+void grouping_work_fini(struct grouping_work *work)
+{
+	free(work->functions);
+	free(work->by_address);
+	free(work->bus);
+	free(work->buses);
+	free(work->id_bridge);
+	free(work->weak);
+	free(work->leader);
+}
+
+struct bus_range slot_of(const struct grouping_work *work, const struct pci_function *function)
+{
+	struct bus_range bus = bus_of(work, function), slot;
+	unsigned number = pci_device_number(function->addr);
+	size_t after = bus.after;
+
+	/* The first of the bus that is not in a lower slot. */
+	while (bus.first < after) {
+		size_t middle = bus.first + (after - bus.first) / 2;
+
+		if (pci_device_number(work->by_address[middle]->addr) < number)
+			bus.first = middle + 1;
+		else
+			after = middle;
+	}
+	slot = (struct bus_range){.first = bus.first, .after = bus.first};
+	while (slot.after < bus.after && pci_device_number(work->by_address[slot.after]->addr) == number)
+		slot.after++;
+	return slot;
+}
+
+void pci_grouping_free(struct pci_grouping *grouping)
+{
+	if (!grouping)
+		return;
+	free(grouping->group);
+	free(grouping->alias_set);
+	free(grouping->merges);
+	free(grouping->traits);
+	free(grouping);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What the computation of groups keeps beside its result; private to it (grouping.c, alias.c, isolation.c). */
+#ifndef PCI_GROUPING_H
+#define PCI_GROUPING_H
+
+#include "pci/topology.h"
+
+/* Functions that are neighbours in by_address. */
+struct bus_range {
+	size_t first, after;
+	bool quirks; /* some function of the bus uses another's id */
+};
+
+struct grouping_work {
+	struct pci_grouping *grouping;
+	const struct pci_function **functions;	/* owned: by index */
+	const struct pci_function **by_address; /* owned: sorted by address */
+	u32 *bus;				/* owned: number of its bus in buses, by index */
+	struct bus_range *buses;		/* owned */
+	size_t nbuses;
+	/* What a walk from a function upward meets first, by index; NULL if nothing. */
+	const struct pci_function **id_bridge; /* owned: a bridge that puts its own id on requests */
+	const struct pci_function **weak;      /* owned: itself or a bridge that cannot redirect */
+	u32 *leader;			       /* owned: towards the first of the alias set, by index */
+	unsigned last_unit;
+};
+
+/* Allocates, computes the traits, sorts. On failure work_fini() is still due. */
+int grouping_work_init(struct grouping_work *work, const struct pci_topology *topology, const struct pci_rules *rules,
+		       struct why *why);
+void grouping_work_fini(struct grouping_work *work);
+
+static inline struct bus_range bus_of(const struct grouping_work *work, const struct pci_function *function)
+{
+	return work->buses[work->bus[function->index]];
+}
+
+/* The functions of its slot, itself among them. */
+struct bus_range slot_of(const struct grouping_work *work, const struct pci_function *function);
+
+static inline bool share_id(const struct grouping_work *work, const struct pci_function *a,
+			    const struct pci_function *b)
+{
+	return pci_share_id(a, &work->grouping->traits[a->index], b, &work->grouping->traits[b->index]);
+}
+
+#endif
