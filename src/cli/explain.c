@@ -1,297 +1,338 @@
 /* SPDX-License-Identifier: MIT */
 /* `isolde explain`: the groups of a machine, and why each member is where it is. */
+#include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "cli/names.h"
+#include "cli/explanation.h"
+#include "cli/source.h"
+#include "cli/svg.h"
 #include "cli/verbs.h"
-#include "machine/description.h"
 
 static const char help_text[] =
-	"usage: isolde explain --machine FILE|NAME [--why BDF] [--json]\n"
+	"usage: isolde explain [FILE] [OPTION]...\n"
+	"       isolde explain --diff FILE FILE [OPTION]...\n"
 	"\n"
-	"The IOMMU groups of a machine as Linux makes them: alias sets (ids that hardware cannot\n"
-	"tell apart), isolation groups, and the reason of every merge.\n"
+	"The IOMMU groups of a machine as Linux makes them: alias sets (ids that hardware cannot tell\n"
+	"apart), isolation groups, and the reason of every merge. Without FILE: of this host.\n"
+	"FILE is the output of lspci (best: sudo lspci -vvvnn; - for standard input), a copy of /sys,\n"
+	"or a machine file (*.yaml).\n"
 	"\n"
-	"  -m, --machine FILE|NAME  a machine file, or one built in (default: default)\n"
-	"  -w, --why BDF            only the group of that function\n"
+	"  -m, --machine NAME|FILE  a machine built in, or a machine file\n"
+	"  -w, --why BDF            only the group of that function, its requester ids, the path above it\n"
+	"  -a, --assign BDF         what else must be unbound or assigned with it, what is harmless\n"
+	"  -r, --reset BDF          what a hot reset hits, and whose consent it needs\n"
+	"  -W, --what-if CHANGE     as if CHANGE were so, and what it changes; again for more:\n"
+	"                             acs=BDF, no-acs=BDF, quirk=BDF, quirk=VVVV:DDDD, alias=BDF,DD.F\n"
+	"                             override=downstream,multifunction,id:VVVV:DDDD\n"
+	"                             config_acs=BITS@DEVICES, disable_acs_redir=DEVICES\n"
+	"  -R, --rules V[,V]        the rules of Linux V (default 7.2); two: what changed between them\n"
+	"  -d, --diff               what differs between two files\n"
 	"  -j, --json               as one JSON object\n"
+	"  -s, --svg FILE           a picture as well\n"
 	"  -h, --help               this text\n";
 
 static const struct option options[] = {
 	{"machine", required_argument, NULL, 'm'},
 	{"why", required_argument, NULL, 'w'},
+	{"assign", required_argument, NULL, 'a'},
+	{"reset", required_argument, NULL, 'r'},
+	{"what-if", required_argument, NULL, 'W'},
+	{"rules", required_argument, NULL, 'R'},
+	{"diff", no_argument, NULL, 'd'},
 	{"json", no_argument, NULL, 'j'},
+	{"svg", required_argument, NULL, 's'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL},
 };
 
-/* In place of a group's number, where -1 is "no group". */
-#define ALL_GROUPS -2
+enum { MOST_CHANGES = 64 };
 
-/* One function with all there is to say about it. */
-struct member {
-	const struct pci_function *function;
-	const struct function_description *words;
-	const struct pci_merge *merge; /* NULL: it joined nobody */
-	int group, alias_set;
-	size_t index;
-	bool alone; /* in its group */
+struct request {
+	const char *machine, *files[2];
+	unsigned nfiles;
+	const char *why, *assign, *reset, *svg;
+	const char *changes[MOST_CHANGES];
+	unsigned nchanges;
+	unsigned kernels[2], nkernels;
+	bool diff, json;
 };
 
-struct explained {
-	struct description *description; /* owned */
-	struct pci_topology topology;
-	struct pci_grouping *grouping; /* owned */
-	struct member *members;	       /* owned: in enumeration order */
-	const struct member **sorted;  /* owned: by group, those without one last */
-	size_t count;
+/* What is compared, or explained: one machine, or two, or one under two sets of rules. */
+struct subject {
+	struct pci_survey *surveys[2]; /* owned */
+	struct explanation sides[2];
+	unsigned nsides;
 	struct names *names; /* owned */
 };
 
-/* Whom to show. */
-struct choice {
-	bool all;
-	int group;
-};
-
-static void explained_fini(struct explained *explained)
+static void subject_fini(struct subject *subject)
 {
-	names_close(explained->names);
-	free(explained->sorted);
-	free(explained->members);
-	pci_grouping_free(explained->grouping);
-	pci_topology_fini(&explained->topology);
-	description_free(explained->description);
+	for (unsigned i = 0; i < subject->nsides; i++)
+		explanation_fini(&subject->sides[i]);
+	pci_survey_free(subject->surveys[0]);
+	pci_survey_free(subject->surveys[1]);
+	names_close(subject->names);
 }
 
-static int by_group(const void *a, const void *b)
-{
-	const struct member *x = *(const struct member *const *)a, *y = *(const struct member *const *)b;
-	unsigned left = (unsigned)x->group, right = (unsigned)y->group; /* -1 becomes the largest */
+/* ---- the rules of each side ---- */
 
-	if (left != right)
-		return left < right ? -1 : 1;
-	return x->index < y->index ? -1 : x->index > y->index;
+static int add_changes(const struct request *request, struct pci_rules *rules, struct why *why)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < request->nchanges && err == 0; i++)
+		err = pci_rules_add(rules, request->changes[i], why);
+	return err;
 }
 
-static bool same_group(const struct explained *explained, size_t i, size_t j)
+static int add_side(struct subject *subject, const struct request *request, const struct pci_survey *survey,
+		    unsigned kernel, bool changed, struct why *why)
 {
-	return j < explained->count && explained->sorted[i]->group == explained->sorted[j]->group;
-}
+	struct explanation *side = &subject->sides[subject->nsides];
+	struct pci_rules *rules;
+	int err = pci_rules_new(kernel, &rules, why);
 
-/* The words, the functions and the merges are in one order. */
-static void fill_members(struct explained *explained)
-{
-	const struct pci_grouping *grouping = explained->grouping;
-	const struct pci_function *function;
-	const struct function_description *words;
-	size_t i = 0;
-
-	list_for_each(function, &explained->topology.functions, link) {
-		const struct pci_merge *merge = &grouping->merges[i];
-
-		explained->members[i] = (struct member){
-			.function = function,
-			.merge = merge->rule == MERGE_FOUNDED ? NULL : merge,
-			.group = grouping->group[i],
-			.alias_set = grouping->alias_set[i],
-			.index = i,
-		};
-		explained->sorted[i] = &explained->members[i];
-		i++;
-	}
-	i = 0;
-	list_for_each(words, &explained->description->functions, link)
-		explained->members[i++].words = words;
-	qsort(explained->sorted, i, sizeof(explained->sorted[0]), by_group);
-	for (i = 0; i < explained->count; i++)
-		explained->members[explained->sorted[i]->index].alone = !same_group(explained, i, i + 1) &&
-									!(i && same_group(explained, i, i - 1));
-}
-
-static int explain(const char *machine, struct explained *ret, struct why *why)
-{
-	int err;
-
-	pci_topology_init(&ret->topology);
-	err = description_load(machine, &ret->description, why);
-	if (err == 0)
-		err = topology_build(ret->description, &ret->topology, why);
-	if (err == 0)
-		err = pci_grouping_compute(&ret->topology, NULL, &ret->grouping, why);
 	if (err < 0)
 		return err;
-	ret->count = ret->grouping->count;
-	ret->members = alloc_array(ret->count + 1, sizeof(ret->members[0]), why);
-	if (!ret->members)
-		return -why->err;
-	ret->sorted = alloc_array(ret->count + 1, sizeof(ret->sorted[0]), why);
-	if (!ret->sorted)
-		return -why->err;
-	fill_members(ret);
-	ret->names = names_open();
+	pci_rules_arm_acs(rules, survey->acs_unarmed);
+	subject->nsides++;
+	*side = (struct explanation){.rules = rules};
+	err = changed ? add_changes(request, rules, why) : 0;
+	return err < 0 ? err : explanation_init(side, survey, rules, subject->names, why);
+}
+
+/* The machine's own kernel where it says so is a matter of record, not of rules: those are 7.2's unless asked. */
+static unsigned kernel_of(const struct request *request, unsigned side)
+{
+	if (request->nkernels == 0)
+		return PCI_KERNEL_LATEST;
+	return request->kernels[side < request->nkernels ? side : request->nkernels - 1];
+}
+
+static int subject_init(struct subject *subject, const struct request *request, struct why *why)
+{
+	bool compare = request->diff || request->nkernels == 2 || request->nchanges;
+	const struct pci_survey *second;
+	int err;
+
+	if (request->machine)
+		err = source_read_machine(request->machine, &subject->surveys[0], why);
+	else
+		err = source_read(request->files[0], &subject->surveys[0], why);
+	if (err == 0 && request->diff)
+		err = source_read(request->files[1], &subject->surveys[1], why);
+	if (err < 0)
+		return err;
+	subject->names = names_open();
+	second = request->diff ? subject->surveys[1] : subject->surveys[0];
+	err = add_side(subject, request, subject->surveys[0], kernel_of(request, 0), request->diff, why);
+	if (err == 0 && compare)
+		err = add_side(subject, request, second, kernel_of(request, 1), true, why);
+	return err;
+}
+
+/* ---- telling it ---- */
+
+static const struct explanation *last_side(const struct subject *subject)
+{
+	return &subject->sides[subject->nsides - 1];
+}
+
+static void print_json(json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
+	putchar('\n');
+	json_decref(json);
+}
+
+static int draw(const struct subject *subject, const char *path, struct why *why)
+{
+	FILE *file = fopen(path, "we");
+	int err;
+
+	if (!file)
+		return refuse_host(why, errno, "open(%.150s)", path);
+	err = explain_svg(last_side(subject), file, why);
+	if (fclose(file) != 0 && err == 0)
+		err = refuse_host(why, errno, "write(%.150s)", path);
+	return err;
+}
+
+static int tell_json(const struct subject *subject, const struct request *request, const struct pci_function *function,
+		     struct why *why)
+{
+	const struct explanation *side = last_side(subject);
+	json_t *json, *changed;
+	int err;
+
+	if (request->assign)
+		json = assign_json(side, function);
+	else if (request->reset)
+		json = reset_json(side, function);
+	else
+		json = explain_json(side, function);
+	if (subject->nsides == 2) {
+		err = diff_json(&subject->sides[0], side, &changed, why);
+		json_object_update_missing(json, changed);
+		json_decref(changed);
+		if (err < 0) {
+			json_decref(json);
+			return err;
+		}
+	}
+	print_json(json);
 	return 0;
 }
 
-static const char *name_of(const struct explained *explained, const struct pci_function *function, char *text,
-			   size_t size)
+/* A diff of two machines or two kernels is the whole answer; a what-if shows the groups as well. */
+static int tell_text(const struct subject *subject, const struct request *request, const struct pci_function *function,
+		     struct why *why)
 {
-	const u8 *config = function->config;
+	const struct explanation *side = last_side(subject);
+	bool only_diff = request->diff || request->nkernels == 2;
+	size_t changed;
+	int err = 0;
 
-	return names_device(explained->names, get_u16(config + PCI_CLASS), get_u16(config + PCI_VENDOR_ID),
-			    get_u16(config + PCI_DEVICE_ID), text, size);
+	explain_remarks(side->survey, stderr);
+	if (subject->nsides == 1 && side->survey->says_groups)
+		err = explain_host(side, stderr, why);
+	if (err >= 0 && subject->nsides == 2)
+		err = explain_diff(&subject->sides[0], side, stdout, &changed, why);
+	if (err < 0)
+		return err;
+	if (request->assign)
+		explain_assign(side, function, stdout);
+	else if (request->reset)
+		explain_reset(side, function, stdout);
+	else if (request->why || !only_diff)
+		explain_text(side, function, stdout);
+	return 0;
 }
 
-static const char *reason_of(const struct explained *explained, const struct member *member,
-			     char text[static PCI_REASON_TEXT])
+static int explain(const struct request *request, struct why *why)
 {
-	if (member->merge)
-		return pci_merge_reason(explained->grouping, member->merge, text);
-	if (!member->alone)
-		return "the first of its group; the others joined it";
-	if (member->function->parent)
-		return "alone, because every port above it redirects (ACS)";
-	return "alone, because nothing is above it and it reaches no other function by itself";
+	const char *bdf = request->assign ? request->assign : request->reset ? request->reset : request->why;
+	const struct pci_function *function = NULL;
+	struct subject subject = {.nsides = 0};
+	int err = subject_init(&subject, request, why);
+
+	if (err == 0 && bdf)
+		err = explanation_find(last_side(&subject), bdf, &function, why);
+	if (err == 0)
+		err = request->json ? tell_json(&subject, request, function, why)
+				    : tell_text(&subject, request, function, why);
+	if (err == 0 && request->svg)
+		err = draw(&subject, request->svg, why);
+	subject_fini(&subject);
+	return err;
 }
 
-static bool is_chosen(const struct choice *choice, const struct member *member)
+/* ---- the command line ---- */
+
+static int parse_rules(struct request *request, const char *text, struct why *why)
 {
-	return choice->all || choice->group == member->group;
+	char first[16];
+	const char *comma = strchr(text, ',');
+	size_t length = comma ? (size_t)(comma - text) : strlen(text);
+	int err;
+
+	if (length >= sizeof(first))
+		return refuse(why, OPTION_INVALID, "--rules: \"%.40s\" is no kernel version", text);
+	memcpy(first, text, length);
+	first[length] = '\0';
+	request->nkernels = comma ? 2 : 1;
+	err = pci_kernel_parse(first, &request->kernels[0], why);
+	return err < 0 || !comma ? err : pci_kernel_parse(comma + 1, &request->kernels[1], why);
 }
 
-static void print_text(const struct explained *explained, const struct choice *choice)
+static int take_option(struct request *request, int option, struct why *why)
 {
-	char bdf[PCI_ADDR_TEXT], name[256], reason[PCI_REASON_TEXT];
-
-	for (size_t i = 0; i < explained->count; i++) {
-		const struct member *member = explained->sorted[i];
-		bool first = i == 0 || !same_group(explained, i, i - 1);
-
-		if (!is_chosen(choice, member))
-			continue;
-		if (first && member->group < 0)
-			printf("no group: not behind an IOMMU\n");
-		else if (first)
-			printf("group %d\n", member->group);
-		printf("  %s  %s  [alias set %d]\n", pci_addr_print(member->function->addr, bdf),
-		       name_of(explained, member->function, name, sizeof(name)), member->alias_set);
-		if (member->group >= 0)
-			printf("      why: %s\n", reason_of(explained, member, reason));
-	}
-}
-
-static json_t *function_json(const struct explained *explained, const struct member *member)
-{
-	const struct pci_function *function = member->function;
-	char bdf[PCI_ADDR_TEXT], id[12], name[256];
-
-	snprintf(id, sizeof(id), "%04x:%04x", get_u16(function->config + PCI_VENDOR_ID),
-		 get_u16(function->config + PCI_DEVICE_ID));
-	return json_pack("{ss so si ss ss ss}", "bdf", pci_addr_print(function->addr, bdf), "group",
-			 member->group < 0 ? json_null() : json_integer(member->group), "alias_set", member->alias_set,
-			 "id", id, "driver", member->words->driver, "name",
-			 name_of(explained, function, name, sizeof(name)));
-}
-
-static json_t *merge_json(const struct explained *explained, const struct pci_merge *merge)
-{
-	char function[PCI_ADDR_TEXT], with[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT], reason[PCI_REASON_TEXT];
-
-	return json_pack("{ss ss ss ss ss}", "function", pci_addr_print(merge->function->addr, function), "with",
-			 pci_addr_print(merge->with->addr, with), "over", pci_addr_print(merge->over->addr, over),
-			 "rule", merge_rule_name(merge->rule), "reason",
-			 pci_merge_reason(explained->grouping, merge, reason));
-}
-
-static void print_json(const struct explained *explained, const struct choice *choice)
-{
-	json_t *functions = json_array(), *merges = json_array(), *all;
-
-	for (size_t i = 0; i < explained->count; i++) {
-		const struct member *member = &explained->members[i];
-
-		if (!is_chosen(choice, member))
-			continue;
-		json_array_append_new(functions, function_json(explained, member));
-		if (member->merge)
-			json_array_append_new(merges, merge_json(explained, member->merge));
-	}
-	all = json_pack("{so so}", "functions", functions, "merges", merges);
-	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
-	putchar('\n');
-	json_decref(all);
-}
-
-/* The group that --why asks for; without it, all. */
-static int choose(const struct explained *explained, const char *text, struct choice *ret, struct why *why)
-{
-	struct pci_addr addr;
-
-	ret->all = !text;
-	if (!text)
+	switch (option) {
+	case 'm':
+		request->machine = optarg;
 		return 0;
-	if (pci_addr_parse(text, &addr))
-		for (size_t i = 0; i < explained->count; i++)
-			if (pci_addr_equal(explained->members[i].function->addr, addr)) {
-				ret->group = explained->members[i].group;
+	case 'w':
+		request->why = optarg;
+		return 0;
+	case 'a':
+		request->assign = optarg;
+		return 0;
+	case 'r':
+		request->reset = optarg;
+		return 0;
+	case 'W':
+		if (request->nchanges == MOST_CHANGES)
+			return refuse(why, OPTION_INVALID, "more than %d times --what-if", MOST_CHANGES);
+		request->changes[request->nchanges++] = optarg;
+		return 0;
+	case 'R':
+		return parse_rules(request, optarg, why);
+	case 'd':
+		request->diff = true;
+		return 0;
+	case 'j':
+		request->json = true;
+		return 0;
+	case 's':
+		request->svg = optarg;
+		return 0;
+	}
+	return -why->err;
+}
+
+/* What does not go together. */
+static int check_request(const struct request *request, struct why *why)
+{
+	if (request->diff && (request->nfiles != 2 || request->machine))
+		return refuse(why, OPTION_INVALID, "--diff compares two files");
+	if (!request->diff && request->nfiles > 1)
+		return refuse(why, OPTION_INVALID, "\"%.60s\" is one argument too many", request->files[1]);
+	if (request->machine && request->nfiles)
+		return refuse(why, OPTION_INVALID, "--machine and \"%.60s\": one of the two", request->files[0]);
+	if ((request->why != NULL) + (request->assign != NULL) + (request->reset != NULL) > 1)
+		return refuse(why, OPTION_INVALID, "one of --why, --assign and --reset at a time");
+	return 0;
+}
+
+/* Options may come before and after the files. */
+static int parse(int argc, char **argv, struct request *request, bool *ret_help, struct why *why)
+{
+	int option, err = 0;
+
+	while (err == 0 && optind < argc + 1) {
+		while (err == 0 && (option = next_option(argc, argv, "m:w:a:r:W:R:djs:h", options, why)) >= 0) {
+			if (option == 'h') {
+				*ret_help = true;
 				return 0;
 			}
-	return refuse(why, DRIVER_DEVICE_UNKNOWN, "there is no device \"%.40s\" in this machine", text);
-}
-
-static int show(const char *machine, const char *bdf, bool json, struct why *why)
-{
-	struct explained explained = {.description = NULL};
-	struct choice choice = {.all = true};
-	int err = explain(machine, &explained, why);
-
-	if (err == 0)
-		err = choose(&explained, bdf, &choice, why);
-	if (err == 0 && json)
-		print_json(&explained, &choice);
-	else if (err == 0)
-		print_text(&explained, &choice);
-	explained_fini(&explained);
-	return err;
+			err = take_option(request, option, why);
+		}
+		if (err < 0 || optind >= argc)
+			break;
+		if (request->nfiles == 2)
+			return refuse(why, OPTION_INVALID, "\"%.60s\" is one argument too many", argv[optind]);
+		request->files[request->nfiles++] = argv[optind++];
+	}
+	return err < 0 ? err : check_request(request, why);
 }
 
 int verb_explain(int argc, char **argv)
 {
-	const char *machine = NULL, *bdf = NULL;
+	struct request request = {.machine = NULL};
 	struct why why = WHY_INIT;
-	bool json = false;
-	int option;
+	bool help = false;
 
-	while ((option = next_option(argc, argv, "m:w:jh", options, &why)) >= 0) {
-		switch (option) {
-		case 'm':
-			machine = optarg;
-			break;
-		case 'w':
-			bdf = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help_text, stdout);
-			return 0;
-		default:
-			complain("explain", &why);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "isolde: explain: \"%s\" is one argument too many; isolde help explain\n",
-			argv[optind]);
+	if (parse(argc, argv, &request, &help, &why) < 0) {
+		complain("explain", &why);
 		return EXIT_USAGE;
 	}
-	if (show(machine, bdf, json, &why) < 0) {
+	if (help) {
+		fputs(help_text, stdout);
+		return 0;
+	}
+	if (explain(&request, &why) < 0) {
 		complain("explain", &why);
 		return 1;
 	}

@@ -158,3 +158,21 @@ int pci_survey_region(struct pci_survey *survey, u64 start, u64 last, const char
 	survey->nregions++;
 	return 0;
 }
+
+int pci_survey_adopt(struct pci_survey *survey, struct pci_topology *topology, struct why *why)
+{
+	struct pci_function *function, *following;
+
+	survey->facts = alloc_array(topology->count + 1, sizeof(survey->facts[0]), why);
+	if (!survey->facts)
+		return -why->err;
+	survey->room = topology->count + 1;
+	list_for_each_safe(function, following, &topology->functions, link) {
+		list_remove(&function->link);
+		pci_topology_add(&survey->topology, function);
+		survey->facts[survey->count++] = (struct pci_facts){
+			.function = function, .host_group = PCI_GROUP_UNSAID, .is_virtual = function->physical};
+	}
+	topology->count = 0;
+	return 0;
+}

@@ -105,6 +105,12 @@ int pci_survey_region(struct pci_survey *survey, u64 start, u64 last, const char
  */
 int pci_survey_finish(struct pci_survey *survey, struct why *why);
 
+/*
+ * In place of add and finish: takes over the functions of a topology that is whole already (a machine file), which is
+ * left empty. On failure it keeps them.
+ */
+int pci_survey_adopt(struct pci_survey *survey, struct pci_topology *topology, struct why *why);
+
 /* ---- readers; all finish the survey ---- */
 
 struct pci_ids; /* names -> ids, read from pci.ids */
