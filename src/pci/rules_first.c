@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stands in on branch i3 until the rules proper arrive from h-rules, which deletes this file. */
+#include "base/why.h"
 #include "pci/caps.h"
 #include "pci/rules.h"
 
@@ -69,4 +70,38 @@ const char *pci_acs_print(u16 bits, char text[static PCI_ACS_TEXT])
 		at += 2;
 	}
 	return text;
+}
+
+int pci_rules_new(unsigned kernel, struct pci_rules **ret, struct why *why)
+{
+	*ret = NULL;
+	return 0;
+}
+
+void pci_rules_free(struct pci_rules *rules)
+{
+}
+
+void pci_rules_arm_acs(struct pci_rules *rules, bool arm)
+{
+}
+
+bool pci_rules_names(const struct pci_rules *rules, const struct pci_function *function)
+{
+	return false;
+}
+
+int pci_rules_add(struct pci_rules *rules, const char *text, struct why *why)
+{
+	return refuse(why, RULES_INVALID, "%s: no rules yet", text);
+}
+
+int pci_kernel_parse(const char *text, unsigned *ret, struct why *why)
+{
+	return refuse(why, RULES_INVALID, "%s: no rules yet", text);
+}
+
+u8 pci_phantom_functions(const struct pci_function *function)
+{
+	return 0;
 }

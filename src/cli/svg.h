@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The picture of `isolde explain --svg`. */
+#ifndef CLI_SVG_H
+#define CLI_SVG_H
+
+#include <stdio.h>
+
+#include "cli/explanation.h"
+
+/* Buses, bridges and functions with their groups in colour and the weak links marked; to is the caller's. */
+int explain_svg(const struct explanation *explanation, FILE *to, struct why *why);
+
+#endif
