@@ -135,8 +135,10 @@ int pci_survey_remark(struct pci_survey *survey, enum pci_remark_kind kind, unsi
 	for (size_t i = 0; i < survey->nremarks; i++)
 		if (same_remark(&survey->remarks[i], kind, text))
 			return 0;
-	if (survey->nremarks >= MOST_REMARKS)
+	if (survey->nremarks > MOST_REMARKS)
 		return 0;
+	if (survey->nremarks == MOST_REMARKS)
+		return add_remark(survey, REMARK_WARNING, line, NULL, "there is more to say than is said here", why);
 	return add_remark(survey, kind, line, command, text, why);
 }
 

@@ -37,7 +37,7 @@ static struct pci_facts *facts_at(const struct pci_survey *survey, struct pci_ad
 	struct pci_function wanted = {.addr = addr};
 	struct pci_facts key = {.function = &wanted};
 
-	return bsearch(&key, survey->facts, survey->count, sizeof(key), by_address);
+	return survey->count == 0 ? NULL : bsearch(&key, survey->facts, survey->count, sizeof(key), by_address);
 }
 
 static u16 vendor_of(const struct pci_function *function)
@@ -378,7 +378,7 @@ static void assume_type(struct pci_function *function)
 	bool below_port = parent && pci_is_pcie(parent);
 	enum pcie_type above = below_port ? pcie_type(parent) : PCIE_ENDPOINT;
 
-	if (parent && !below_port)
+	if (parent && (!below_port || above == PCIE_TO_PCI_BRIDGE))
 		return;
 	if (is_pci_bridge_class(function))
 		pci_add_pcie(function,
@@ -536,7 +536,8 @@ int pci_survey_finish(struct pci_survey *survey, struct why *why)
 {
 	int err;
 
-	qsort(survey->facts, survey->count, sizeof(survey->facts[0]), by_address);
+	if (survey->count)
+		qsort(survey->facts, survey->count, sizeof(survey->facts[0]), by_address);
 	err = drop_doubles(survey, why);
 	if (err == 0)
 		err = find_virtual(survey, why);
