@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* include/isolde/topology.h: groups for somebody who has no more of isolde. */
-#include "tests/helpers.h"
+#include "tests/fixtures/told.h"
 
 #include <errno.h>
 
 #include "isolde/topology.h"
 #include "pci/caps.h"
 #include "pci/topology.h"
-
-/* Refusals of the public interface carry the code as text. */
-#define EXPECT_TOLD(expected, reason, call)                                                                            \
-	do {                                                                                                           \
-		assert_int_equal((call), -EINVAL);                                                                     \
-		assert_string_equal((reason).code, expected);                                                          \
-		assert_int_equal((reason).err, EINVAL);                                                                \
-	} while (0)
 
 /* A root port without ACS, and an endpoint below it; a function beside. */
 static void fill(struct isolde_topology *topology)
@@ -98,18 +90,22 @@ TEST(api, what_is_assumed_is_told)
 TEST(api, calls_in_the_wrong_order_are_refused)
 {
 	const u8 config[4096] = {};
+	struct why code = WHY_INIT;
 	struct isolde_topology *topology;
 	struct isolde_groups *groups;
 	struct isolde_why why;
 
 	assert_int_equal(isolde_topology_new(&topology, NULL), 0);
-	EXPECT_TOLD("TOPOLOGY_INVALID", why, isolde_topology_add(topology, (struct isolde_bdf){}, config, 65, &why));
+	EXPECT_REFUSED(TOPOLOGY_INVALID, code,
+		       told_as(&code, &why, isolde_topology_add(topology, (struct isolde_bdf){}, config, 65, &why)));
 	EXPECT_SUBSTR("65 bytes", why.text);
-	EXPECT_TOLD("TOPOLOGY_INVALID", why, isolde_groups_compute(topology, NULL, &groups, &why));
+	EXPECT_REFUSED(TOPOLOGY_INVALID, code,
+		       told_as(&code, &why, isolde_groups_compute(topology, NULL, &groups, &why)));
 	assert_int_equal(isolde_topology_add(topology, (struct isolde_bdf){}, config, 64, &why), 0);
 	assert_int_equal(isolde_topology_finish(topology, &why), 0);
-	EXPECT_TOLD("TOPOLOGY_INVALID", why, isolde_topology_finish(topology, &why));
-	EXPECT_TOLD("TOPOLOGY_INVALID", why, isolde_topology_add(topology, (struct isolde_bdf){}, config, 64, &why));
+	EXPECT_REFUSED(TOPOLOGY_INVALID, code, told_as(&code, &why, isolde_topology_finish(topology, &why)));
+	EXPECT_REFUSED(TOPOLOGY_INVALID, code,
+		       told_as(&code, &why, isolde_topology_add(topology, (struct isolde_bdf){}, config, 64, &why)));
 	isolde_topology_free(topology);
 	isolde_topology_free(NULL);
 	isolde_groups_free(NULL);
