@@ -413,6 +413,8 @@ TEST(survey, amd_leaves_out_the_slot_of_its_iommu)
 	bring(survey, "00:01.0", 0x1022, 0x1632, 0x060000);
 	finish(survey);
 	assert_int_equal(survey->platform, PLATFORM_AMD);
+	assert_int_equal(survey->nregions, 2);
+	assert_int_equal(survey->regions[1].start, 0xfd00000000);
 	assert_true(at(survey, "00:00.0")->untranslated);
 	assert_true(at(survey, "00:00.2")->untranslated);
 	assert_false(at(survey, "00:01.0")->untranslated);
@@ -428,6 +430,9 @@ TEST(survey, integrated_graphics_has_the_first_unit_of_an_intel_machine)
 	bring(survey, "00:02.0", 0x8086, 0x9b41, 0x030000);
 	finish(survey);
 	assert_int_equal(survey->platform, PLATFORM_INTEL);
+	assert_int_equal(survey->nregions, 1);
+	assert_string_equal(survey->regions[0].kind, "msi");
+	expect_remark(survey, REMARK_MISSING, 0, "RMRR");
 	assert_int_equal(at(survey, "00:02.0")->unit, 0);
 	assert_int_equal(at(survey, "00:00.0")->unit, 1);
 	pci_survey_free(survey);
