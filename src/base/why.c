@@ -113,7 +113,7 @@ enum why_code why_code_from_name(const char *name)
 const char *errno_name(int err)
 {
 	/* strerrorname_np() knows them all, EWOULDBLOCK's alias included. */
-	const char *name = strerrorname_np(err);
+	const char *name = err == EPROBE_DEFER ? "EPROBE_DEFER" : strerrorname_np(err);
 
 	return name ? name : "E?";
 }

@@ -16,6 +16,9 @@
 
 #include <stdbool.h>
 
+/* The kernel's own, which no program sees: errno.h has none of it. */
+#define EPROBE_DEFER 517
+
 enum why_code {
 	WHY_NONE,
 #define REFUSAL(code, err, loudness, hint, site) WHY_##code,

@@ -9,30 +9,12 @@
  */
 #include "iommu/dma.h"
 
-#include <stdlib.h>
 #include <sys/uio.h>
 
-#include "base/alloc.h"
 #include "iommu/port.h"
 #include "mem/shared.h"
 
-enum { TLB_ENTRIES = 256, BATCH = 128 };
-
-struct tlb_entry {
-	u64 start, last;       /* IOVAs of the leaf; start > last: empty */
-	struct extent *extent; /* borrowed; valid while generation is the domain's */
-	u64 physical;	       /* of start */
-	u64 generation;
-	unsigned permission;
-};
-
-struct dma_port {
-	struct iommu *iommu;		     /* borrowed */
-	const struct pci_function *function; /* borrowed */
-	struct domain *domain;		     /* borrowed; under iommu->dma */
-	_Atomic u64 bytes_read, bytes_written, iotlb_hits, walks, faults;
-	struct tlb_entry tlb[TLB_ENTRIES];
-};
+enum { BATCH = 128 };
 
 /* A run of memory of one client and its counterpart in the device. */
 struct piece {
@@ -54,110 +36,6 @@ struct cursor {
 	size_t done;
 };
 
-int dma_port_new(struct iommu *iommu, const struct pci_function *function, struct domain *domain, struct dma_port **ret,
-		 struct why *why)
-{
-	struct dma_port *port = alloc_new(struct dma_port, why);
-
-	if (!port)
-		return -why->err;
-	port->iommu = iommu;
-	port->function = function;
-	dma_port_set_domain(port, domain);
-	*ret = port;
-	return 0;
-}
-
-void dma_port_free(struct dma_port *port)
-{
-	free(port);
-}
-
-void dma_port_set_domain(struct dma_port *port, struct domain *domain)
-{
-	port->domain = domain;
-	for (unsigned i = 0; i < TLB_ENTRIES; i++)
-		port->tlb[i] = (struct tlb_entry){.start = 1, .last = 0};
-}
-
-struct domain *dma_port_domain(const struct dma_port *port)
-{
-	return port->domain;
-}
-
-struct dma_counters dma_port_counters(const struct dma_port *port)
-{
-	return (struct dma_counters){
-		.bytes_read = atomic_load_explicit(&port->bytes_read, memory_order_relaxed),
-		.bytes_written = atomic_load_explicit(&port->bytes_written, memory_order_relaxed),
-		.iotlb_hits = atomic_load_explicit(&port->iotlb_hits, memory_order_relaxed),
-		.walks = atomic_load_explicit(&port->walks, memory_order_relaxed),
-		.faults = atomic_load_explicit(&port->faults, memory_order_relaxed),
-	};
-}
-
-/* One thread at a time counts, any may look. */
-static void count(_Atomic u64 *counter, u64 amount)
-{
-	u64 before = atomic_load_explicit(counter, memory_order_relaxed);
-
-	atomic_store_explicit(counter, before + amount, memory_order_relaxed);
-}
-
-static struct tlb_entry *tlb_slot(struct dma_port *port, u64 iova)
-{
-	return &port->tlb[(iova >> PAGE_SHIFT) % TLB_ENTRIES];
-}
-
-/* The walk of the domain's table, remembered in slot. 0, or the reason it failed plus one. */
-static int walk(struct dma_port *port, u64 iova, unsigned permission, struct tlb_entry *slot)
-{
-	static const int reasons[] = {
-		[ISOLDE_PT_NOT_PRESENT] = DMA_FAULT_NOT_PRESENT + 1,
-		[ISOLDE_PT_PERMISSION] = DMA_FAULT_PERMISSION + 1,
-		[ISOLDE_PT_ADDRESS] = DMA_FAULT_ADDRESS + 1,
-		[ISOLDE_PT_RESERVED] = DMA_FAULT_TABLE + 1,
-	};
-	const struct domain *domain = port->domain;
-	struct isolde_pt_walk found;
-	enum isolde_pt_fault fault;
-	struct extent *extent;
-
-	if (domain->kind == DOMAIN_BLOCKING)
-		return DMA_FAULT_BLOCKED + 1;
-	if (iova > domain->last_iova)
-		return DMA_FAULT_ADDRESS + 1;
-	count(&port->walks, 1);
-	fault = isolde_pt_walk(domain->pt, iova, permission, &found);
-	if (fault != ISOLDE_PT_OK)
-		return reasons[fault];
-	extent = frames_find(&port->iommu->frames, found.physical);
-	if (!extent)
-		return DMA_FAULT_TABLE + 1;
-	*slot = (struct tlb_entry){
-		.start = align_down(iova, found.leaf_size),
-		.last = iova | (found.leaf_size - 1),
-		.physical = align_down(found.physical, found.leaf_size),
-		.extent = extent,
-		.generation = domain->generation,
-		.permission = found.permission,
-	};
-	return 0;
-}
-
-static int translate(struct dma_port *port, u64 iova, unsigned permission, const struct tlb_entry **ret)
-{
-	struct tlb_entry *slot = tlb_slot(port, iova);
-
-	*ret = slot;
-	if (iova >= slot->start && iova <= slot->last && slot->generation == port->domain->generation &&
-	    (slot->permission & permission) == permission) {
-		count(&port->iotlb_hits, 1);
-		return 0;
-	}
-	return walk(port, iova, permission, slot);
-}
-
 static bool continues(const struct piece *piece, const struct extent *extent, u64 offset)
 {
 	return piece->extent == extent && piece->offset + piece->size == offset;
@@ -167,8 +45,8 @@ static bool continues(const struct piece *piece, const struct extent *extent, u6
  * Fills batch from the cursor on. Returns 0, or a fault reason plus one with *ret_iova the address. Contiguous leaves
  * of one segment become one piece; segments are never joined, so that their order is the order of the stores.
  */
-static int gather(struct dma_port *port, const struct dma_segment *segments, unsigned nsegments, unsigned permission,
-		  struct cursor *cursor, struct batch *batch, u64 *ret_iova)
+static int gather(struct dma_context *context, const struct dma_segment *segments, unsigned nsegments,
+		  unsigned permission, struct cursor *cursor, struct batch *batch, u64 *ret_iova)
 {
 	for (batch->count = 0; cursor->segment < nsegments; cursor->segment++, cursor->done = 0) {
 		const struct dma_segment *segment = &segments[cursor->segment];
@@ -183,7 +61,7 @@ static int gather(struct dma_port *port, const struct dma_segment *segments, uns
 			*ret_iova = iova;
 			if (iova < segment->iova)
 				return DMA_FAULT_ADDRESS + 1;
-			reason = translate(port, iova, permission, &entry);
+			reason = dma_translate(context, iova, permission, &entry);
 			if (reason)
 				return reason;
 			size = min_u64(segment->size - cursor->done, entry->last - iova + 1);
@@ -273,29 +151,29 @@ static bool move(const struct batch *batch, enum dma_direction direction, u64 *r
 }
 
 /* Translates and moves; a reason plus one and the address when it faults. */
-static int transfer(struct dma_port *port, const struct dma_segment *segments, unsigned nsegments,
+static int transfer(struct dma_context *context, const struct dma_segment *segments, unsigned nsegments,
 		    enum dma_direction direction, u64 *ret_iova)
 {
 	unsigned permission = direction == DMA_READ ? ISOLDE_PT_READ : ISOLDE_PT_WRITE;
 	struct cursor cursor = {0, 0};
 	struct batch batch;
-	int reason = gather(port, segments, nsegments, permission, &cursor, &batch, ret_iova);
+	int reason = gather(context, segments, nsegments, permission, &cursor, &batch, ret_iova);
 
 	/* More than one batch: the rest is translated too before the first moves, then gathered again. */
 	for (struct cursor ahead = cursor; !reason && ahead.segment < nsegments;)
-		reason = gather(port, segments, nsegments, permission, &ahead, &batch, ret_iova);
+		reason = gather(context, segments, nsegments, permission, &ahead, &batch, ret_iova);
 	if (reason)
 		return reason;
 	if (cursor.segment < nsegments) {
 		cursor = (struct cursor){0, 0};
-		gather(port, segments, nsegments, permission, &cursor, &batch, ret_iova);
+		gather(context, segments, nsegments, permission, &cursor, &batch, ret_iova);
 	}
 	for (;;) {
 		if (!move(&batch, direction, ret_iova))
 			return DMA_FAULT_MEMORY + 1;
 		if (cursor.segment == nsegments)
 			return 0;
-		gather(port, segments, nsegments, permission, &cursor, &batch, ret_iova);
+		gather(context, segments, nsegments, permission, &cursor, &batch, ret_iova);
 	}
 }
 
@@ -308,11 +186,23 @@ static u64 wanted_from(const struct dma_segment *segments, unsigned nsegments, u
 	return 0;
 }
 
-static enum dma_result run(struct dma_port *port, const struct dma_segment *segments, unsigned nsegments,
+static void describe(struct dma_fault *fault, const struct dma_context *context, const struct dma_segment *segments,
+		     unsigned nsegments)
+{
+	struct domain *domain = context ? context->domain : NULL;
+
+	dma_fault_describe(fault, domain, wanted_from(segments, nsegments, fault->iova));
+	if (domain && domain->fault)
+		domain->fault(domain->fault_context, fault);
+}
+
+/* A PASID that was never attached is blocked like one whose domain was taken away. */
+static enum dma_result run(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned nsegments,
 			   enum dma_direction direction)
 {
 	struct dma_fault fault;
-	u64 total = 0, iova = 0;
+	struct dma_context *context;
+	u64 total = 0, iova = nsegments ? segments[0].iova : 0;
 	int reason;
 
 	if (!(pci_command(port->function) & PCI_COMMAND_MASTER))
@@ -320,30 +210,43 @@ static enum dma_result run(struct dma_port *port, const struct dma_segment *segm
 	for (unsigned i = 0; i < nsegments; i++)
 		total += segments[i].size;
 	rwlock_read(&port->iommu->dma);
-	reason = transfer(port, segments, nsegments, direction, &iova);
+	context = dma_port_context(port, pasid);
+	reason = context ? transfer(context, segments, nsegments, direction, &iova) : DMA_FAULT_BLOCKED + 1;
 	if (reason) {
-		fault = (struct dma_fault){port->function, iova, direction, (enum dma_fault_reason)(reason - 1)};
-		dma_fault_describe(&fault, port->domain, wanted_from(segments, nsegments, iova));
+		fault = (struct dma_fault){port->function, pasid, iova, direction, (enum dma_fault_reason)(reason - 1)};
+		describe(&fault, context, segments, nsegments);
 	}
 	rwlock_unlock(&port->iommu->dma);
 	if (reason) {
-		count(&port->faults, 1);
+		dma_count(&port->faults, 1);
 		if (port->iommu->fault)
 			port->iommu->fault(port->iommu->fault_context, &fault);
 		return DMA_FAULT;
 	}
-	count(direction == DMA_READ ? &port->bytes_read : &port->bytes_written, total);
+	dma_count(direction == DMA_READ ? &port->bytes_read : &port->bytes_written, total);
 	return DMA_OK;
+}
+
+enum dma_result dma_readv_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments,
+				unsigned nsegments)
+{
+	return run(port, pasid, segments, nsegments, DMA_READ);
+}
+
+enum dma_result dma_writev_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments,
+				 unsigned nsegments)
+{
+	return run(port, pasid, segments, nsegments, DMA_WRITE);
 }
 
 enum dma_result dma_readv(struct dma_port *port, const struct dma_segment *segments, unsigned nsegments)
 {
-	return run(port, segments, nsegments, DMA_READ);
+	return run(port, 0, segments, nsegments, DMA_READ);
 }
 
 enum dma_result dma_writev(struct dma_port *port, const struct dma_segment *segments, unsigned nsegments)
 {
-	return run(port, segments, nsegments, DMA_WRITE);
+	return run(port, 0, segments, nsegments, DMA_WRITE);
 }
 
 enum dma_result dma_read(struct dma_port *port, u64 iova, void *buffer, size_t size)

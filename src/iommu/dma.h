@@ -34,7 +34,8 @@ struct pci_function;
 
 struct dma_fault {
 	const struct pci_function *function;
-	u64 iova; /* the first that failed */
+	u32 pasid; /* 0: without */
+	u64 iova;  /* the first that failed */
 	enum dma_direction direction;
 	enum dma_fault_reason reason;
 	char text[240]; /* a sentence with all of that and the nearest mapping */
@@ -57,9 +58,13 @@ enum dma_result dma_write(struct dma_port *port, u64 iova, const void *buffer, s
 enum dma_result dma_readv(struct dma_port *port, const struct dma_segment *segments, unsigned count);
 enum dma_result dma_writev(struct dma_port *port, const struct dma_segment *segments, unsigned count);
 
+/* The same with a PASID on each request; 0 is without. One that is attached to nothing faults. */
+enum dma_result dma_readv_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned count);
+enum dma_result dma_writev_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned count);
+
 /* Totals since the port was made, for `inspect` and for tests that prove the walk. */
 struct dma_counters {
-	u64 bytes_read, bytes_written, iotlb_hits, walks, faults;
+	u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;
 };
 struct dma_counters dma_port_counters(const struct dma_port *port);
 

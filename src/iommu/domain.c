@@ -5,16 +5,33 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "iommu/port.h"
+#include "mem/client.h"
 
-int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
-	       struct why *why)
+static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind,
+				   struct why *why)
 {
 	struct domain *domain = alloc_new(struct domain, why);
 
 	if (!domain)
-		return -why->err;
+		return NULL;
 	domain->iommu = iommu;
 	domain->kind = kind;
+	domain->driver = unit->driver;
+	domain->format = unit->format;
+	domain->last_iova = UINT64_MAX;
+	domain->pasid_compatible = true;
+	list_init(&domain->contexts);
+	return domain;
+}
+
+int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
+	       struct why *why)
+{
+	struct domain *domain = domain_alloc(iommu, unit, kind, why);
+
+	if (!domain)
+		return -why->err;
 	if (kind == DOMAIN_PAGING) {
 		domain->pt = isolde_pt_new(unit->format);
 		if (!domain->pt) {
@@ -27,18 +44,77 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 	return 0;
 }
 
+int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
+		   struct why *why)
+{
+	struct domain *domain;
+
+	if (unit->driver->lacks_pasids || !unit->max_pasids)
+		return refuse(why, SVA_UNSUPPORTED,
+			      "%s has no PASIDs, so no device behind it can use a process's addresses", unit->name);
+	domain = domain_alloc(iommu, unit, DOMAIN_SVA, why);
+	if (!domain)
+		return -why->err;
+	domain->space = alloc_new(struct extent, why);
+	if (!domain->space) {
+		free(domain);
+		return -why->err;
+	}
+	domain->last_iova = MASK(46, 0); /* the lower half of x86-64's addresses */
+	domain->space->client = client_get(client);
+	domain->space->node.last = domain->last_iova;
+	*ret = domain;
+	return 0;
+}
+
 struct domain *domain_free(struct domain *domain)
 {
 	struct itree_node *node;
 
 	if (!domain)
 		return NULL;
-	assert(domain->users == 0);
+	assert(domain->users == 0 && list_empty(&domain->contexts));
 	while ((node = itree_first(&domain->areas, 0, UINT64_MAX)))
 		domain_unmap(domain, container_of(node, struct area, node));
 	isolde_pt_free(domain->pt);
+	if (domain->space) {
+		client_put(domain->space->client);
+		free(domain->space);
+	}
 	free(domain);
 	return NULL;
+}
+
+const char *domain_kind_name(enum domain_kind kind)
+{
+	static const char *const names[] = {
+		[DOMAIN_ANY] = "any",		[DOMAIN_PAGING] = "paging", [DOMAIN_BLOCKING] = "blocking",
+		[DOMAIN_IDENTITY] = "identity", [DOMAIN_SVA] = "SVA",	    [DOMAIN_NESTED] = "nested",
+	};
+
+	return names[kind];
+}
+
+const char *domain_describe(const struct domain *domain, char text[static DOMAIN_TEXT])
+{
+	char who[DOMAIN_NAME];
+
+	if (*domain->name)
+		snprintf(who, sizeof(who), "%s", domain->name);
+	else
+		snprintf(who, sizeof(who), "a %s domain", domain_kind_name(domain->kind));
+	if (domain->kind == DOMAIN_PAGING)
+		snprintf(text, DOMAIN_TEXT, "%s with %zu mappings", who, domain->areas.count);
+	else
+		snprintf(text, DOMAIN_TEXT, "%s", who);
+	return text;
+}
+
+void domain_flush(struct domain *domain)
+{
+	rwlock_write(&domain->iommu->dma);
+	domain->generation++;
+	rwlock_unlock(&domain->iommu->dma);
 }
 
 struct area *domain_area_at(const struct domain *domain, u64 iova)
@@ -110,7 +186,7 @@ void domain_unmap(struct domain *domain, struct area *area)
 	removed = isolde_pt_unmap(domain->pt, area->node.start, size);
 	assert(removed == size);
 	(void)removed;
-	domain->generation++;
+	dma_invalidate(domain, area->node.start, area->node.last);
 	itree_remove(&domain->areas, &area->node);
 	frames_remove(&iommu->frames, area->extent);
 	rwlock_unlock(&iommu->dma);
@@ -157,6 +233,7 @@ void domain_check(const struct domain *domain)
 	const struct itree_node *node;
 
 	assert((domain->pt != NULL) == (domain->kind == DOMAIN_PAGING));
+	assert((domain->space != NULL) == (domain->kind == DOMAIN_SVA));
 	assert(domain->pt || domain->areas.count == 0);
 	if (domain->pt)
 		isolde_pt_check(domain->pt);

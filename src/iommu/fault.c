@@ -16,6 +16,11 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 {
 	char nearest[120], who[CLIENT_DESCRIPTION];
 
+	if (!domain) {
+		snprintf(text, size, "%s",
+			 fault->pasid ? "that PASID is attached to no domain" : "all its DMA is blocked");
+		return;
+	}
 	domain_describe_nearest(domain, fault->iova, nearest, sizeof(nearest));
 	switch (fault->reason) {
 	case DMA_FAULT_BLOCKED:
@@ -43,10 +48,12 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 
 void dma_fault_describe(struct dma_fault *fault, const struct domain *domain, u64 size)
 {
-	char bdf[PCI_ADDR_TEXT], reason[200];
+	char bdf[PCI_ADDR_TEXT], reason[200], pasid[24] = "";
 
 	describe_reason(fault, domain, reason, sizeof(reason));
-	snprintf(fault->text, sizeof(fault->text), "%s may not %s 0x%llx bytes at IOVA 0x%llx: %s",
-		 pci_addr_print(fault->function->addr, bdf), fault->direction == DMA_READ ? "read" : "write",
+	if (fault->pasid)
+		snprintf(pasid, sizeof(pasid), " with PASID %u", fault->pasid);
+	snprintf(fault->text, sizeof(fault->text), "%s%s may not %s 0x%llx bytes at IOVA 0x%llx: %s",
+		 pci_addr_print(fault->function->addr, bdf), pasid, fault->direction == DMA_READ ? "read" : "write",
 		 (unsigned long long)size, (unsigned long long)fault->iova, reason);
 }

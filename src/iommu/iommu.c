@@ -1,46 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* Units, groups and their members. Groups are made once, at boot; ids are given in that order, as Linux does. */
+/* Units, groups and their members, at boot and hot-plugged. Group ids are the lowest free ones, as in Linux. */
 #include "iommu/iommu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "iommu/domain.h"
+#include "iommu/intent.h"
+#include "iommu/pasid.h"
 #include "iommu/port.h"
+
+/* The plain one: whatever is asked of it works as long as there is memory. */
+static const struct iommu_driver intel_driver = {.name = "intel-iommu", .nested_format = ISOLDE_PT_FORMATS};
+
+static void group_free(struct iommu_group *group);
 
 void iommu_init(struct iommu *iommu)
 {
-	*iommu = (struct iommu){.next_group_id = 0};
+	*iommu = (struct iommu){.global_pasids = {.limit = PASIDS}};
 	rwlock_init(&iommu->dma, RANK_DMA);
 	frames_init(&iommu->frames);
 	list_init(&iommu->units);
 	list_init(&iommu->groups);
-}
-
-static void device_free(struct iommu_device *device)
-{
-	dma_port_free(device->port);
-	free(device);
-}
-
-static void group_free(struct iommu_group *group)
-{
-	struct iommu_device *device, *following;
-
-	assert(group->owner == NULL);
-	list_for_each_safe(device, following, &group->devices, group_link) {
-		list_remove(&device->group_link);
-		device_free(device);
-	}
-	assert(group->domain == group->default_domain);
-	if (group->default_domain)
-		group->default_domain->users--;
-	if (group->blocking_domain)
-		group->blocking_domain->users--;
-	domain_free(group->default_domain);
-	domain_free(group->blocking_domain);
-	list_remove(&group->link);
-	free(group);
+	list_init(&iommu->processes);
 }
 
 void iommu_fini(struct iommu *iommu)
@@ -48,12 +30,21 @@ void iommu_fini(struct iommu *iommu)
 	struct iommu_group *group, *next_group;
 	struct iommu_unit *unit, *next_unit;
 
-	list_for_each_safe(group, next_group, &iommu->groups, link)
-		group_free(group);
+	list_for_each_safe(group, next_group, &iommu->groups, link) {
+		unsigned left = group->ndevices;
+
+		if (!left)
+			group_free(group);
+		/* The last one takes the group along. */
+		while (left--)
+			iommu_device_remove(list_first(&group->devices, struct iommu_device, group_link));
+	}
 	list_for_each_safe(unit, next_unit, &iommu->units, link) {
 		list_remove(&unit->link);
 		free(unit);
 	}
+	assert(list_empty(&iommu->processes));
+	idmap_fini(&iommu->global_pasids);
 	frames_fini(&iommu->frames);
 	rwlock_fini(&iommu->dma);
 }
@@ -67,54 +58,83 @@ int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, st
 	if (!unit)
 		return -why->err;
 	*unit = *description;
+	unit->driver = unit->driver ? unit->driver : &intel_driver;
 	unit->link = (struct list_link){.next = NULL};
 	list_append(&iommu->units, &unit->link);
 	*ret = unit;
 	return 0;
 }
 
-int iommu_group_add(struct iommu *iommu, struct iommu_unit *unit, struct iommu_group **ret, struct why *why)
+/* ---- groups ---- */
+
+/* The link before which a group with the lowest free id goes. */
+static struct list_link *lowest_gap(struct iommu *iommu, int *ret_id)
+{
+	struct iommu_group *group;
+
+	*ret_id = 0;
+	list_for_each(group, &iommu->groups, link) {
+		if (group->id != *ret_id)
+			return &group->link;
+		++*ret_id;
+	}
+	return &iommu->groups.head;
+}
+
+int iommu_group_add(struct iommu *iommu, struct iommu_group **ret, struct why *why)
 {
 	struct iommu_group *group = alloc_new(struct iommu_group, why);
-	int err;
+	struct list_link *gap;
 
 	if (!group)
 		return -why->err;
-	err = domain_new(iommu, unit, DOMAIN_PAGING, &group->default_domain, why);
-	if (err < 0) {
-		free(group);
-		return err;
-	}
-	group->default_domain->users++;
-	group->domain = group->default_domain;
+	gap = lowest_gap(iommu, &group->id);
 	group->iommu = iommu;
-	group->id = iommu->next_group_id++;
 	list_init(&group->devices);
-	list_append(&iommu->groups, &group->link);
+	list_init(&group->pasids);
+	list_init(&group->attachments);
+	list_insert_between(&group->link, gap->previous, gap);
 	*ret = group;
 	return 0;
 }
 
-int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
-		     struct iommu_device **ret, struct why *why)
+int iommu_group_choose_default(struct iommu_group *group, struct why *why)
 {
-	struct iommu_device *device = alloc_new(struct iommu_device, why);
+	struct domain *domain = NULL;
 	int err;
 
-	if (!device)
-		return -why->err;
-	err = dma_port_new(group->iommu, function, group->domain, &device->port, why);
+	assert(!group->default_domain);
+	err = domain_new(group->iommu, iommu_group_unit(group), DOMAIN_PAGING, &domain, why);
+	if (err == 0 && !group->domain)
+		err = group_set_domain(group, domain, why);
 	if (err < 0) {
-		free(device);
+		domain_free(domain);
 		return err;
 	}
-	device->function = function;
-	device->unit = unit;
-	device->group = group;
-	list_append(&group->devices, &device->group_link);
-	group->ndevices++;
-	*ret = device;
+	domain->users++;
+	group->default_domain = domain;
 	return 0;
+}
+
+static void drop_core_domain(struct domain *domain)
+{
+	if (!domain)
+		return;
+	domain->users--;
+	domain_free(domain);
+}
+
+static void group_free(struct iommu_group *group)
+{
+	assert(!group->owner && !group->owner_count && list_empty(&group->devices));
+	assert(group->domain == group->default_domain && !group->recovering);
+	if (group->domain)
+		group->domain->users--;
+	assert(list_empty(&group->pasids) && list_empty(&group->attachments));
+	drop_core_domain(group->default_domain);
+	drop_core_domain(group->blocking_domain);
+	list_remove(&group->link);
+	free(group);
 }
 
 struct iommu_group *iommu_group_find(const struct iommu *iommu, int id)
@@ -127,8 +147,142 @@ struct iommu_group *iommu_group_find(const struct iommu *iommu, int id)
 	return NULL;
 }
 
+struct iommu_unit *iommu_group_unit(const struct iommu_group *group)
+{
+	const struct iommu_device *first = list_first(&group->devices, struct iommu_device, group_link);
+
+	return first ? first->unit : NULL;
+}
+
+/* ---- devices ---- */
+
+/* What both the function's capability and its unit can (PCI Express Base 5.0 section 7.8.8.2). */
+static u32 max_pasids_of(const struct pci_function *function, const struct iommu_unit *unit)
+{
+	u32 width;
+
+	if (!function->cap_pasid || unit->driver->lacks_pasids)
+		return 0;
+	width = get_u16(function->config + function->cap_pasid + 4) >> 8 & 0x1f;
+	return (u32)min_u64(unit->max_pasids, 1ull << min_u64(width, 20));
+}
+
+static struct iommu_device *device_new(const char *name, struct why *why)
+{
+	struct iommu_device *device = alloc_new(struct iommu_device, why);
+
+	if (device) {
+		snprintf(device->name, sizeof(device->name), "%s", name);
+		device->intent = INTENT_UNDECLARED;
+		list_init(&device->enqcmd);
+	}
+	return device;
+}
+
+static void device_free(struct iommu_device *device)
+{
+	dma_port_free(device->port);
+	free(device);
+}
+
+/* Into the domain that the group has already, whoever's it is. */
+static int device_enter(struct iommu_device *device, struct why *why)
+{
+	struct iommu_group *group = device->group;
+	int err = group->domain ? member_attach(device, group->domain, NULL, why) : 0;
+
+	if (err < 0)
+		return err;
+	rwlock_write(&group->iommu->dma);
+	dma_port_set_domain(device->port, group->domain);
+	rwlock_unlock(&group->iommu->dma);
+	list_append(&group->devices, &device->group_link);
+	group->ndevices++;
+	return 0;
+}
+
+int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
+		     struct iommu_device **ret, struct why *why)
+{
+	char bdf[PCI_ADDR_TEXT];
+	struct iommu_device *device = device_new(pci_addr_print(function->addr, bdf), why);
+	int err;
+
+	if (!device)
+		return -why->err;
+	device->function = function;
+	device->unit = unit;
+	device->group = group;
+	device->max_pasids = max_pasids_of(function, unit);
+	err = dma_port_new(group->iommu, function, &device->port, why);
+	if (err == 0)
+		err = device_enter(device, why);
+	if (err < 0) {
+		device_free(device);
+		return err;
+	}
+	*ret = device;
+	return 0;
+}
+
+int iommu_emulated_add(struct iommu *iommu, const char *name, const struct iommu_device *parent,
+		       struct iommu_device **ret, struct why *why)
+{
+	struct iommu_device *device = device_new(name, why);
+	int err;
+
+	if (!device)
+		return -why->err;
+	err = iommu_group_add(iommu, &device->group, why);
+	if (err < 0) {
+		free(device);
+		return err;
+	}
+	device->parent = parent;
+	list_append(&device->group->devices, &device->group_link);
+	device->group->ndevices++;
+	*ret = device;
+	return 0;
+}
+
+static void device_leave(struct iommu_device *device)
+{
+	struct iommu_group *group = device->group;
+	const struct pasid_slot *slot;
+
+	if (!device->port)
+		return;
+	rwlock_write(&group->iommu->dma);
+	list_for_each(slot, &group->pasids, link)
+		dma_port_drop_pasid(device->port, slot->pasid);
+	dma_port_set_domain(device->port, NULL);
+	rwlock_unlock(&group->iommu->dma);
+}
+
+void iommu_device_remove(struct iommu_device *device)
+{
+	struct iommu_group *group = device->group;
+
+	assert(!device->dma_api_driver && !device->claims && !device->own_domain && !device->requests);
+	iommu_undeclare(device);
+	if (device->blocked)
+		group->recovering--;
+	device_leave(device);
+	list_remove(&device->group_link);
+	group->ndevices--;
+	device_free(device);
+	if (!group->ndevices)
+		group_free(group);
+}
+
+/* ---- what sysfs shows ---- */
+
 const char *iommu_group_type(const struct iommu_group *group)
 {
+	if (!group->default_domain)
+		return "unknown";
+	if (group->default_domain->kind == DOMAIN_IDENTITY)
+		return "identity";
 	/* Debian's kernels translate lazily (CONFIG_IOMMU_DEFAULT_DMA_LAZY). */
 	return group->default_domain->kind == DOMAIN_PAGING ? "DMA-FQ" : "blocked";
 }
@@ -178,6 +332,8 @@ unsigned iommu_group_regions(const struct iommu_group *group, struct reserved_re
 	unsigned count = 0;
 
 	list_for_each(device, &group->devices, group_link) {
+		if (!device->unit)
+			break;
 		/* Every member of one unit adds the same regions; sorting and merging folds them. */
 		for (unsigned i = 0; i < device->unit->nregions && count < max; i++)
 			ret[count++] = device->unit->regions[i];
@@ -185,44 +341,4 @@ unsigned iommu_group_regions(const struct iommu_group *group, struct reserved_re
 		count = merge_regions(ret, count);
 	}
 	return count;
-}
-
-static unsigned dma_api_drivers(const struct iommu_group *group)
-{
-	const struct iommu_device *device;
-	unsigned drivers = 0;
-
-	list_for_each(device, &group->devices, group_link)
-		drivers += device->dma_api_driver != NULL;
-	return drivers;
-}
-
-static void group_check(const struct iommu_group *group)
-{
-	const struct iommu_device *device;
-
-	/* Spec 02 section 10: 1, 2, 3 (by count), 4, 9, 10. */
-	assert(group->owner_count > 0 || group->owner == NULL);
-	assert(!group->owner || group->domain != group->default_domain);
-	assert(group->owner || group->owner_count == dma_api_drivers(group));
-	assert(!group->owner || dma_api_drivers(group) == 0);
-	assert(group->domain->users > 0);
-	assert(group->ndevices == list_length(&group->devices));
-	list_for_each(device, &group->devices, group_link) {
-		assert(device->group == group);
-		assert(dma_port_domain(device->port) == group->domain);
-		assert(!device->dma_api_driver || device->driver);
-	}
-	domain_check(group->domain);
-	domain_check(group->default_domain);
-	assert(group->default_domain->areas.count == 0);
-}
-
-void iommu_check(const struct iommu *iommu)
-{
-	const struct iommu_group *group;
-
-	list_for_each(group, &iommu->groups, link)
-		group_check(group);
-	itree_check(&iommu->frames.extents);
 }

@@ -13,6 +13,7 @@
 #ifndef IOMMU_IOMMU_H
 #define IOMMU_IOMMU_H
 
+#include "base/idmap.h"
 #include "base/itree.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -20,9 +21,12 @@
 #include "mem/frames.h"
 #include "pci/topology.h"
 
+struct attach_handle;
 struct domain;
 struct dma_fault;
 struct iommu;
+struct iommu_device;
+struct page_requests;
 
 /* Whoever owns a group for user space. Embedded in a VFIO group (legacy) or an iommufd context. */
 struct owner {
@@ -39,27 +43,64 @@ struct reserved_region {
 
 #define UNIT_REGIONS 8
 
+/*
+ * What drives units of one kind. Its calls decide whether a member can have a domain; the core then moves the hardware.
+ * A NULL member never refuses. All are under machine.lock.
+ */
+struct iommu_driver {
+	const char *name; /* "intel-iommu" */
+	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
+	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
+			    struct why *why);
+	bool lacks_pasids;		     /* no attach per PASID at all */
+	enum isolde_pt_format nested_format; /* of the user's tables that its hardware walks */
+};
+
 struct iommu_unit {
-	char name[16]; /* "dmar0" */
+	char name[16];			   /* "dmar0" */
+	const struct iommu_driver *driver; /* borrowed; NULL in a description: intel-iommu */
 	enum isolde_pt_format format;
 	unsigned width; /* input address bits, at most what the format has */
 	u64 cap, ecap;	/* registers as `intel-iommu/cap` shows them */
 	struct reserved_region regions[UNIT_REGIONS];
 	unsigned nregions;
+	u32 max_pasids;	       /* 0: none */
 	struct list_link link; /* iommu->units */
 };
 
 /* The device's way to memory: what a model holds. Opaque to it; see iommu/dma.h. */
 struct dma_port;
 
+/* What a driver says at bind that it will do (iommu/intent.h). */
+enum intent {
+	INTENT_DMA = 1 << 0,   /* DMA with its requester id */
+	INTENT_PASID = 1 << 1, /* DMA with PASIDs */
+	INTENT_ENQCMD =
+		1 << 2, /* shared work queues: the CPU puts a PASID on the command, a virtual one is translated */
+	INTENT_SOFTWARE = 1 << 3,   /* no DMA: a table in software, accesses instead of domains (mdev) */
+	INTENT_UNDECLARED = 1 << 4, /* said nothing; checked against nothing */
+};
+
 struct iommu_device {
-	struct pci_function *function; /* borrowed from the topology, which outlives us */
-	struct iommu_unit *unit;       /* borrowed from iommu */
-	struct iommu_group *group;     /* borrowed */
-	const char *dma_api_driver;    /* name of the bound driver that uses the kernel's DMA API; NULL if none */
-	const char *driver;	       /* name of whatever driver is bound; NULL if none; for texts */
-	struct dma_port *port;	       /* owned */
-	struct list_link group_link;   /* group->devices, probe order */
+	struct pci_function *function;	   /* borrowed from the topology, which outlives us; NULL when emulated */
+	struct iommu_unit *unit;	   /* borrowed from iommu; NULL when emulated */
+	struct iommu_group *group;	   /* borrowed */
+	const struct iommu_device *parent; /* of an emulated one: whose requester id its DMA would carry; NULL: none */
+	char name[32];			   /* "0000:01:00.0" */
+	const char *dma_api_driver;	   /* name of the bound driver that uses the kernel's DMA API; NULL if none */
+	const char *driver;		   /* name of whatever driver is bound; NULL if none; for texts */
+	unsigned intent;		   /* of that driver */
+	u32 max_pasids;			   /* of the device and its unit; 0: none */
+	int alias_set;			   /* as in pci_grouping; its members are told apart by nobody */
+	unsigned claims;		   /* device claims of the group's owner through this device */
+	struct list enqcmd;		   /* struct enqcmd_row, owned: iommu/intent.c */
+	struct domain *own_domain;	   /* its alias set's, in place of the group's; borrowed; NULL */
+	bool blocked;			   /* parked while it is reset (iommu/recover.c) */
+	bool stranded;			   /* a domain that had to be attached could not; parked until the next */
+	unsigned reset_depth;
+	struct page_requests *requests; /* owned: iommu/page_request.c; NULL: it may not ask for pages */
+	struct dma_port *port;		/* owned; NULL when emulated */
+	struct list_link group_link;	/* group->devices, probe order */
 };
 
 struct iommu_group {
@@ -69,18 +110,32 @@ struct iommu_group {
 	unsigned ndevices;
 	const struct owner *owner;	/* borrowed; NULL: the kernel's DMA API, or nobody */
 	unsigned owner_count;		/* DMA-API drivers bound, or claims of owner */
-	struct domain *default_domain;	/* owned */
-	struct domain *blocking_domain; /* owned; made at the first claim */
-	struct domain *domain;		/* current; borrowed */
+	struct domain *default_domain;	/* owned; NULL: not chosen yet, or no unit */
+	struct domain *blocking_domain; /* owned; made at the first claim or reset */
+	struct domain *domain;		/* current; borrowed; NULL like default_domain */
+	struct attach_handle *handle;	/* of the current domain; borrowed; NULL: attached without */
+	struct list pasids;		/* struct pasid_slot, owned: iommu/pasid.c */
+	struct list attachments;	/* struct attachment, owned: iommu/attachment.c */
+	unsigned recovering;		/* members parked for a reset */
+	unsigned own_domains;		/* members with a domain of their alias set */
 	struct list_link link;		/* iommu->groups, by id */
+};
+
+/* Where isolde can do other than Linux, each off unless the machine file says so. */
+struct iommu_options {
+	bool strict_intent;   /* refuse at attach what contradicts the driver's declaration */
+	bool private_domains; /* a driver may attach its own domain to a shared group while it alone is counted */
+	bool alias_domains;   /* the kernel's side may attach per alias set */
 };
 
 struct iommu {
 	struct rwlock dma; /* see base/lock.h */
 	struct frames frames;
 	struct list units;
-	struct list groups;
-	int next_group_id;
+	struct list groups;	    /* by id */
+	struct list processes;	    /* struct sva_process, owned: iommu/sva.c */
+	struct idmap global_pasids; /* of all devices; whose they are is the caller's */
+	struct iommu_options options;
 	/* Told of each DMA fault, on the device's thread, without iommu.dma. Set once by the machine. */
 	void (*fault)(void *context, const struct dma_fault *fault);
 	void *fault_context;
@@ -91,37 +146,37 @@ void iommu_fini(struct iommu *iommu); /* groups must be free; frees units, group
 
 int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, struct iommu_unit **ret, struct why *why);
 
-/* A new group with the lowest free id, with its default domain. */
-int iommu_group_add(struct iommu *iommu, struct iommu_unit *unit, struct iommu_group **ret, struct why *why);
+/* ---- groups and devices ---- */
+
+/* A new group with the lowest free id. It has no default domain yet: EPROBE_DEFER for whoever wants it. */
+int iommu_group_add(struct iommu *iommu, struct iommu_group **ret, struct why *why);
+/* Every member is attached to it, unless an owner came first. */
+int iommu_group_choose_default(struct iommu_group *group, struct why *why);
+
+/*
+ * A device joins: at boot, or hot-plugged into a group in use; it gets the group's current domain, of an owner too, but
+ * not its PASIDs (spec 01 section 6.1). DEVICE_NEEDS_DIRECT (EINVAL): it must keep memory mapped, and the group is
+ * blocked. On failure it is in no group.
+ */
 int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
 		     struct iommu_device **ret, struct why *why);
+/*
+ * One that is no hardware: in a group of its own, with neither unit nor domains (spec 06 section 6: VFIO's emulated
+ * devices). parent may be NULL.
+ */
+int iommu_emulated_add(struct iommu *iommu, const char *name, const struct iommu_device *parent,
+		       struct iommu_device **ret, struct why *why);
+/* Its driver is gone already, and whoever attached through it. The last member takes the group along. */
+void iommu_device_remove(struct iommu_device *device);
 
 struct iommu_group *iommu_group_find(const struct iommu *iommu, int id);
+
+/* The unit of its members; NULL: none, or it is empty. */
+struct iommu_unit *iommu_group_unit(const struct iommu_group *group);
 
 /* Union over the members, sorted, same kinds merged (spec 01 section 8); at most max regions; returns how many. */
 unsigned iommu_group_regions(const struct iommu_group *group, struct reserved_region *ret, unsigned max);
 const char *reserved_kind_name(enum reserved_kind kind); /* "direct-relaxable" */
-
-/*
- * Ownership (spec 02 section 3): separate entry points, separate predicates.
- *
- * use_default: a driver that uses the DMA API is about to probe. GROUP_OWNED (EBUSY) names the owner.
- * claim: a VFIO container takes the whole group. GROUP_NOT_VIABLE (EPERM) names the device and driver in the way, or
- * GROUP_CLAIMED (EPERM) the owner; GROUP_DOMAIN_BUSY (EBUSY) a private domain still attached; GROUP_NEEDS_DIRECT
- * (EINVAL) the member that needs memory of the firmware.
- */
-int iommu_use_default_domain(struct iommu_device *device, const char *driver, struct why *why);
-void iommu_unuse_default_domain(struct iommu_device *device);
-int iommu_group_claim(struct iommu_group *group, const struct owner *owner, struct why *why);
-void iommu_group_release(struct iommu_group *group);
-bool iommu_group_claimed(const struct iommu_group *group); /* owner_count != 0 */
-
-/* Fills why with who is in the way of a claim (GROUP_NOT_VIABLE or GROUP_CLAIMED) and returns -errno; 0 if free. */
-int iommu_group_may_claim(const struct iommu_group *group, const struct owner *owner, struct why *why);
-
-/* Attach: current domain must be default or blocking (DOMAIN_ATTACHED, EBUSY). Detach cannot fail. */
-int iommu_attach_group(struct domain *domain, struct iommu_group *group, struct why *why);
-void iommu_detach_group(struct domain *domain, struct iommu_group *group);
 
 /* The default domain's type as sysfs `type` shows it: "DMA-FQ". */
 const char *iommu_group_type(const struct iommu_group *group);

@@ -1,98 +1,130 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Who may use a group's DMA (spec 02). Three parties: kernel drivers that use the DMA API (counted, owner NULL), a
- * user-space owner (VFIO container), nobody. The current domain follows: default for the kernel, blocking or the
- * owner's own for an owner. Each entry point has its own predicate; none takes a mode.
- */
+#include "iommu/own.h"
+
 #include <stdio.h>
 
-#include "iommu/domain.h"
-#include "iommu/port.h"
+#include "iommu/attach.h"
+#include "iommu/page_request.h"
 
-/* Moves every member to domain. The table format is one for all units here, so a member cannot refuse. */
-static void group_set_domain(struct iommu_group *group, struct domain *domain)
+/* "0000:02:00.1 is bound to e1000e, 0000:02:00.2 to igb" */
+static const char *list_drivers(const struct iommu_group *group, char *text, size_t size)
 {
-	struct iommu_device *device;
+	const struct iommu_device *device;
+	size_t used = 0;
 
-	if (group->domain == domain)
-		return;
-	rwlock_write(&group->iommu->dma);
+	text[0] = '\0';
 	list_for_each(device, &group->devices, group_link)
-		dma_port_set_domain(device->port, domain);
-	rwlock_unlock(&group->iommu->dma);
-	group->domain = domain;
+		if (device->dma_api_driver && used < size)
+			used += (size_t)snprintf(text + used, size - used, "%s%s %s %s", used ? ", " : "", device->name,
+						 used ? "to" : "is bound to", device->dma_api_driver);
+	return text;
 }
 
-/* Where a group goes when its own domain is taken away. */
-static struct domain *core_domain(const struct iommu_group *group)
+const char *iommu_describe_owner(const struct iommu_group *group, char text[static OWNER_TEXT])
 {
-	return group->owner ? group->blocking_domain : group->default_domain;
+	if (group->owner)
+		return group->owner->describe(group->owner, text, OWNER_TEXT);
+	if (!group->owner_count)
+		return "nobody";
+	return list_drivers(group, text, OWNER_TEXT);
 }
 
-static const char *describe_owner(const struct iommu_group *group, char *text, size_t size)
+/* ---- kernel drivers ---- */
+
+static int refuse_use(const struct iommu_device *device, const char *driver, struct why *why)
 {
-	return group->owner ? group->owner->describe(group->owner, text, size) : "the kernel's DMA API";
+	const struct iommu_group *group = device->group;
+	char owner[OWNER_TEXT], domain[DOMAIN_TEXT];
+
+	if (group->owner)
+		return refuse(why, GROUP_OWNED, "%s cannot have %s: its group %d is held by %s", driver, device->name,
+			      group->id, iommu_describe_owner(group, owner));
+	if (group->domain != group->default_domain)
+		return refuse(why, GROUP_PRIVATE, "%s cannot have %s: its group %d is attached to %s of a driver (%s)",
+			      driver, device->name, group->id, domain_describe(group->domain, domain),
+			      iommu_describe_owner(group, owner));
+	if (!list_empty(&group->pasids))
+		return refuse(why, GROUP_PASIDS, "%s cannot have %s: PASIDs of its group %d are attached (%s)", driver,
+			      device->name, group->id, iommu_describe_owner(group, owner));
+	return 0;
 }
 
 int iommu_use_default_domain(struct iommu_device *device, const char *driver, struct why *why)
 {
 	struct iommu_group *group = device->group;
-	char owner[96], bdf[PCI_ADDR_TEXT];
+	int err;
 
-	if (group->owner_count && (group->owner || group->domain != group->default_domain))
-		return refuse(why, GROUP_OWNED, "%s cannot have %s: its group %d is held by %s", driver,
-			      pci_addr_print(device->function->addr, bdf), group->id,
-			      describe_owner(group, owner, sizeof(owner)));
+	if (!group->default_domain)
+		return refuse(why, GROUP_UNSETTLED, "%s cannot have %s yet: its group %d has no default domain", driver,
+			      device->name, group->id);
+	err = group->owner_count ? refuse_use(device, driver, why) : 0;
+	if (err < 0)
+		return err;
 	device->dma_api_driver = driver;
 	group->owner_count++;
 	return 0;
 }
 
+int iommu_may_unuse(const struct iommu_device *device, struct why *why)
+{
+	if (!device->dma_api_driver)
+		return refuse(why, UNUSE_UNCOUNTED, "%s has no driver that uses the DMA API", device->name);
+	if (!list_empty(&device->group->pasids))
+		return refuse(why, UNUSE_PASIDS, "%s leaves %s while PASIDs of its group %d are attached",
+			      device->dma_api_driver, device->name, device->group->id);
+	return 0;
+}
+
 void iommu_unuse_default_domain(struct iommu_device *device)
 {
-	assert(device->dma_api_driver && device->group->owner_count > 0);
+	assert(device->dma_api_driver && device->group->owner_count > 0 && list_empty(&device->group->pasids));
 	device->dma_api_driver = NULL;
 	device->group->owner_count--;
 }
+
+/* ---- owners ---- */
 
 bool iommu_group_claimed(const struct iommu_group *group)
 {
 	return group->owner_count != 0;
 }
 
-/* "0000:02:00.1 is bound to e1000e, 0000:02:00.2 to igb" */
-static void list_drivers(const struct iommu_group *group, char *text, size_t size)
+int iommu_group_may_claim(const struct iommu_group *group, struct why *why)
 {
-	const struct iommu_device *device;
-	char bdf[PCI_ADDR_TEXT];
-	size_t used = 0;
+	char text[OWNER_TEXT];
 
-	text[0] = '\0';
-	list_for_each(device, &group->devices, group_link)
-		if (device->dma_api_driver && used < size)
-			used += (size_t)snprintf(text + used, size - used, "%s%s %s %s", used ? ", " : "",
-						 pci_addr_print(device->function->addr, bdf),
-						 used ? "to" : "is bound to", device->dma_api_driver);
-}
-
-int iommu_group_may_claim(const struct iommu_group *group, const struct owner *owner, struct why *why)
-{
-	char text[160];
-
-	(void)owner; /* the same owner a second time is refused like any other: spec 02 section 3.2 */
 	if (group->owner)
 		return refuse(why, GROUP_CLAIMED, "group %d cannot be claimed: it is held by %s", group->id,
-			      describe_owner(group, text, sizeof(text)));
+			      iommu_describe_owner(group, text));
 	if (!group->owner_count)
 		return 0;
-	list_drivers(group, text, sizeof(text));
 	return refuse(why, GROUP_NOT_VIABLE, "group %d cannot be claimed: %s, which use%s the kernel's DMA API",
-		      group->id, text, group->owner_count == 1 ? "s" : "");
+		      group->id, list_drivers(group, text, sizeof(text)), group->owner_count == 1 ? "s" : "");
+}
+
+static int refuse_leftovers(const struct iommu_group *group, struct why *why)
+{
+	char text[DOMAIN_TEXT];
+
+	if (group->own_domains)
+		return refuse(why, GROUP_DOMAIN_BUSY,
+			      "group %d cannot be claimed: %u of its devices have a domain of their alias set",
+			      group->id, group->own_domains);
+	if (group->domain && group->domain != group->default_domain)
+		return refuse(why, GROUP_DOMAIN_BUSY,
+			      "group %d cannot be claimed: %s is attached, though nobody owns it", group->id,
+			      domain_describe(group->domain, text));
+	if (!list_empty(&group->pasids))
+		return refuse(why, GROUP_PASIDS_BUSY,
+			      "group %d cannot be claimed: %zu PASIDs are attached, though "
+			      "nobody owns it",
+			      group->id, list_length(&group->pasids));
+	return 0;
 }
 
 static const struct reserved_region *direct_region(const struct iommu_device *device)
 {
-	for (unsigned i = 0; i < device->unit->nregions; i++)
+	for (unsigned i = 0; device->unit && i < device->unit->nregions; i++)
 		if (device->unit->regions[i].kind == RESERVED_DIRECT)
 			return &device->unit->regions[i];
 	return NULL;
@@ -102,7 +134,6 @@ static const struct reserved_region *direct_region(const struct iommu_device *de
 static int refuse_direct_regions(const struct iommu_group *group, struct why *why)
 {
 	const struct iommu_device *device;
-	char bdf[PCI_ADDR_TEXT];
 
 	list_for_each(device, &group->devices, group_link) {
 		const struct reserved_region *region = direct_region(device);
@@ -110,75 +141,106 @@ static int refuse_direct_regions(const struct iommu_group *group, struct why *wh
 		if (region)
 			return refuse(why, GROUP_NEEDS_DIRECT,
 				      "group %d cannot be claimed: %s must keep [0x%llx, 0x%llx] mapped one to one",
-				      group->id, pci_addr_print(device->function->addr, bdf),
-				      (unsigned long long)region->start, (unsigned long long)region->last);
+				      group->id, device->name, (unsigned long long)region->start,
+				      (unsigned long long)region->last);
 	}
 	return 0;
 }
 
-static int prepare_blocking(struct iommu_group *group, struct why *why)
+/* The second half of both claims: the group is nobody's. */
+static int take_group(struct iommu_group *group, const struct owner *owner, struct why *why)
 {
-	const struct iommu_device *first = list_first(&group->devices, struct iommu_device, group_link);
-	int err;
+	int err = refuse_leftovers(group, why);
 
-	if (group->blocking_domain)
-		return 0;
-	err = domain_new(group->iommu, first->unit, DOMAIN_BLOCKING, &group->blocking_domain, why);
-	if (err < 0)
-		return err;
-	group->blocking_domain->users++;
-	return 0;
-}
-
-int iommu_group_claim(struct iommu_group *group, const struct owner *owner, struct why *why)
-{
-	int err = iommu_group_may_claim(group, owner, why);
-
-	if (err < 0)
-		return err;
-	if (group->domain != group->default_domain)
-		return refuse(why, GROUP_DOMAIN_BUSY,
-			      "group %d cannot be claimed: a private domain of %zu mappings is attached, though nobody "
-			      "owns it",
-			      group->id, group->domain->areas.count);
 	/* In this order: Linux makes the blocking domain before it finds out. */
-	err = prepare_blocking(group, why);
-	if (err < 0)
-		return err;
-	err = refuse_direct_regions(group, why);
+	if (err == 0)
+		err = group_prepare_blocking(group, why);
+	if (err == 0)
+		err = refuse_direct_regions(group, why);
+	if (err == 0)
+		err = group_set_domain(group, group->blocking_domain, why);
 	if (err < 0)
 		return err;
 	group->owner = owner;
 	group->owner_count = 1;
-	group_set_domain(group, group->blocking_domain);
 	return 0;
+}
+
+static int refuse_no_owner(const struct iommu_group *group, struct why *why)
+{
+	return refuse(why, OWNER_MISSING, "group %d cannot be claimed for nobody", group->id);
+}
+
+int iommu_group_claim(struct iommu_group *group, const struct owner *owner, struct why *why)
+{
+	int err = owner ? iommu_group_may_claim(group, why) : refuse_no_owner(group, why);
+
+	return err < 0 ? err : take_group(group, owner, why);
+}
+
+int iommu_device_claim(struct iommu_device *device, const struct owner *owner, struct why *why)
+{
+	struct iommu_group *group = device->group;
+	int err;
+
+	if (!owner)
+		return refuse_no_owner(group, why);
+	if (!device->unit)
+		return refuse(why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->name);
+	if (group->owner_count && group->owner == owner) {
+		group->owner_count++;
+		device->claims++;
+		return 0;
+	}
+	err = iommu_group_may_claim(group, why);
+	if (err == 0)
+		err = take_group(group, owner, why);
+	if (err == 0)
+		device->claims++;
+	return err;
+}
+
+int iommu_may_release(const struct iommu_group *group, struct why *why)
+{
+	char text[OWNER_TEXT];
+
+	if (!group->owner)
+		return refuse(why, RELEASE_UNOWNED, "group %d cannot be released: it is held by %s", group->id,
+			      iommu_describe_owner(group, text));
+	if (!list_empty(&group->pasids))
+		return refuse(why, RELEASE_PASIDS, "group %d cannot be released by %s: %zu PASIDs are attached",
+			      group->id, iommu_describe_owner(group, text), list_length(&group->pasids));
+	return 0;
+}
+
+static void forget_claims(struct iommu_group *group)
+{
+	struct iommu_device *device;
+
+	list_for_each(device, &group->devices, group_link)
+		device->claims = 0;
 }
 
 void iommu_group_release(struct iommu_group *group)
 {
-	assert(group->owner && group->owner_count > 0);
-	if (group->domain != group->blocking_domain)
-		group->domain->users--;
+	assert(group->owner && group->owner_count > 0 && list_empty(&group->pasids));
+	page_requests_drop(group, 0);
 	group->owner = NULL;
 	group->owner_count = 0;
-	group_set_domain(group, group->default_domain);
+	group->handle = NULL;
+	forget_claims(group);
+	group_force_domain(group, group->default_domain);
 }
 
-int iommu_attach_group(struct domain *domain, struct iommu_group *group, struct why *why)
+void iommu_device_release(struct iommu_device *device)
 {
-	char owner[96];
+	struct iommu_group *group = device->group;
 
-	if (group->domain != group->default_domain && group->domain != group->blocking_domain)
-		return refuse(why, DOMAIN_ATTACHED, "group %d has a domain of %zu mappings attached already, by %s",
-			      group->id, group->domain->areas.count, describe_owner(group, owner, sizeof(owner)));
-	group_set_domain(group, domain);
-	domain->users++;
-	return 0;
-}
-
-void iommu_detach_group(struct domain *domain, struct iommu_group *group)
-{
-	assert(group->domain == domain && domain->users > 0);
-	group_set_domain(group, core_domain(group));
-	domain->users--;
+	assert(group->owner && device->claims > 0);
+	if (group->owner_count == 1) {
+		iommu_group_release(group);
+		return;
+	}
+	device->claims--;
+	group->owner_count--;
 }

@@ -3,16 +3,76 @@
 #ifndef IOMMU_PORT_H
 #define IOMMU_PORT_H
 
+#include <stdatomic.h>
+
 #include "iommu/dma.h"
 #include "iommu/domain.h"
 
-int dma_port_new(struct iommu *iommu, const struct pci_function *function, struct domain *domain, struct dma_port **ret,
-		 struct why *why);
+/* What a port's requests with one PASID mean; pasid 0 is those without. */
+struct dma_context {
+	struct dma_port *port; /* borrowed */
+	u32 pasid;
+	struct domain *domain;	    /* borrowed; NULL: blocked, as by a domain that translates nothing */
+	struct list_link of_domain; /* domain->contexts */
+	struct list_link of_port;   /* port->contexts; not the one without PASID */
+};
+
+enum { TLB_ENTRIES = 256 };
+
+struct tlb_entry {
+	const struct dma_context *context; /* NULL: empty */
+	u64 start, last;		   /* IOVAs of the leaf */
+	struct extent *extent;		   /* borrowed; valid while generation is the domain's */
+	u64 physical;			   /* of start */
+	u64 generation;
+	unsigned permission;
+};
+
+struct dma_port {
+	struct iommu *iommu;		     /* borrowed */
+	const struct pci_function *function; /* borrowed */
+	struct dma_context own;		     /* requests without PASID */
+	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending. Under iommu->dma */
+	_Atomic u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;
+	struct tlb_entry uncached; /* a translation that may not be kept */
+	struct tlb_entry tlb[TLB_ENTRIES];
+};
+
+/* The context of a PASID; NULL: the device has none. Under iommu->dma. */
+struct dma_context *dma_port_context(struct dma_port *port, u32 pasid);
+
+/*
+ * Where iova is, from the IOTLB or by a walk; under iommu->dma for reading, one thread at a time. 0, or the
+ * dma_fault_reason plus one.
+ */
+int dma_translate(struct dma_context *context, u64 iova, unsigned permission, const struct tlb_entry **ret);
+
+static inline void dma_count(_Atomic u64 *counter, u64 amount)
+{
+	u64 before = atomic_load_explicit(counter, memory_order_relaxed);
+
+	/* One thread at a time counts, any may look. */
+	atomic_store_explicit(counter, before + amount, memory_order_relaxed);
+}
+
+int dma_port_new(struct iommu *iommu, const struct pci_function *function, struct dma_port **ret, struct why *why);
 void dma_port_free(struct dma_port *port); /* NULL is legal */
 
-/* What the function's DMA means from now on; nothing cached survives. Under iommu->dma for writing. */
+/* What the function's DMA means from now on; nothing cached survives. NULL: nothing. Under iommu->dma for writing. */
 void dma_port_set_domain(struct dma_port *port, struct domain *domain);
 struct domain *dma_port_domain(const struct dma_port *port);
+
+/*
+ * The same for requests with a PASID. Making room for one can fail (OUT_OF_MEMORY), setting and dropping cannot; the
+ * latter two under iommu->dma for writing.
+ */
+int dma_port_add_pasid(struct dma_port *port, u32 pasid, struct why *why);
+void dma_port_set_pasid(struct dma_port *port, u32 pasid, struct domain *domain);
+void dma_port_drop_pasid(struct dma_port *port, u32 pasid); /* not there: nothing happens */
+struct domain *dma_port_pasid_domain(const struct dma_port *port, u32 pasid);
+
+/* IOVAs [start, last] of the domain mean something else now. Under iommu->dma for writing. */
+void dma_invalidate(struct domain *domain, u64 start, u64 last);
 
 /* Writes the sentence; size is what the device wanted from fault->iova on. Under iommu->dma. */
 void dma_fault_describe(struct dma_fault *fault, const struct domain *domain, u64 size);

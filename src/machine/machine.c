@@ -140,12 +140,25 @@ static int add_to_group(struct machine *machine, struct iommu_unit *unit, int in
 	int err = 0;
 
 	if (!group)
-		err = iommu_group_add(&machine->iommu, unit, &group, why);
+		err = iommu_group_add(&machine->iommu, &group, why);
 	if (err < 0)
 		return err;
 	/* Both count from 0 in the order of first members. */
 	assert(group->id == index);
 	return iommu_device_add(group, unit, function, ret, why);
+}
+
+static int choose_defaults(struct machine *machine, struct why *why)
+{
+	struct iommu_group *group;
+	int err = 0;
+
+	list_for_each(group, &machine->iommu.groups, link) {
+		err = iommu_group_choose_default(group, why);
+		if (err < 0)
+			break;
+	}
+	return err;
 }
 
 static int add_devices(struct machine *machine, struct why *why)
@@ -169,7 +182,7 @@ static int add_devices(struct machine *machine, struct why *why)
 		if (err < 0)
 			return err;
 	}
-	return err;
+	return err < 0 ? err : choose_defaults(machine, why);
 }
 
 /* A model without a way to memory stays what it was built as: registers that nobody answers for. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "iommu/domain.h"
+#include "iommu/own.h"
 #include "machine/device.h"
 #include "machine/sysfs.h"
 

@@ -144,7 +144,7 @@ long group_get_status(struct file *file, struct client *client, const union vfio
 		return refuse_gone(group, why);
 	if (group->container)
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
-	else if (iommu_group_may_claim(group->iommu, &group->owner, why) == 0)
+	else if (iommu_group_may_claim(group->iommu, why) == 0)
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	/* Not viable is an answer, not an error; why stays filled as a remark. */
 	return client_write(client, arg, &status, sizeof(status), why);

@@ -6,7 +6,7 @@
 #ifndef VFIO_TYPE1_H
 #define VFIO_TYPE1_H
 
-#include "iommu/domain.h"
+#include "iommu/attach.h"
 #include "vfio/vfio.h"
 
 /* A domain and how many groups of the container are attached to it. */

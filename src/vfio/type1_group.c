@@ -367,7 +367,7 @@ void type1_detach(struct type1 *type1, struct iommu_group *group)
 	struct type1_member *member = find_member(type1, group);
 	struct type1_domain *domain = member->domain;
 
-	iommu_detach_group(domain->domain, group);
+	iommu_detach_group(group);
 	list_remove(&member->link);
 	free(member);
 	if (list_empty(&type1->members)) {

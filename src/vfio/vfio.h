@@ -6,7 +6,7 @@
 #ifndef VFIO_VFIO_H
 #define VFIO_VFIO_H
 
-#include "iommu/iommu.h"
+#include "iommu/own.h"
 #include "mem/file.h"
 
 struct vfio_group;

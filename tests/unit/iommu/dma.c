@@ -130,7 +130,7 @@ TEST(dma, all_functions_of_a_group_see_its_domain_and_no_other_does)
 	assert_int_equal(byte, 'z');
 	EXPECT_FAULT(room, DMA_FAULT_NOT_PRESENT, 0x10005, dma_read(room->alone->port, 0x10005, &byte, 1));
 	EXPECT_SUBSTR("0000:01:00.0", room->fault.text);
-	iommu_detach_group(room->domain, room->pair);
+	iommu_detach_group(room->pair);
 	EXPECT_FAULT(room, DMA_FAULT_BLOCKED, 0x10005, dma_read(room->first->port, 0x10005, &byte, 1));
 	EXPECT_FAULT(room, DMA_FAULT_BLOCKED, 0x10005, dma_read(room->second->port, 0x10005, &byte, 1));
 	EXPECT_SUBSTR("attached to no domain", room->fault.text);
@@ -319,7 +319,7 @@ TEST(dma, transfers_run_beside_map_unmap_and_attach)
 		struct area *area = room_map(room, 0x10000, memory + i % 2 * PAGE_SIZE, PAGE_SIZE, ROOM_RW);
 
 		if (i % 64 == 0) {
-			iommu_detach_group(room->domain, room->pair);
+			iommu_detach_group(room->pair);
 			ASSERT_OK(room->why, iommu_attach_group(room->domain, room->pair, &room->why));
 			usleep(100);
 		}

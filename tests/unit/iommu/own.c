@@ -90,7 +90,7 @@ TEST(own, attach_moves_every_member_and_detach_of_an_owned_group_blocks)
 	assert_ptr_equal(dma_port_domain(room->second->port), domain);
 	EXPECT_REFUSED(DOMAIN_ATTACHED, why, iommu_attach_group(second, room->pair, &why));
 	iommu_check(&room->iommu);
-	iommu_detach_group(domain, room->pair);
+	iommu_detach_group(room->pair);
 	assert_ptr_equal(room->pair->domain, room->pair->blocking_domain);
 	iommu_check(&room->iommu);
 	iommu_group_release(room->pair);
@@ -107,7 +107,7 @@ TEST(own, a_private_domain_without_owner_refuses_a_claim)
 	ASSERT_OK(why, domain_new(&room->iommu, room->unit, DOMAIN_PAGING, &domain, &why));
 	ASSERT_OK(why, iommu_attach_group(domain, room->single, &why));
 	EXPECT_REFUSED(GROUP_DOMAIN_BUSY, why, iommu_group_claim(room->single, &owner, &why));
-	iommu_detach_group(domain, room->single);
+	iommu_detach_group(room->single);
 	ASSERT_OK(why, iommu_group_claim(room->single, &owner, &why));
 	iommu_group_release(room->single);
 	domain_free(domain);
@@ -172,7 +172,7 @@ TEST(own, failures_in_claim_attach_and_map_change_nothing)
 			assert_int_equal(domain->areas.count, 0);
 		assert_int_equal(room->client->locked_bytes, err < 0 ? 0 : sizeof(memory));
 		if (domain && room->pair->domain == domain)
-			iommu_detach_group(domain, room->pair);
+			iommu_detach_group(room->pair);
 		if (room->pair->owner)
 			iommu_group_release(room->pair);
 		domain_free(domain);
@@ -192,7 +192,7 @@ TEST(own, every_driver_in_the_way_is_named)
 	struct why why = WHY_INIT;
 
 	ASSERT_OK(why, iommu_use_default_domain(room->second, "e1000e", &why));
-	EXPECT_REFUSED(GROUP_NOT_VIABLE, why, iommu_group_may_claim(room->pair, &owner, &why));
+	EXPECT_REFUSED(GROUP_NOT_VIABLE, why, iommu_group_may_claim(room->pair, &why));
 	EXPECT_SUBSTR("group 0 cannot be claimed: 0000:02:00.1 is bound to e1000e, which uses the kernel's DMA API",
 		      why.text);
 	ASSERT_OK(why, iommu_use_default_domain(room->first, "igb", &why));
@@ -311,7 +311,7 @@ static void leave(struct iommu_room *room, struct model *model, struct domain *d
 		*model = (struct model){.bound = model->bound};
 	}
 	if (event == DETACH && model->private) {
-		iommu_detach_group(domain, room->single);
+		iommu_detach_group(room->single);
 		model->private = false;
 	}
 }
@@ -371,9 +371,11 @@ static int build_and_claim(struct why *why)
 	iommu_init(&iommu);
 	ret = iommu_unit_add(&iommu, &description, &unit, why);
 	if (ret == 0)
-		ret = iommu_group_add(&iommu, unit, &group, why);
+		ret = iommu_group_add(&iommu, &group, why);
 	if (ret == 0)
 		ret = iommu_device_add(group, unit, &function, &device, why);
+	if (ret == 0)
+		ret = iommu_group_choose_default(group, why);
 	if (ret == 0)
 		ret = iommu_group_claim(group, &owner, why);
 	iommu_check(&iommu);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device-centric form of attach, for the layers that show devices to user space (spec 02 section 5). A group has
+ * one domain, but each of its devices is attached by itself: the first one moves the group, others with the same domain
+ * are counted, others with another are refused by the sibling's name. The group goes with its last device.
+ */
+#ifndef IOMMU_ATTACHMENT_H
+#define IOMMU_ATTACHMENT_H
+
+#include "iommu/pasid.h"
+
+/*
+ * pasid 0 is the device's own requests. In this order: DEVICE_NO_IOMMU (ENODEV), ATTACHED_ALREADY (EBUSY): this device
+ * is; ATTACHED_ELSEWHERE (EINVAL): a sibling is attached to another domain; RESERVED_MAPPED (EADDRINUSE): a region the
+ * device cannot do without is mapped there; PASID_INCOMPATIBLE (EINVAL); then what attach says. handle is used by the
+ * first device only.
+ */
+int iommu_device_attach(struct iommu_device *device, u32 pasid, struct domain *domain, struct attach_handle *handle,
+			struct why *why);
+/* NOT_ATTACHED (EINVAL) */
+int iommu_device_replace(struct iommu_device *device, u32 pasid, struct domain *domain, struct attach_handle *handle,
+			 struct why *why);
+/* True when it was the last, so that the handle is free again. Not attached: nothing happens, false. */
+bool iommu_device_detach(struct iommu_device *device, u32 pasid);
+
+/* What this device is attached to; NULL: nothing. */
+struct domain *iommu_device_domain(const struct iommu_device *device, u32 pasid);
+
+void attachments_check(const struct iommu_group *group);
+
+#endif

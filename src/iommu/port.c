@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* A device's way through the IOMMU: what each of its PASIDs means, and the IOTLB, which holds results of walks. */
+#include "iommu/port.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+int dma_port_new(struct iommu *iommu, const struct pci_function *function, struct dma_port **ret, struct why *why)
+{
+	struct dma_port *port = alloc_new(struct dma_port, why);
+
+	if (!port)
+		return -why->err;
+	port->iommu = iommu;
+	port->function = function;
+	port->own.port = port;
+	list_init(&port->contexts);
+	*ret = port;
+	return 0;
+}
+
+void dma_port_free(struct dma_port *port)
+{
+	if (!port)
+		return;
+	assert(list_empty(&port->contexts) && !port->own.domain);
+	free(port);
+}
+
+/* ---- contexts ---- */
+
+struct dma_context *dma_port_context(struct dma_port *port, u32 pasid)
+{
+	struct dma_context *context;
+
+	if (!pasid)
+		return &port->own;
+	list_for_each(context, &port->contexts, of_port)
+		if (context->pasid == pasid)
+			return context;
+	return NULL;
+}
+
+static void forget(struct dma_port *port, const struct dma_context *context)
+{
+	for (unsigned i = 0; i < TLB_ENTRIES; i++)
+		if (port->tlb[i].context == context)
+			port->tlb[i].context = NULL;
+	dma_count(&port->invalidations, 1);
+}
+
+static void context_set_domain(struct dma_context *context, struct domain *domain)
+{
+	list_remove(&context->of_domain);
+	context->domain = domain;
+	if (domain)
+		list_append(&domain->contexts, &context->of_domain);
+	forget(context->port, context);
+}
+
+void dma_port_set_domain(struct dma_port *port, struct domain *domain)
+{
+	context_set_domain(&port->own, domain);
+}
+
+struct domain *dma_port_domain(const struct dma_port *port)
+{
+	return port->own.domain;
+}
+
+int dma_port_add_pasid(struct dma_port *port, u32 pasid, struct why *why)
+{
+	struct dma_context *context = alloc_new(struct dma_context, why), *after;
+
+	if (!context)
+		return -why->err;
+	*context = (struct dma_context){.port = port, .pasid = pasid};
+	rwlock_write(&port->iommu->dma);
+	list_for_each(after, &port->contexts, of_port)
+		if (after->pasid > pasid)
+			break;
+	list_insert_between(&context->of_port, after->of_port.previous, &after->of_port);
+	rwlock_unlock(&port->iommu->dma);
+	return 0;
+}
+
+void dma_port_set_pasid(struct dma_port *port, u32 pasid, struct domain *domain)
+{
+	context_set_domain(dma_port_context(port, pasid), domain);
+}
+
+void dma_port_drop_pasid(struct dma_port *port, u32 pasid)
+{
+	struct dma_context *context = dma_port_context(port, pasid);
+
+	if (!context)
+		return;
+	context_set_domain(context, NULL);
+	list_remove(&context->of_port);
+	free(context);
+}
+
+struct domain *dma_port_pasid_domain(const struct dma_port *port, u32 pasid)
+{
+	const struct dma_context *context = dma_port_context((struct dma_port *)(uintptr_t)port, pasid);
+
+	return context ? context->domain : NULL;
+}
+
+struct dma_counters dma_port_counters(const struct dma_port *port)
+{
+	return (struct dma_counters){
+		.bytes_read = atomic_load_explicit(&port->bytes_read, memory_order_relaxed),
+		.bytes_written = atomic_load_explicit(&port->bytes_written, memory_order_relaxed),
+		.iotlb_hits = atomic_load_explicit(&port->iotlb_hits, memory_order_relaxed),
+		.walks = atomic_load_explicit(&port->walks, memory_order_relaxed),
+		.invalidations = atomic_load_explicit(&port->invalidations, memory_order_relaxed),
+		.faults = atomic_load_explicit(&port->faults, memory_order_relaxed),
+	};
+}
+
+/* ---- the IOTLB ---- */
+
+static struct tlb_entry *tlb_slot(const struct dma_context *context, u64 iova)
+{
+	return &context->port->tlb[((iova >> PAGE_SHIFT) + context->pasid * 67u) % TLB_ENTRIES];
+}
+
+static void invalidate_slot(const struct dma_context *context, struct tlb_entry *slot, u64 start, u64 last)
+{
+	if (slot->context == context && slot->start <= last && slot->last >= start)
+		slot->context = NULL;
+}
+
+/* What is unmapped are whole leaves, and a leaf is kept in the slots of its own pages only. */
+static void invalidate_range(const struct dma_context *context, u64 start, u64 last)
+{
+	dma_count(&context->port->invalidations, 1);
+	if ((last - start) >> PAGE_SHIFT < TLB_ENTRIES) {
+		for (u64 pages = (last - start) >> PAGE_SHIFT, i = 0; i <= pages; i++)
+			invalidate_slot(context, tlb_slot(context, start + (i << PAGE_SHIFT)), start, last);
+		return;
+	}
+	for (unsigned i = 0; i < TLB_ENTRIES; i++)
+		invalidate_slot(context, &context->port->tlb[i], start, last);
+}
+
+void dma_invalidate(struct domain *domain, u64 start, u64 last)
+{
+	const struct dma_context *context;
+
+	list_for_each(context, &domain->contexts, of_domain)
+		invalidate_range(context, start, last);
+}
+
+/* ---- walks ---- */
+
+static int walk_table(struct dma_context *context, u64 iova, unsigned permission, struct tlb_entry *slot)
+{
+	static const int reasons[] = {
+		[ISOLDE_PT_NOT_PRESENT] = DMA_FAULT_NOT_PRESENT + 1,
+		[ISOLDE_PT_PERMISSION] = DMA_FAULT_PERMISSION + 1,
+		[ISOLDE_PT_ADDRESS] = DMA_FAULT_ADDRESS + 1,
+		[ISOLDE_PT_RESERVED] = DMA_FAULT_TABLE + 1,
+	};
+	const struct domain *domain = context->domain;
+	struct isolde_pt_walk found;
+	enum isolde_pt_fault fault;
+	struct extent *extent;
+
+	dma_count(&context->port->walks, 1);
+	fault = isolde_pt_walk(domain->pt, iova, permission, &found);
+	if (fault != ISOLDE_PT_OK)
+		return reasons[fault];
+	extent = frames_find(&domain->iommu->frames, found.physical);
+	if (!extent)
+		return DMA_FAULT_TABLE + 1;
+	*slot = (struct tlb_entry){
+		.context = context,
+		.start = align_down(iova, found.leaf_size),
+		.last = iova | (found.leaf_size - 1),
+		.physical = align_down(found.physical, found.leaf_size),
+		.extent = extent,
+		.generation = domain->generation,
+		.permission = found.permission,
+	};
+	return 0;
+}
+
+/* The device's addresses are physical: of frames that somebody has mapped somewhere, for as long as that lasts. */
+static int walk_identity(struct dma_context *context, u64 iova, struct tlb_entry *slot)
+{
+	struct extent *extent = frames_find(&context->domain->iommu->frames, iova);
+
+	if (!extent)
+		return DMA_FAULT_NOT_PRESENT + 1;
+	*slot = (struct tlb_entry){
+		.start = extent->node.start,
+		.last = extent->node.last,
+		.physical = extent->node.start,
+		.extent = extent,
+	};
+	return 0;
+}
+
+static int walk_process(struct dma_context *context, struct tlb_entry *slot)
+{
+	struct extent *space = context->domain->space;
+
+	*slot = (struct tlb_entry){.last = space->node.last, .extent = space};
+	return 0;
+}
+
+int dma_translate(struct dma_context *context, u64 iova, unsigned permission, const struct tlb_entry **ret)
+{
+	struct tlb_entry *slot = tlb_slot(context, iova);
+	const struct domain *domain = context->domain;
+
+	*ret = slot;
+	if (slot->context == context && iova >= slot->start && iova <= slot->last &&
+	    slot->generation == domain->generation && (slot->permission & permission) == permission) {
+		dma_count(&context->port->iotlb_hits, 1);
+		return 0;
+	}
+	if (!domain || domain->kind == DOMAIN_BLOCKING)
+		return DMA_FAULT_BLOCKED + 1;
+	if (iova > domain->last_iova)
+		return DMA_FAULT_ADDRESS + 1;
+	if (domain->kind == DOMAIN_PAGING)
+		return walk_table(context, iova, permission, slot);
+	*ret = &context->port->uncached;
+	return domain->kind == DOMAIN_IDENTITY ? walk_identity(context, iova, &context->port->uncached)
+					       : walk_process(context, &context->port->uncached);
+}
