@@ -138,11 +138,12 @@ TEST(dma, all_functions_of_a_group_see_its_domain_and_no_other_does)
 	munmap(memory, PAGE_SIZE);
 }
 
-TEST(dma, the_iotlb_saves_walks_until_something_is_unmapped)
+TEST(dma, the_iotlb_saves_walks_until_its_range_is_unmapped)
 {
 	struct iommu_room *room = room_new();
 	u8 *memory = pages(2), byte;
 	struct area *area;
+	u64 invalidations;
 
 	room_assign(room);
 	room_map(room, 0x10000, memory, PAGE_SIZE, ROOM_RW);
@@ -151,7 +152,13 @@ TEST(dma, the_iotlb_saves_walks_until_something_is_unmapped)
 		dma_read(port(room), 0x10000, &byte, 1);
 	assert_int_equal(dma_port_counters(port(room)).walks, 1);
 	assert_int_equal(dma_port_counters(port(room)).iotlb_hits, 9);
+	/* Only the range that is unmapped is forgotten; a flush forgets all. */
+	invalidations = dma_port_counters(port(room)).invalidations;
 	domain_unmap(room->domain, area);
+	assert_int_equal(dma_port_counters(port(room)).invalidations, invalidations + 1);
+	dma_read(port(room), 0x10000, &byte, 1);
+	assert_int_equal(dma_port_counters(port(room)).walks, 1);
+	domain_flush(room->domain);
 	dma_read(port(room), 0x10000, &byte, 1);
 	assert_int_equal(dma_port_counters(port(room)).walks, 2);
 	/* The same IOVA means other memory now. */
@@ -341,7 +348,7 @@ int main(void)
 		CASE(dma, a_write_that_reaches_a_hole_moves_nothing),
 		CASE(dma, addresses_beyond_the_width_are_faults),
 		CASE(dma, all_functions_of_a_group_see_its_domain_and_no_other_does),
-		CASE(dma, the_iotlb_saves_walks_until_something_is_unmapped),
+		CASE(dma, the_iotlb_saves_walks_until_its_range_is_unmapped),
 		CASE(dma, segments_are_stored_in_order_over_many_batches),
 		CASE(dma, memory_that_the_program_gave_back_is_a_fault_at_the_right_page),
 		CASE(dma, a_corrupt_table_is_a_fault),
