@@ -48,9 +48,13 @@ static void answer_all(struct page_requests *requests, const struct attach_handl
 {
 	struct page_group *group, *following;
 
-	list_for_each_safe(group, following, &requests->pending, link)
-		if (!handle || group->handle == handle)
-			iommu_answer_page_group(group, PAGE_INVALID);
+	list_for_each_safe(group, following, &requests->pending, link) {
+		if (handle && group->handle != handle)
+			continue;
+		if (group->handle->pages->forget)
+			group->handle->pages->forget(group->handle->pages, group);
+		iommu_answer_page_group(group, PAGE_INVALID);
+	}
 }
 
 void iommu_disable_page_requests(struct iommu_device *device)

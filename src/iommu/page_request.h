@@ -34,6 +34,8 @@ struct page_group {
 struct page_handler {
 	/* Takes the group, to answer it now or later; a refusal answers it FAILURE. */
 	int (*handle)(struct page_handler *handler, struct page_group *group, struct why *why);
+	/* The core is about to answer a group that was taken: it goes away. NULL: whoever took it need not know. */
+	void (*forget)(struct page_handler *handler, struct page_group *group);
 };
 
 /* How a device hears its answers. */

@@ -132,14 +132,15 @@ int iommu_sva_bind(struct iommu_device *device, struct client *client, struct sv
 	return err < 0 ? err : bond_new(device, process, ret, why);
 }
 
-void iommu_sva_unbind(struct sva_bond *bond)
+bool iommu_sva_unbind(struct sva_bond *bond)
 {
 	if (--bond->users)
-		return;
+		return false;
 	iommu_detach_pasid(bond->device, bond->process->pasid);
 	list_remove(&bond->link);
 	domain_free(bond->domain);
 	free(bond);
+	return true;
 }
 
 u32 iommu_sva_pasid(const struct sva_bond *bond)

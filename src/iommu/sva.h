@@ -13,7 +13,7 @@ struct sva_bond; /* one device and one process; counted */
  * (EOPNOTSUPP); what attach says. Bound already: counted. Linux: iommu_sva_bind_device().
  */
 int iommu_sva_bind(struct iommu_device *device, struct client *client, struct sva_bond **ret, struct why *why);
-void iommu_sva_unbind(struct sva_bond *bond);
+bool iommu_sva_unbind(struct sva_bond *bond); /* true: it was the last, the bond is gone */
 u32 iommu_sva_pasid(const struct sva_bond *bond);
 
 /* The process is gone, and its bonds with it: its PASID is free again. */

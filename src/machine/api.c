@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* include/isolde/isolde.h: a machine used from inside a process. The process is the one client. */
-#include "isolde/isolde.h"
+#include "machine/api.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +17,6 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 #include "mem/client.h"
-
-struct isolde_machine {
-	struct client client; /* this process */
-	struct machine *machine;
-	pthread_t thread; /* for what the program does without a call: closes, eventfds it gave to vfio */
-	int stop;	  /* owned eventfd that ends the thread; -1: there is none */
-};
 
 static struct isolde_machine *owner_of(struct client *client)
 {
@@ -179,6 +172,7 @@ int isolde_machine_new(const struct isolde_machine_options *options, struct isol
 
 	if (machine) {
 		machine->stop = -1;
+		list_init(&machine->devices);
 		client_init(&machine->client, &own_ops, getpid());
 		err = build(options, machine, &why);
 	}
@@ -195,6 +189,7 @@ void isolde_machine_free(struct isolde_machine *machine)
 	if (!machine)
 		return;
 	stop_thread(machine);
+	api_devices_free(machine);
 	machine_free(machine->machine);
 	client_put(&machine->client);
 }

@@ -24,6 +24,9 @@ struct attribute {
 /* The tree of machine: machine->root, with all drivers, devices, groups and units there are. */
 int sysfs_build(struct machine *machine, struct why *why);
 
+/* A driver that came after the tree, as a module that is loaded. It is not in machine->drivers yet. */
+int sysfs_add_driver(struct machine *machine, struct driver *driver, struct why *why);
+
 /* The links between a device and a driver. */
 int sysfs_driver_bound(struct device *device, struct driver *driver, struct why *why);
 void sysfs_driver_unbound(struct device *device);

@@ -228,3 +228,16 @@ int sysfs_build_modules(struct machine *machine, struct why *why)
 			err = build_driver_module(machine, driver, why);
 	return err;
 }
+
+/* Without the directories of a module: what was loaded from outside of the room is no file in it. */
+int sysfs_add_driver(struct machine *machine, struct driver *driver, struct why *why)
+{
+	struct node *drivers = node_at(machine->root, "sys/bus/pci/drivers");
+	int err = build_driver(drivers, driver, why);
+
+	if (err < 0) {
+		node_remove(driver->node);
+		driver->node = NULL;
+	}
+	return err;
+}

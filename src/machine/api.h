@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the library's objects: one machine and one client, this process. */
+#ifndef MACHINE_API_H
+#define MACHINE_API_H
+
+#include <pthread.h>
+
+#include "iommu/page_request.h"
+#include "iommu/sva.h"
+#include "isolde/iommu.h"
+#include "isolde/isolde.h"
+#include "machine/device.h"
+#include "mem/client.h"
+
+struct isolde_machine {
+	struct client client; /* this process */
+	struct machine *machine;
+	struct list devices; /* struct isolde_device, owned: those somebody asked for; under machine.lock */
+	pthread_t thread;    /* for what the program does without a call: closes, eventfds it gave to vfio */
+	int stop;	     /* owned eventfd that ends the thread; -1: there is none */
+};
+
+struct isolde_device {
+	struct isolde_machine *machine; /* borrowed */
+	struct device *device;		/* borrowed; NULL: emulated */
+	struct iommu_device *core;	/* borrowed; NULL: no IOMMU covers it */
+	struct sva_bond *bond;		/* to this process; NULL: none */
+	void (*respond)(void *context, const struct isolde_page_request *last, enum isolde_page_answer answer);
+	void *respond_context;
+	struct list_link link; /* machine->devices */
+};
+
+struct isolde_domain {
+	struct isolde_machine *machine; /* borrowed */
+	struct domain *core;		/* owned */
+	void (*fault)(void *context, const struct isolde_fault *fault);
+	void *fault_context;
+};
+
+/* Page requests of one attachment wait in it. */
+struct isolde_handle {
+	struct isolde_machine *machine; /* borrowed */
+	struct attach_handle core;
+	struct page_handler pages;
+	struct list waiting; /* struct isolde_page_group, owned until taken */
+	struct list taken;   /* likewise, the taker's */
+};
+
+/* The beginning and the end of every call: machine.lock, and a refusal enters the journal under the call's name. */
+void api_begin(struct isolde_machine *machine);
+int api_end(struct isolde_machine *machine, const char *call, const struct why *why, int result,
+	    struct isolde_why *reason);
+
+/* DEVICE_NO_IOMMU (ENODEV) when no IOMMU covers the device. */
+int api_core(const struct isolde_device *device, struct iommu_device **ret, struct why *why);
+
+/* Takes everything of this process back, before the machine ends. */
+void api_devices_free(struct isolde_machine *machine);
+
+#endif

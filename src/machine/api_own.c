@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* include/isolde/iommu.h: who owns a group. */
+#include "iommu/own.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "machine/api.h"
+
+struct isolde_owner {
+	struct owner core;
+	struct isolde_machine *machine; /* borrowed */
+	char name[96];
+};
+
+static const char *describe(const struct owner *owner, char *text, size_t size)
+{
+	snprintf(text, size, "%s", container_of(owner, struct isolde_owner, core)->name);
+	return text;
+}
+
+int isolde_owner_new(struct isolde_machine *machine, const char *name, struct isolde_owner **ret,
+		     struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct isolde_owner *owner = alloc_new(struct isolde_owner, &why);
+	int err = owner ? 0 : -why.err;
+
+	if (owner) {
+		owner->core.describe = describe;
+		owner->machine = machine;
+		snprintf(owner->name, sizeof(owner->name), "%s", name);
+		*ret = owner;
+	}
+	why_export(reason, &why, err);
+	return err;
+}
+
+static int refuse_holding(const struct isolde_owner *owner, struct why *why)
+{
+	const struct iommu_group *group;
+
+	list_for_each(group, &owner->machine->machine->iommu.groups, link)
+		if (group->owner == &owner->core)
+			return refuse(why, OWNER_BUSY, "%s still holds group %d", owner->name, group->id);
+	return 0;
+}
+
+int isolde_owner_free(struct isolde_owner *owner, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	int err;
+
+	if (!owner)
+		return 0;
+	api_begin(owner->machine);
+	err = api_end(owner->machine, "owner_free", &why, refuse_holding(owner, &why), reason);
+	if (err == 0)
+		free(owner);
+	return err;
+}
+
+static const struct owner *core_of(const struct isolde_owner *owner)
+{
+	return owner ? &owner->core : NULL;
+}
+
+int isolde_group_claim(struct isolde_device *device, struct isolde_owner *owner, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct iommu_device *core;
+	int err;
+
+	api_begin(device->machine);
+	err = api_core(device, &core, &why);
+	if (err == 0)
+		err = iommu_group_claim(core->group, core_of(owner), &why);
+	return api_end(device->machine, "group_claim", &why, err, reason);
+}
+
+int isolde_group_release(struct isolde_device *device, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct iommu_device *core;
+	int err;
+
+	api_begin(device->machine);
+	err = api_core(device, &core, &why);
+	if (err == 0)
+		err = iommu_may_release(core->group, &why);
+	if (err == 0)
+		iommu_group_release(core->group);
+	return api_end(device->machine, "group_release", &why, err, reason);
+}
+
+int isolde_device_claim(struct isolde_device *device, struct isolde_owner *owner, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct iommu_device *core;
+	int err;
+
+	api_begin(device->machine);
+	err = api_core(device, &core, &why);
+	if (err == 0)
+		err = iommu_device_claim(core, core_of(owner), &why);
+	return api_end(device->machine, "device_claim", &why, err, reason);
+}
+
+/* Other devices of the group may still be claimed: then its PASIDs are theirs. */
+static int release_device(struct iommu_device *core, struct why *why)
+{
+	int err = 0;
+
+	if (!core->claims)
+		err = refuse(why, RELEASE_UNOWNED, "%s was not claimed by itself", core->name);
+	else if (core->group->owner_count == 1)
+		err = iommu_may_release(core->group, why);
+	if (err == 0)
+		iommu_device_release(core);
+	return err;
+}
+
+int isolde_device_release(struct isolde_device *device, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct iommu_device *core;
+	int err;
+
+	api_begin(device->machine);
+	err = api_core(device, &core, &why);
+	if (err == 0)
+		err = release_device(core, &why);
+	return api_end(device->machine, "device_release", &why, err, reason);
+}
+
+bool isolde_group_claimed(const struct isolde_device *device)
+{
+	bool claimed;
+
+	api_begin(device->machine);
+	claimed = device->core && iommu_group_claimed(device->core->group);
+	mutex_unlock(&device->machine->machine->lock);
+	return claimed;
+}
