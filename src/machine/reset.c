@@ -64,8 +64,7 @@ int device_reset(struct device *device, struct why *why)
 		return refuse(why, RESET_UNSUPPORTED, "%s has no reset method left: reset_method was emptied",
 			      device->name);
 	/* Whatever the method, afterwards the registers are as after power-on, and Linux restores what it needs. */
-	function_reset(device->function);
-	return 0;
+	return device_function_reset(device->iommu, device->function, why);
 }
 
 static bool method_find(const char *word, size_t length, enum reset_method *ret)

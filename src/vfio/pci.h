@@ -140,6 +140,8 @@ void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds c
 bool function_can_reset(const struct vfio_device *device);
 /* A function reset with everything restored that the system put there; interrupts stay set up. */
 void function_reset(struct pci_function *function);
+/* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */
+int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why);
 /* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
 void reset_idle_set(struct vfio_device *device);
 /* Writes the registers of saved that a reset clears. */

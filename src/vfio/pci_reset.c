@@ -13,6 +13,7 @@
  * whole.
  */
 #include "base/alloc.h"
+#include "iommu/attach.h"
 #include "vfio/group.h"
 #include "vfio/ioctl.h"
 #include "vfio/pci.h"
@@ -101,15 +102,31 @@ void function_reset(struct pci_function *function)
 	function_restore(function, saved);
 }
 
+/* Without an IOMMU nobody has to be told. */
+int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why)
+{
+	int err = device ? iommu_reset_prepare(device, why) : 0;
+
+	if (err < 0)
+		return err;
+	function_reset(function);
+	if (device)
+		iommu_reset_done(device);
+	return 0;
+}
+
 long pci_device_reset(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
 {
 	struct pci_session *session = pci_session_of(file);
+	int err;
 
 	if (!session->can_reset)
 		return refuse(why, DEVICE_NOT_RESETTABLE,
 			      "%s has no function-level reset, keeps its state in D3hot and shares its bus",
 			      session->device->name);
-	function_reset(session->function);
+	err = device_function_reset(session->device->iommu, session->function, why);
+	if (err < 0)
+		return err;
 	session->device->needs_reset = false;
 	backing_update(session); /* D0 again */
 	return 0;
