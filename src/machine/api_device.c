@@ -157,7 +157,7 @@ static int find_driver(struct machine *machine, const struct isolde_driver *want
 	return err;
 }
 
-static int bind(struct isolde_device *device, const struct isolde_driver *wanted, struct why *why)
+static int give_driver(struct isolde_device *device, const struct isolde_driver *wanted, struct why *why)
 {
 	struct driver *driver;
 	int err = check_driver(wanted, why);
@@ -189,10 +189,10 @@ int isolde_driver_bind(struct isolde_device *device, const struct isolde_driver 
 	struct why why = WHY_INIT;
 
 	api_begin(device->machine);
-	return api_end(device->machine, "driver_bind", &why, bind(device, driver, &why), reason);
+	return api_end(device->machine, "driver_bind", &why, give_driver(device, driver, &why), reason);
 }
 
-static int unbind(struct isolde_device *device, struct why *why)
+static int take_driver(struct isolde_device *device, struct why *why)
 {
 	int err = 0;
 
@@ -216,7 +216,7 @@ int isolde_driver_unbind(struct isolde_device *device, struct isolde_why *reason
 	struct why why = WHY_INIT;
 
 	api_begin(device->machine);
-	return api_end(device->machine, "driver_unbind", &why, unbind(device, &why), reason);
+	return api_end(device->machine, "driver_unbind", &why, take_driver(device, &why), reason);
 }
 
 int isolde_enqcmd_set(struct isolde_device *device, uint32_t virtual_pasid, uint32_t pasid, struct isolde_why *reason)
