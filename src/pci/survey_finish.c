@@ -14,7 +14,10 @@
 #define BUSES	    256
 #define VMD_SEGMENT 0x10000 /* the first that Linux gives to buses behind VMD */
 
-#define SEE_ALL "sudo lspci -vvvnn"
+static const char *see_all(const struct pci_survey *survey)
+{
+	return survey->see_all ? survey->see_all : "sudo lspci -vvvnn";
+}
 
 /* The buses of one segment: facts[first..after) in address order. */
 struct segment {
@@ -143,7 +146,7 @@ static int find_virtual(struct pci_survey *survey, struct why *why)
 	if (!unknown)
 		return 0;
 	return pci_survey_remark(
-		survey, REMARK_ASSUMPTION, 0, SEE_ALL, why,
+		survey, REMARK_ASSUMPTION, 0, see_all(survey), why,
 		"%u virtual functions do not say whose they are; they are taken as their bus shows them", unknown);
 }
 
@@ -199,7 +202,7 @@ static int parent_of_bus(struct segment *segment, unsigned bus, struct pci_funct
 	*ret = bridge_around(segment, bus);
 	if (!*ret || first->is_virtual)
 		return 0;
-	return pci_survey_remark(segment->survey, REMARK_WARNING, first->line, SEE_ALL, why,
+	return pci_survey_remark(segment->survey, REMARK_WARNING, first->line, see_all(segment->survey), why,
 				 "the bridge to bus %02x is missing; the bus is taken as directly below %s", bus,
 				 pci_addr_print((*ret)->addr, bdf));
 }
@@ -328,7 +331,7 @@ static int assume_vmd(struct pci_survey *survey, const struct pci_facts *facts, 
 	char bdf[PCI_ADDR_TEXT];
 
 	if (!vmd)
-		return pci_survey_remark(survey, REMARK_WARNING, facts->line, SEE_ALL, why,
+		return pci_survey_remark(survey, REMARK_WARNING, facts->line, see_all(survey), why,
 					 "segment %04x looks like one behind Intel VMD, but no VMD device is there",
 					 facts->function->addr.segment);
 	return pci_survey_remark(survey, REMARK_ASSUMPTION, facts->line, NULL, why,
@@ -409,7 +412,7 @@ static int assume_capabilities(struct pci_survey *survey, struct why *why)
 	}
 	if (!count)
 		return 0;
-	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, SEE_ALL, why,
+	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, see_all(survey), why,
 				 "the capabilities of %u functions were not shown (first: %s); each is taken as PCI "
 				 "Express of the kind usual at its place, without ACS",
 				 count, pci_addr_print(first->function->addr, bdf));
@@ -432,7 +435,7 @@ static int remark_extended(struct pci_survey *survey, struct why *why)
 	}
 	if (!count)
 		return 0;
-	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, SEE_ALL, why,
+	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, see_all(survey), why,
 				 "the extended capabilities of %u functions were not shown (first: %s); they are taken "
 				 "to have no ACS",
 				 count, pci_addr_print(first->function->addr, bdf));
@@ -453,7 +456,7 @@ static int remark_buses(struct pci_survey *survey, struct why *why)
 	if (!count)
 		return 0;
 	return pci_survey_remark(
-		survey, REMARK_MISSING, first->line, SEE_ALL, why,
+		survey, REMARK_MISSING, first->line, see_all(survey), why,
 		"%u bridges do not say which bus they lead to (first: %s), so what is below them is not "
 		"known",
 		count, pci_addr_print(first->function->addr, bdf));
@@ -502,7 +505,8 @@ static void number_units(struct pci_survey *survey)
 {
 	struct pci_facts *graphics = facts_at(survey, (struct pci_addr){.devfn = 2 << 3});
 
-	if (survey->platform != PLATFORM_INTEL || !graphics || !is_intel_graphics(graphics->function))
+	if (survey->units_said || survey->platform != PLATFORM_INTEL || !graphics ||
+	    !is_intel_graphics(graphics->function))
 		return;
 	for (size_t i = 0; i < survey->count; i++)
 		survey->facts[i].function->unit = &survey->facts[i] != graphics;
