@@ -191,7 +191,7 @@ static void settle_functions(struct sysfs_reader *reader)
 		facts->driver_said = reader->shows_drivers;
 		survey->says_groups |= facts->host_group >= 0;
 	}
-	survey->says_groups |= reader->ngroups > 0;
+	survey->says_groups |= reader->shows_members;
 }
 
 /* "6.1.0-13-amd64" */

@@ -34,6 +34,7 @@ struct sysfs_reader {
 	char units[SYSFS_UNITS][SYSFS_NAME]; /* names, in the order they were met */
 	unsigned nunits;
 
+	bool shows_members; /* of some group; a copy without links may have none */
 	bool shows_links;   /* some function shows the speed of its PCI Express link */
 	bool shows_drivers; /* drivers, if there are any */
 	struct sysfs_count cut, unread, lost, strange;

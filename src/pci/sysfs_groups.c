@@ -76,9 +76,11 @@ static int read_members(struct sysfs_reader *reader, int group, struct why *why)
 
 	snprintf(path, sizeof(path), GROUPS_PATH "/%d/devices", group);
 	list = os_folder_list(reader->root, path);
-	while (list && err == 0 && (name = os_folder_next(list)))
+	while (list && err == 0 && (name = os_folder_next(list))) {
+		reader->shows_members = true;
 		if (pci_addr_parse(name, &addr))
 			err = add_member(reader, addr, group, why);
+	}
 	os_folder_done(list);
 	return err;
 }
