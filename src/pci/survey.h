@@ -72,7 +72,7 @@ struct pci_survey {
 	size_t count, room;
 	struct pci_remark *remarks; /* owned */
 	size_t nremarks, remarks_room;
-	struct pci_region *regions; /* owned */
+	struct pci_region *regions; /* owned; a reader adds them in ascending order of their groups */
 	size_t nregions, regions_room;
 	enum pci_platform platform; /* a reader may know it; otherwise finish looks at the chipset */
 	bool units_said;	    /* the source names the unit of each function */
@@ -134,7 +134,7 @@ int pci_read_lspci(const char *text, size_t size, const char *file, const struct
 /*
  * A sysfs tree: root is "/sys", or a copy of one or of part of one (bus/pci/devices, devices, kernel/iommu_groups).
  * Only reads, and only attributes without side effects. HOST_FAILED names the path; NO_PCI (ENODEV) when there is no
- * function in it. Regions are in ascending order of their groups.
+ * function in it.
  */
 int pci_read_sysfs(const char *root, struct pci_survey **ret, struct why *why);
 

@@ -11,8 +11,9 @@
 #include "base/alloc.h"
 #include "pci/survey_order.h"
 
-#define BUSES	    256
-#define VMD_SEGMENT 0x10000 /* the first that Linux gives to buses behind VMD */
+#define BUSES	     256
+#define MOST_MISSING 64	     /* virtual functions of one device */
+#define VMD_SEGMENT  0x10000 /* the first that Linux gives to buses behind VMD */
 
 static const char *see_all(const struct pci_survey *survey)
 {
@@ -103,22 +104,27 @@ static void mark_virtual(struct pci_facts *facts, struct pci_function *physical)
 		facts->physical = physical->addr;
 }
 
-/* The addresses that an SR-IOV capability gives away (PCI Express Base 5.0 section 9.3.3.9). */
+/*
+ * The addresses that an SR-IOV capability gives away (PCI Express Base 5.0 section 9.3.3.9). A capability that speaks
+ * of many functions that are not there, or are another's, is not believed: 65,536 such would cost the square of it.
+ */
 static void mark_virtual_of(struct pci_survey *survey, struct pci_function *physical)
 {
 	const u8 *registers = physical->config + physical->cap_sriov;
 	unsigned enabled = get_u16(registers + 0x10), offset = get_u16(registers + 0x14);
-	unsigned stride = get_u16(registers + 0x16);
+	unsigned stride = get_u16(registers + 0x16), missing = 0;
 
-	for (unsigned i = 0; i < enabled; i++) {
+	for (unsigned i = 0; i < enabled && missing < MOST_MISSING; i++) {
 		unsigned id = pci_requester_id(physical->addr) + offset + i * stride;
 		struct pci_addr addr = {physical->addr.segment, (u8)(id >> 8), (u8)id};
 		struct pci_facts *facts = id > 0xffff || !offset ? NULL : facts_at(survey, addr);
 
 		if (id > 0xffff || !offset || (!stride && i))
 			return;
-		if (facts && facts->function != physical)
+		if (facts && facts->function != physical && !facts->function->physical)
 			mark_virtual(facts, physical);
+		else
+			missing++;
 	}
 }
 
