@@ -60,10 +60,11 @@ void isolde_topology_free(struct isolde_topology *topology); /* NULL is legal; g
 
 /*
  * What is odd, missing, or was assumed, as a sentence; *ret_command is what to run to know better, or NULL. Both belong
- * to the topology. Returns 0, or -ENOENT behind the last.
+ * to the topology. index is below isolde_topology_remarks().
  */
-int isolde_topology_remark(const struct isolde_topology *topology, size_t index, const char **ret_text,
-			   const char **ret_command);
+size_t isolde_topology_remarks(const struct isolde_topology *topology);
+void isolde_topology_remark(const struct isolde_topology *topology, size_t index, const char **ret_text,
+			    const char **ret_command);
 
 /* ---- the rules ---- */
 

@@ -2,7 +2,6 @@
 /* include/isolde/topology.h */
 #include "isolde/topology.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -148,16 +147,16 @@ void isolde_topology_free(struct isolde_topology *topology)
 	free(topology);
 }
 
-int isolde_topology_remark(const struct isolde_topology *topology, size_t index, const char **ret_text,
-			   const char **ret_command)
+size_t isolde_topology_remarks(const struct isolde_topology *topology)
 {
-	const struct pci_survey *survey = topology->survey;
+	return topology->survey->nremarks;
+}
 
-	if (index >= survey->nremarks)
-		return -ENOENT;
-	*ret_text = survey->remarks[index].text;
-	*ret_command = survey->remarks[index].command;
-	return 0;
+void isolde_topology_remark(const struct isolde_topology *topology, size_t index, const char **ret_text,
+			    const char **ret_command)
+{
+	*ret_text = topology->survey->remarks[index].text;
+	*ret_command = topology->survey->remarks[index].command;
 }
 
 /* ---- the rules ---- */

@@ -244,17 +244,6 @@ static int remark_tree(const struct sysfs_reader *reader, struct why *why)
 
 /* ---- all of it ---- */
 
-/* A path may hold bytes that must not reach a terminal. */
-static int name_source(struct sysfs_reader *reader, const char *root, struct why *why)
-{
-	int err = pci_survey_new(reader->live ? "this host" : root, &reader->survey, why);
-
-	for (char *c = err < 0 ? "" : reader->survey->source; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	return err;
-}
-
 /* An archive of /sys brings a folder sys along. */
 static int open_tree(struct sysfs_reader *reader, const char *root, struct why *why)
 {
@@ -268,7 +257,7 @@ static int open_tree(struct sysfs_reader *reader, const char *root, struct why *
 		os_close(reader->root);
 		reader->root = below;
 	}
-	return name_source(reader, root, why);
+	return pci_survey_new(reader->live ? "this host" : root, &reader->survey, why);
 }
 
 static int read_tree(struct sysfs_reader *reader, struct why *why)
@@ -290,8 +279,8 @@ static int read_tree(struct sysfs_reader *reader, struct why *why)
 	if (err == 0)
 		err = remark_tree(reader, why);
 	if (err == 0)
-		err = pci_survey_finish(survey, why);
-	return err < 0 ? err : sysfs_read_regions(reader, why);
+		err = sysfs_read_regions(reader, why);
+	return err < 0 ? err : pci_survey_finish(survey, why);
 }
 
 int pci_read_sysfs(const char *root, struct pci_survey **ret, struct why *why)

@@ -64,6 +64,6 @@ int sysfs_read_function(struct sysfs_reader *reader, struct pci_addr addr, int f
 
 int sysfs_read_groups(struct sysfs_reader *reader, struct why *why);
 int sysfs_group_of(const struct sysfs_reader *reader, struct pci_addr addr); /* PCI_GROUP_UNSAID */
-int sysfs_read_regions(struct sysfs_reader *reader, struct why *why);	     /* when the platform is known */
+int sysfs_read_regions(struct sysfs_reader *reader, struct why *why); /* after the functions, which tell the platform */
 
 #endif

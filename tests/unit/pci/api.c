@@ -2,8 +2,6 @@
 /* include/isolde/topology.h: groups for somebody who has no more of isolde. */
 #include "tests/fixtures/told.h"
 
-#include <errno.h>
-
 #include "isolde/topology.h"
 #include "pci/caps.h"
 #include "pci/topology.h"
@@ -77,13 +75,13 @@ TEST(api, what_is_assumed_is_told)
 {
 	struct isolde_topology *topology = filled();
 	const char *text, *command;
-	size_t i = 0;
 	bool said = false;
 
-	for (; isolde_topology_remark(topology, i, &text, &command) == 0; i++)
+	for (size_t i = 0; i < isolde_topology_remarks(topology); i++) {
+		isolde_topology_remark(topology, i, &text, &command);
 		said |= strstr(text, "extended capabilities of 1 functions") && command;
+	}
 	assert_true(said);
-	assert_int_equal(isolde_topology_remark(topology, i, &text, &command), -ENOENT);
 	isolde_topology_free(topology);
 }
 
