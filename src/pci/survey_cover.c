@@ -64,7 +64,9 @@ static int assume_regions(struct pci_survey *survey, struct why *why)
 					"the HyperTransport window of AMD platforms", why);
 	if (err < 0)
 		return err;
-	return pci_survey_remark(survey, REMARK_MISSING, 0, "grep . /sys/kernel/iommu_groups/*/reserved_regions", why,
+	/* A host that was read itself has no more to show. */
+	return pci_survey_remark(survey, REMARK_MISSING, 0,
+				 survey->see_all ? NULL : "grep . /sys/kernel/iommu_groups/*/reserved_regions", why,
 				 "memory that the firmware keeps for a device (%s) is not in such a source",
 				 survey->platform == PLATFORM_AMD ? "IVMD" : "RMRR");
 }
