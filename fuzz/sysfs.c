@@ -213,7 +213,8 @@ static void check_survey(const struct pci_survey *survey)
 	for (size_t i = 0; i < survey->nremarks; i++)
 		check_words(survey->remarks[i].text);
 	for (size_t i = 0; i < survey->nregions; i++)
-		expect(survey->regions[i].start <= survey->regions[i].last && survey->regions[i].group >= 0 &&
+		expect(survey->regions[i].start <= survey->regions[i].last &&
+		       survey->regions[i].group >= PCI_GROUP_UNSAID &&
 		       (!i || survey->regions[i - 1].group <= survey->regions[i].group));
 	expect(pci_grouping_compute(&survey->topology, NULL, &grouping, &why) == 0);
 	pci_grouping_free(grouping);
