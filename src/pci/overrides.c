@@ -98,13 +98,16 @@ static const struct pci_override *last_of(const struct pci_rules *rules, enum ov
 /* Of acs= and no-acs=, what was said last. */
 void pci_override_registers(const struct pci_rules *rules, struct pci_view *view)
 {
-	const struct pci_override *on = last_of(rules, OVERRIDE_ACS, view);
-	const struct pci_override *off = last_of(rules, OVERRIDE_NO_ACS, view);
+	for (size_t i = rules->count; i-- > 0;) {
+		const struct pci_override *override = &rules->overrides[i];
 
-	if (!on && !off)
+		if ((override->kind != OVERRIDE_ACS && override->kind != OVERRIDE_NO_ACS) ||
+		    !matches(&override->match, view))
+			continue;
+		view->has_acs = override->kind == OVERRIDE_ACS;
+		view->capable = view->enabled = view->spt_enabled = view->has_acs ? PCI_ACS_ISOLATION : 0;
 		return;
-	view->has_acs = on > off;
-	view->capable = view->enabled = view->spt_enabled = view->has_acs ? PCI_ACS_ISOLATION : 0;
+	}
 }
 
 /* Within one option the first device that fits counts, and of several options the last. */

@@ -43,8 +43,9 @@ struct pci_rules {
 	u32 parameters;
 };
 
-/* One more; RULES_INVALID when there are too many. The pointer is good until the next. */
-int pci_override_add(struct pci_rules *rules, enum override_kind kind, struct pci_override **ret, struct why *why);
+/* Some words as a message quotes them: cut, and safe for a terminal. Returns quoted. */
+#define PCI_QUOTED 48
+const char *pci_quote(const char *text, size_t length, char quoted[static PCI_QUOTED]);
 
 /* acs= and no-acs=: the registers of the view as if. */
 void pci_override_registers(const struct pci_rules *rules, struct pci_view *view);
@@ -52,7 +53,8 @@ void pci_override_registers(const struct pci_rules *rules, struct pci_view *view
 /* The function as the rules see it: ids, and registers as they were seen; then acs= and no-acs= have their say. */
 void pci_view_init(struct pci_view *view, const struct pci_function *function, const struct pci_rules *rules);
 
-/* What the command line makes of control, the register as firmware left it; false: it says nothing about the function. */
+/* What the command line makes of control, the register as firmware left it; false: it says nothing about the function.
+ */
 bool pci_override_control(const struct pci_rules *rules, const struct pci_view *view, u16 *control);
 
 /* Does any of it speak of the function? */

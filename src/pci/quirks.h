@@ -12,7 +12,7 @@ struct pci_view {
 	u16 vendor, device;
 	unsigned kernel;
 	bool pcie;
-	enum pcie_type type;  /* only with pcie */
+	enum pcie_type type; /* only with pcie */
 	bool multifunction;
 	bool has_acs;	      /* the capability */
 	u16 capable, enabled; /* its registers */

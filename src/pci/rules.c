@@ -83,8 +83,9 @@ int pci_kernel_parse(const char *text, unsigned *ret, struct why *why)
 		return refuse(why, RULES_INVALID, "%s is no version of Linux: 5.8, 7.2",
 			      pci_quote(text, strlen(text), quoted));
 	if (!exists(major, minor))
-		return refuse(why, RULES_INVALID, "there are no rules of Linux %u.%u: from 3.6, the first with groups, to 7.2",
-			      major, minor);
+		return refuse(why, RULES_INVALID,
+			      "there are no rules of Linux %u.%u: from 3.6, the first with groups, to 7.2", major,
+			      minor);
 	*ret = PCI_KERNEL(major, minor);
 	return 0;
 }
