@@ -11,7 +11,7 @@ enum {
 	DEEPEST = 7,	/* columns of a tree */
 	TALLEST = 2400, /* pixels of what is below one bridge */
 	MOST_PANELS = 8,
-	NARROWEST = 224, /* box */
+	NARROWEST = 256, /* box */
 };
 
 /* ---- sizes ---- */
