@@ -5,13 +5,13 @@
 
 #include "base/alloc.h"
 #include "cli/svg_label.h"
+#include "cli/svg_pack.h"
 #include "cli/svg_text.h"
 
 enum {
-	DEEPEST = 7,	/* columns of a tree */
-	TALLEST = 2400, /* pixels of what is below one bridge */
 	MOST_PANELS = 8,
 	NARROWEST = 256, /* box */
+	WIDEST = 2000,	 /* of several panels: one scrolls down, not sideways */
 };
 
 /* ---- sizes ---- */
@@ -38,50 +38,6 @@ static void measure_boxes(struct svg_layout *layout)
 		if (width > layout->box_width)
 			layout->box_width = width;
 	}
-}
-
-static int space_before(const struct svg_node *node, bool at_top)
-{
-	if (!node->begins_slot)
-		return SVG_BOX_GAP;
-	return (at_top ? 0 : SVG_SLOT_GAP) + (node->framed ? SVG_FRAME_HEAD : 0);
-}
-
-static int space_after(const struct svg_node *node)
-{
-	return node->framed && (!node->next || node->next->begins_slot) ? SVG_FRAME : 0;
-}
-
-/* How far down the neighbours from first up to after go, with all that is below them. */
-static int extent_of(const struct svg_node *first, const struct svg_node *after, int *ret_depth)
-{
-	int extent = 0;
-
-	*ret_depth = 0;
-	for (const struct svg_node *node = first; node != after; node = node->next) {
-		extent += space_before(node, node == first) + node->extent + space_after(node);
-		*ret_depth = node->depth > *ret_depth ? node->depth : *ret_depth;
-	}
-	return extent;
-}
-
-/* Backwards, so that what is below is measured first. Returns how many buses go elsewhere. */
-static size_t measure_subtrees(struct svg_layout *layout)
-{
-	size_t elsewhere = 0;
-
-	for (size_t i = layout->tree.count; i-- > 0;) {
-		struct svg_node *node = &layout->tree.nodes[i];
-		bool blamed = svg_box_blame(&layout->tree, node);
-		int depth, extent = extent_of(node->below.first, NULL, &depth);
-
-		node->height = SVG_BOX_HEIGHT + (blamed ? SVG_LABEL_HEIGHT : 0);
-		node->continues = depth >= DEEPEST || extent > TALLEST;
-		elsewhere += node->continues;
-		node->depth = node->continues ? 2 : depth + 1;
-		node->extent = node->continues || extent < node->height ? node->height : extent;
-	}
-	return elsewhere;
 }
 
 /* ---- buses ---- */
@@ -129,89 +85,91 @@ static void find_buses(const struct svg_tree *tree, struct svg_bus *buses)
 
 struct flow {
 	const struct svg_layout *layout;
-	int limit;		  /* height of a panel; a slot taller than that has its own */
-	struct svg_bus *to;	  /* NULL: only measures */
-	size_t count;		  /* of pieces of buses */
-	int x, y, depth;	  /* of the panel; where the next slot goes; columns used */
-	int width, height, total; /* so far, of all; total: as if in one panel */
+	int limit;		/* height of a panel; a slot taller than that has its own */
+	struct svg_bus *to;	/* NULL: only measures */
+	size_t count;		/* of pieces of buses */
+	int x;			/* of the panel */
+	struct svg_shape shape; /* what is in it */
+	int width, height;	/* of all so far */
 };
 
 static int panel_width(const struct flow *flow)
 {
-	if (!flow->depth)
-		return 0;
-	return SVG_BAR + flow->depth * (flow->layout->box_width + SVG_GUTTER) - SVG_GUTTER + SVG_FRAME;
+	int columns = flow->shape.columns;
+
+	return SVG_BAR + SVG_FRAME + columns * (flow->layout->box_width + SVG_GUTTER) - SVG_GUTTER + SVG_FRAME;
 }
 
-static const struct svg_node *next_slot(const struct svg_node *node, const struct svg_node *after)
+static int lowest(const struct svg_shape *shape)
 {
-	do
-		node = node->next;
-	while (node != after && !node->begins_slot);
-	return node;
+	int bottom = 0;
+
+	for (int i = 0; i < shape->columns; i++)
+		bottom = shape->bottom[i] > bottom ? shape->bottom[i] : bottom;
+	return bottom;
 }
 
-static void place(const struct svg_layout *layout, struct svg_node *first, const struct svg_node *after, int x, int y)
+/* The columns of bus and the frame of its first slot start below the header, which is below all that is there. */
+static int start_of(const struct flow *flow, const struct svg_shape *slot)
 {
-	for (struct svg_node *node = first; node != after; node = node->next) {
-		int indent = node->is_virtual ? SVG_INDENT : 0;
+	int start = flow->shape.columns ? lowest(&flow->shape) + SVG_BUS_GAP : 0, over = 0;
 
-		y += space_before(node, node == first);
-		node->x = x + indent;
-		node->y = y;
-		node->width = layout->box_width - indent;
-		if (!node->continues)
-			place(layout, node->below.first, NULL, x + layout->box_width + SVG_GUTTER, y);
-		y += node->extent + space_after(node);
-	}
+	for (int i = 0; i < slot->columns; i++)
+		over = slot->top[i] < over ? slot->top[i] : over;
+	return start + SVG_HEADER - over;
 }
 
 static void new_panel(struct flow *flow)
 {
 	flow->x += panel_width(flow) + SVG_PANEL_GAP;
-	flow->y = flow->depth = 0;
+	flow->shape.columns = 0;
 }
 
-/* A piece of a bus starts with the slot of `first`. */
 static void start_piece(struct flow *flow, const struct svg_bus *bus, struct svg_node *first)
 {
 	if (flow->to) {
-		flow->to[flow->count] = *bus;
-		flow->to[flow->count].first = first;
-		flow->to[flow->count].continued = first != bus->first;
-		flow->to[flow->count].x = flow->x;
-		flow->to[flow->count].y = flow->y;
+		struct svg_bus *piece = &flow->to[flow->count];
+
+		*piece = *bus;
+		piece->first = first;
+		piece->continued = first != bus->first;
+		piece->x = flow->x;
+		piece->y = flow->shape.columns ? lowest(&flow->shape) + SVG_BUS_GAP : 0;
 	}
 	flow->count++;
-	flow->y += SVG_HEADER;
 }
 
-static void flow_bus(struct flow *flow, const struct svg_bus *bus)
+static void place(const struct flow *flow, struct svg_node *slot, int y)
 {
-	for (struct svg_node *slot = bus->first; slot != bus->after;) {
-		struct svg_node *after = (struct svg_node *)next_slot(slot, bus->after);
-		int depth, extent = extent_of(slot, after, &depth);
-		bool starts = slot == bus->first;
+	const struct svg_node *after = svg_next_slot(slot);
 
-		if (flow->y && flow->y + (starts ? SVG_SLOT_GAP + SVG_HEADER : 0) + extent > flow->limit) {
-			if (flow->to && !starts)
-				flow->to[flow->count - 1].after = slot;
-			new_panel(flow);
-			starts = true;
-		}
-		if (starts) {
-			flow->y += flow->y ? SVG_SLOT_GAP : 0;
-			start_piece(flow, bus, slot);
-		}
-		if (flow->to)
-			place(flow->layout, slot, after, flow->x + SVG_BAR + SVG_FRAME, flow->y);
-		flow->y += extent + SVG_SLOT_GAP;
-		flow->total += extent + SVG_SLOT_GAP;
-		flow->depth = depth > flow->depth ? depth : flow->depth;
-		flow->height = flow->y > flow->height ? flow->y : flow->height;
-		flow->width = flow->x + panel_width(flow);
-		slot = after;
+	svg_move(slot, y);
+	for (struct svg_node *node = slot; node != after; node = node->next)
+		node->x = flow->x + SVG_BAR + SVG_FRAME;
+}
+
+static void flow_slot(struct flow *flow, const struct svg_bus *bus, struct svg_node *slot)
+{
+	bool starts = slot == bus->first;
+	struct svg_shape shape;
+	int y;
+
+	svg_stack(slot, &shape);
+	y = starts ? start_of(flow, &shape) : svg_fit(&flow->shape, &shape, SVG_SLOT_GAP);
+	if (flow->shape.columns && y + lowest(&shape) > flow->limit) {
+		if (flow->to && !starts)
+			flow->to[flow->count - 1].after = slot;
+		new_panel(flow);
+		y = start_of(flow, &shape);
+		starts = true;
 	}
+	if (starts)
+		start_piece(flow, bus, slot);
+	svg_merge(&flow->shape, &shape, y);
+	if (flow->to)
+		place(flow, slot, y);
+	flow->width = flow->x + panel_width(flow);
+	flow->height = lowest(&flow->shape) > flow->height ? lowest(&flow->shape) : flow->height;
 }
 
 static struct flow flow_all(const struct svg_layout *layout, const struct svg_bus *buses, size_t count, int limit,
@@ -220,7 +178,8 @@ static struct flow flow_all(const struct svg_layout *layout, const struct svg_bu
 	struct flow flow = {.layout = layout, .limit = limit, .to = to};
 
 	for (size_t i = 0; i < count; i++)
-		flow_bus(&flow, &buses[i]);
+		for (struct svg_node *slot = buses[i].first; slot != buses[i].after; slot = svg_next_slot(slot))
+			flow_slot(&flow, &buses[i], slot);
 	return flow;
 }
 
@@ -235,16 +194,37 @@ static u64 misshape(const struct flow *flow)
 static int best_limit(const struct svg_layout *layout, const struct svg_bus *buses, size_t count)
 {
 	struct flow best = flow_all(layout, buses, count, INT32_MAX, NULL);
-	int total = best.total + (int)count * (SVG_HEADER + SVG_SLOT_GAP);
+	int total = best.height;
 
 	for (int panels = 2; panels <= MOST_PANELS; panels++) {
-		/* A sixteenth more, as slots do not fill a panel to the brim. */
-		struct flow flow = flow_all(layout, buses, count, total / panels * 17 / 16, NULL);
+		/* An eighth more, as slots do not fill a panel to the brim. */
+		struct flow flow = flow_all(layout, buses, count, total / panels * 9 / 8, NULL);
 
-		if (misshape(&flow) < misshape(&best))
+		if (flow.width <= WIDEST && misshape(&flow) < misshape(&best))
 			best = flow;
 	}
 	return best.limit;
+}
+
+/* Slots at the left have their places; the others follow their bridges, which come before them. */
+static void finish(struct svg_layout *layout)
+{
+	for (size_t i = 0; i < layout->tree.count; i++) {
+		struct svg_node *node = &layout->tree.nodes[i];
+		const struct svg_node *above = node->above;
+
+		if (above && !above->continues) {
+			node->x = above->x + layout->box_width + SVG_GUTTER;
+			node->y += above->y;
+		}
+		node->width = layout->box_width;
+	}
+	for (size_t i = 0; i < layout->tree.count; i++) {
+		struct svg_node *node = &layout->tree.nodes[i];
+
+		node->x += node->is_virtual ? SVG_INDENT : 0;
+		node->width -= node->is_virtual ? SVG_INDENT : 0;
+	}
 }
 
 static int arrange(struct svg_layout *layout, struct svg_bus *buses, size_t count, struct why *why)
@@ -256,6 +236,7 @@ static int arrange(struct svg_layout *layout, struct svg_bus *buses, size_t coun
 	if (!layout->buses)
 		return -why->err;
 	flow = flow_all(layout, buses, count, limit, layout->buses);
+	finish(layout);
 	layout->nbuses = flow.count;
 	layout->width = flow.width;
 	layout->height = flow.height;
@@ -273,7 +254,7 @@ int svg_layout_init(struct svg_layout *layout, const struct explanation *explana
 	if (err < 0)
 		return err;
 	measure_boxes(layout);
-	count = measure_subtrees(layout) + count_root_buses(&layout->tree);
+	count = svg_pack(&layout->tree) + count_root_buses(&layout->tree);
 	buses = alloc_array(count + 1, sizeof(buses[0]), why);
 	if (!buses)
 		return -why->err;

@@ -17,6 +17,7 @@ enum {
 	SVG_FRAME = 6,	       /* from a box to the frame of its slot */
 	SVG_FRAME_HEAD = 19,   /* the same, above */
 	SVG_SLOT_GAP = 10,
+	SVG_BUS_GAP = 24,
 	SVG_BOX_GAP = 4,
 	SVG_INDENT = 16, /* of virtual functions */
 	SVG_HEADER = 30, /* of a bus at the left */

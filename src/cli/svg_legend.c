@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { SWATCH = 30, LINE = 26, MOST_GROUPS = 48 };
+enum { SWATCH = 30, LINE = 26, MOST_GROUPS = 24 };
 
 struct legend {
 	FILE *to; /* NULL: only measures */

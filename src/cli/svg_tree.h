@@ -29,6 +29,17 @@ enum svg_group {
 	SVG_GROUPS = -3,     /* various */
 };
 
+/* Columns of a tree. */
+#define SVG_DEEPEST 7
+
+/*
+ * What a subtree takes up of each column: where it starts and where there is room again; 0 is the top of its first box.
+ */
+struct svg_shape {
+	int columns;
+	int top[SVG_DEEPEST], bottom[SVG_DEEPEST];
+};
+
 struct svg_node;
 
 struct svg_list {
@@ -49,9 +60,9 @@ struct svg_node {
 	struct svg_node *next;
 	struct svg_list below;
 
-	/* svg_layout.c */
-	int x, y, width, height; /* of the box */
-	int depth, extent;	 /* columns and pixels that it takes with what is below it */
+	/* svg_pack.c, svg_layout.c */
+	int x, y, width, height; /* of the box; y is first relative to the bridge above */
+	struct svg_shape shape;	 /* of all that is below it */
 	size_t continues;	 /* number of the bus that is drawn elsewhere; 0: none */
 };
 
