@@ -22,7 +22,7 @@ static const char style_sheet[] =
 	"text.bdf{font:bold 12px \"DejaVu Sans Mono\",\"Liberation Mono\",\"Courier New\",monospace}"
 	"text.accuse{font-weight:bold;fill:#fff}"
 	"rect{stroke:#6b6b6b;rx:4px}"
-	".back{fill:#fff;stroke:none;rx:0}.alone{fill:#fff}.none{fill:url(#isolde-none)}"
+	".back{fill:#fff;stroke:none;rx:0}.alone,.stack{fill:#fff}.none{fill:url(#isolde-none)}"
 	".rest{fill:#f2f2f2;stroke-dasharray:5 3}"
 	".c0{fill:#77aadd}.c1{fill:#eedd88}.c2{fill:#ffaabb}.c3{fill:#44bb99}"
 	".c4{fill:#ee8866}.c5{fill:#99ddff}.c6{fill:#bbcc33}.c7{fill:#c9b3e6}"
@@ -70,11 +70,10 @@ static void put_counts(struct page *page)
 	unsigned kernel = pci_rules_kernel(tree->explanation->rules);
 	char text[256];
 
-	snprintf(text, sizeof(text), "Rules of Linux %u.%u: %zu functions; %zu groups of several, %zu of one",
+	snprintf(text, sizeof(text), "Rules of Linux %u.%u. Functions: %zu. Groups: %zu of several, %zu of one",
 		 kernel >> 8, kernel & 0xff, tree->explanation->grouping->count, tree->nshared, tree->nalone);
 	if (tree->nwithout)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "; %zu functions in no group",
-			 tree->nwithout);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ". In no group: %zu", tree->nwithout);
 	put_line(page, "note", text);
 }
 

@@ -93,35 +93,42 @@ static void draw_below(const struct svg_node *bridge, FILE *to)
 
 static void describe_bus(const struct svg_bus *bus, char text[static SVG_LABEL])
 {
-	const struct pci_function *first = bus->first->function;
-	const char *again = bus->continued ? " (continued)" : "";
+	const struct pci_function *first = bus->first->function, *above = bus->above ? bus->above->function : NULL;
 	char bdf[PCI_ADDR_TEXT];
 
 	if (bus->first->kind == SVG_REST)
 		snprintf(text, SVG_LABEL, "Not drawn");
-	else if (bus->above)
-		snprintf(text, SVG_LABEL, "(%zu) bus %04x:%02x, below %s%s", bus->number, first->addr.segment,
-			 bus->above->function->secondary, pci_addr_print(bus->above->function->addr, bdf), again);
+	else if (above && bus->continued)
+		snprintf(text, SVG_LABEL, "(%zu) bus %04x:%02x (continued)", bus->number, first->addr.segment,
+			 above->secondary);
+	else if (above)
+		snprintf(text, SVG_LABEL, "(%zu) bus %04x:%02x, below %s", bus->number, first->addr.segment,
+			 above->secondary, pci_addr_print(above->addr, bdf));
+	else if (bus->continued)
+		snprintf(text, SVG_LABEL, "Root bus %04x:%02x (continued)", first->addr.segment, first->addr.bus);
 	else if (first->dma_device)
-		snprintf(text, SVG_LABEL, "Bus %04x:%02x, behind %s%s", first->addr.segment, first->addr.bus,
-			 pci_addr_print(first->dma_device->addr, bdf), again);
+		snprintf(text, SVG_LABEL, "Bus %04x:%02x, behind %s", first->addr.segment, first->addr.bus,
+			 pci_addr_print(first->dma_device->addr, bdf));
 	else
-		snprintf(text, SVG_LABEL, "Root bus %04x:%02x%s", first->addr.segment, first->addr.bus, again);
+		snprintf(text, SVG_LABEL, "Root bus %04x:%02x", first->addr.segment, first->addr.bus);
 }
 
-static void draw_bus(const struct svg_bus *bus, FILE *to)
+/* A panel is at least one box wide. */
+static void draw_bus(const struct svg_layout *layout, const struct svg_bus *bus, FILE *to)
 {
-	char text[SVG_LABEL];
+	unsigned width = (unsigned)(layout->box_width + SVG_BAR + SVG_PANEL_GAP);
+	char text[SVG_LABEL], fit[SVG_LABEL];
 
 	describe_bus(bus, text);
-	svg_put_text(to, "bus", bus->x, bus->y + 14, text);
+	svg_put_text(to, "bus", bus->x, bus->y + 14,
+		     svg_text_cut(text, SVG_BOLD, SVG_BUS_SIZE, width, fit, sizeof(fit)));
 	draw_bar(bus->first, bus->after, bus->y + 20, to);
 }
 
 void svg_draw_lines(const struct svg_layout *layout, FILE *to)
 {
 	for (size_t i = 0; i < layout->nbuses; i++)
-		draw_bus(&layout->buses[i], to);
+		draw_bus(layout, &layout->buses[i], to);
 	for (size_t i = 0; i < layout->tree.count; i++) {
 		const struct svg_node *node = &layout->tree.nodes[i];
 

@@ -62,12 +62,15 @@ static void leave_out(char *text, const char *word)
 		memmove(at, at + length, strlen(at + length) + 1);
 }
 
-/* "Advanced Micro Devices, Inc. [AMD] Matisse": where a short name of the vendor follows, it will do. */
+/* Also of the product, what its kind says. "Advanced Micro Devices, Inc. [AMD] Matisse": where a short name of the
+ * vendor follows, it will do. */
 static void shorten_vendor(char *text)
 {
 	static const char *const words[] = {
-		" Corporation", ", Inc.",	  " Inc.",	  " Co., Ltd.",	 " Co. Ltd.",	  " Co Ltd", " Ltd.",
-		" Limited",	" Semiconductor", " Electronics", " Technology", " Technologies", " Systems"};
+		" Corporation",	    " Corp.",	   ", Inc.",	    " Inc.",	" Co., Ltd.",
+		" Co. Ltd.",	    " Co Ltd",	   " Ltd.",	    " Limited", " Semiconductor",
+		" Electronics",	    " Technology", " Technologies", " Systems", " NVMe SSD Controller",
+		" Host Controller", " Controller"};
 	char *open = strstr(text, " ["), *close = open ? strchr(open, ']') : NULL;
 
 	if (close && close[1] == ' ') {

@@ -22,7 +22,8 @@ enum {
 	SVG_INDENT = 16, /* of virtual functions */
 	SVG_HEADER = 30, /* of a bus at the left */
 	SVG_PANEL_GAP = 44,
-	SVG_HEADING_SIZE = 12, /* letters */
+	SVG_BUS_SIZE = 13, /* letters */
+	SVG_HEADING_SIZE = 12,
 	SVG_TEXT_SIZE = 11,
 };
 

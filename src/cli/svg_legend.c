@@ -36,6 +36,8 @@ static void explain_sign(struct legend *legend, const char *style, const char *t
 
 	if (!legend->to)
 		return;
+	if (strcmp(style, "stack") == 0)
+		svg_put_rect(legend->to, "alone", x + 3, legend->y + 3, SWATCH, 16);
 	svg_put_rect(legend->to, style, x, legend->y, SWATCH, 16);
 	if (strcmp(style, "blame") == 0)
 		svg_put_warning(legend->to, x + 10, legend->y + 12);
@@ -105,6 +107,8 @@ static void explain_signs(struct legend *legend, const struct svg_tree *tree)
 		explain_sign(legend, "tag alias", "same alias set: hardware cannot tell their requests apart");
 	if (has_frames(tree))
 		explain_sign(legend, "slot", "functions of one slot");
+	if (has_kind(tree, SVG_VIRTUAL))
+		explain_sign(legend, "stack", "VFs: many virtual functions of the function above");
 	if (has_kind(tree, SVG_REST))
 		explain_sign(legend, "rest", "not drawn: too many for a picture");
 }
