@@ -25,7 +25,7 @@ static const char style_sheet[] =
 	".back{fill:#fff;stroke:none;rx:0}.alone,.stack{fill:#fff}.none{fill:url(#isolde-none)}"
 	".rest{fill:#f2f2f2;stroke-dasharray:5 3}"
 	".c0{fill:#77aadd}.c1{fill:#eedd88}.c2{fill:#ffaabb}.c3{fill:#44bb99}"
-	".c4{fill:#ee8866}.c5{fill:#99ddff}.c6{fill:#bbcc33}.c7{fill:#c9b3e6}"
+	".c4{fill:#ee8866}.c5{fill:#99ddff}.c6{fill:#bbcc33}"
 	".slot{fill:#f5f5f5;stroke:#9a9a9a;stroke-dasharray:4 3}.tag{fill:#fff;rx:3px}"
 	".alias{stroke:#1a1a1a;stroke-width:1.5;stroke-dasharray:3 2;rx:8px}"
 	".weak{fill:none;stroke:#a3001b;stroke-width:2.5;stroke-dasharray:none}"

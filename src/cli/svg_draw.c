@@ -29,7 +29,7 @@ void svg_put_warning(FILE *to, int x, int y)
 
 const char *svg_style_of(const struct svg_tree *tree, int group)
 {
-	static const char *const styles[SVG_COLOURS] = {"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"};
+	static const char *const styles[SVG_COLOURS] = {"c0", "c1", "c2", "c3", "c4", "c5", "c6"};
 
 	if (group == SVG_NO_GROUP)
 		return "none";

@@ -7,7 +7,7 @@
 #include "cli/svg_text.h"
 
 /* Groups of several functions take turns; the eighth and the first differ by their numbers only. */
-#define SVG_COLOURS 8
+#define SVG_COLOURS 7
 
 /* A rectangle whose looks are those of `style`, a class of the style sheet. */
 void svg_put_rect(FILE *to, const char *style, int x, int y, int width, int height);
