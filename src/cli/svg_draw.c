@@ -81,11 +81,11 @@ static void draw_below(const struct svg_node *bridge, FILE *to)
 	if (bridge->continues) {
 		snprintf(text, sizeof(text), "bus %02x: drawn at (%zu)", bridge->function->secondary,
 			 bridge->continues);
-		fprintf(to, "<path class=\"line\" d=\"M%d %dh10\"/>", right, middle);
-		svg_put_text(to, "strong", right + 14, middle + 4, text);
+		fprintf(to, "<path class=\"line\" d=\"M%d %dh16\"/>", right, middle);
+		svg_put_text(to, "strong", right + 20, middle + 4, text);
 	} else {
 		fprintf(to, "<path class=\"line\" d=\"M%d %dH%d\"/>", right, middle, bar_of(bridge->below.first));
-		svg_put_text(to, "small", right + 4, middle - 4, text);
+		svg_put_text(to, "small", right + 4 + (bridge->framed ? SVG_FRAME : 0), middle - 4, text);
 		draw_bar(bridge->below.first, NULL, middle, to);
 	}
 	fputc('\n', to);

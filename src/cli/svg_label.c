@@ -123,27 +123,32 @@ static void describe_range(const struct svg_node *node, char text[static SVG_LAB
 
 	pci_addr_print(node->function->addr, first);
 	pci_addr_print(node->last->addr, last);
-	if (node->kind == SVG_REST)
-		snprintf(text, SVG_LABEL, "%s \xe2\x80\x93 %s", first, last);
-	else
-		snprintf(text, SVG_LABEL, "%s \xe2\x80\x93 %s%s", strchr(first, ':') + 1, strchr(last, ':') + 1,
-			 node->group == SVG_GROUP_EACH ? ": a group each" : "");
+	snprintf(text, SVG_LABEL, "%s \xe2\x80\x93 %s%s", strchr(first, ':') + 1, strchr(last, ':') + 1,
+		 node->group == SVG_GROUP_EACH ? ": a group each" : "");
+}
+
+/* What a folded box hides must not be thought harmless. */
+static void add_weak(const struct svg_node *node, char text[static SVG_LABEL])
+{
+	size_t used = strlen(text);
+
+	if (node->nweak)
+		snprintf(text + used, SVG_LABEL - used, "; %zu weak link%s", node->nweak, node->nweak == 1 ? "" : "s");
 }
 
 const char *svg_subject(const struct svg_tree *tree, const struct svg_node *node, char text[static SVG_LABEL])
 {
 	char what[SVG_LABEL];
 
-	if (node->kind == SVG_REST && node->nweak)
-		snprintf(text, SVG_LABEL, "not drawn; %zu weak link%s", node->nweak, node->nweak == 1 ? "" : "s");
-	else if (node->kind == SVG_REST)
-		return "not drawn";
+	if (node->kind == SVG_FUNCTION && !node->is_virtual)
+		return svg_describe(tree, node->function, text);
+	if (node->kind == SVG_REST)
+		snprintf(text, SVG_LABEL, "not drawn");
 	else if (node->kind == SVG_VIRTUAL)
 		describe_range(node, text);
-	else if (node->is_virtual)
-		snprintf(text, SVG_LABEL, "VF %u: %s", node->number, svg_describe(tree, node->function, what));
 	else
-		return svg_describe(tree, node->function, text);
+		snprintf(text, SVG_LABEL, "VF %u: %s", node->number, svg_describe(tree, node->function, what));
+	add_weak(node, text);
 	return text;
 }
 

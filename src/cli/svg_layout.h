@@ -12,7 +12,7 @@
 enum {
 	SVG_BOX_HEIGHT = 38,
 	SVG_LABEL_HEIGHT = 17, /* what a weak link adds to its box */
-	SVG_GUTTER = 64,       /* between the box of a bridge and what is below it */
+	SVG_GUTTER = 68,       /* between the box of a bridge and what is below it */
 	SVG_BAR = 22,	       /* from a bus to the boxes on it */
 	SVG_FRAME = 6,	       /* from a box to the frame of its slot */
 	SVG_FRAME_HEAD = 19,   /* the same, above */

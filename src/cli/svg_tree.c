@@ -166,13 +166,18 @@ static void add_function(struct build *build, const struct pci_function *functio
 	build->node[function->index] = node;
 }
 
+static bool is_blamed(const struct build *build, size_t index)
+{
+	return build->tree->blames[index].merge || build->tree->slots[index].merge;
+}
+
 /* What makes neighbours one box: being alone, or the same group. Who is to blame for something stays visible. */
 static int fold_key(const struct build *build, u32 index)
 {
 	const struct explanation *explanation = build->tree->explanation;
 	int group = explanation->grouping->group[index];
 
-	if (build->tree->blames[index].merge || build->tree->slots[index].merge)
+	if (is_blamed(build, index))
 		return SVG_GROUPS;
 	return group >= 0 && group_size(explanation, group) == 1 ? SVG_GROUP_EACH : group;
 }
@@ -201,16 +206,15 @@ static struct svg_node *add_virtual(struct build *build, const struct svg_node *
 
 static void fold(struct build *build, struct svg_node *node, u32 from, u32 to, int key)
 {
-	size_t count = 0;
-
+	node->kind = SVG_VIRTUAL;
+	node->group = key;
+	node->count = 0;
 	for (u32 i = from; i != to; i = build->next_virtual[i]) {
 		build->node[i] = node;
 		node->last = function_at(build, i);
-		count++;
+		node->count++;
+		node->nweak += is_blamed(build, i);
 	}
-	node->kind = SVG_VIRTUAL;
-	node->count = count;
-	node->group = key;
 }
 
 static void add_all_virtual(struct build *build, const struct svg_node *physical)
@@ -291,7 +295,7 @@ static void add_rests(struct build *build)
 		rest = rest_of(build, function, &of_roots);
 		rest->last = function;
 		rest->count++;
-		rest->nweak += build->tree->blames[i].merge || build->tree->slots[i].merge;
+		rest->nweak += is_blamed(build, i);
 		build->node[i] = rest;
 	}
 }

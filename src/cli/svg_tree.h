@@ -53,7 +53,7 @@ struct svg_node {
 	size_t count;				    /* of functions */
 	int group;				    /* or enum svg_group */
 	unsigned number;			    /* SVG_VIRTUAL: of the first, from 1 */
-	size_t ngroups, nweak;			    /* SVG_REST: how many groups and weak links it hides */
+	size_t ngroups, nweak;			    /* folded: how many groups and weak links it hides */
 	bool is_virtual;			    /* hangs below the box of its physical function */
 	bool framed, begins_slot;		    /* in a slot of several; not where the one before is */
 	struct svg_node *above;			    /* the bridge; NULL on a root bus */

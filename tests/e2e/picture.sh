@@ -27,4 +27,13 @@ name="$work/$(printf 'a<text>&\377"b.yaml')"
 cp tests/data/machines/laptop.yaml "$name" || fail "cannot copy to a strange name"
 draw --machine "$name"
 grep -q 'a&lt;text&gt;&amp;' "$work/picture.svg" || fail "the strange name is not shown"
+
+draw --diff tests/data/machines/laptop.yaml tests/data/machines/workstation.yaml
+grep -q '>IOMMU groups of tests/data/machines/workstation.yaml<' "$work/picture.svg" || fail "not the later machine is drawn"
+grep -q '>Compared with tests/data/machines/laptop.yaml<' "$work/picture.svg" || fail "the picture does not say what it is compared with"
+
+if "$ISOLDE" explain --machine default --svg "$work/none/picture.svg" >/dev/null 2>"$said"; then fail "drew into no folder"; fi
+grep -q "HOST_FAILED: open($work/none/picture.svg)" "$said" || fail "does not say where it could not write"
+if "$ISOLDE" explain --machine default --svg /dev/full >/dev/null 2>"$said"; then fail "drew onto a full disk"; fi
+grep -q 'HOST_FAILED: write(the picture)' "$said" || fail "does not say that the disk is full"
 echo ok

@@ -286,6 +286,25 @@ TEST(svg, slot_without_acs_is_marked_once)
 	explained_fini(&explained);
 }
 
+TEST(svg, buses_behind_vmd_say_so)
+{
+	struct explained explained = begin("vmd");
+	char *svg;
+
+	add(&explained, "00:0e.0", PCIE_RC_ENDPOINT, 0);
+	explained.survey->facts[0].name = strdup("RAID bus controller: Intel Corporation Volume Management Device");
+	add(&explained, "10000:e0:06.0", PCIE_ROOT_PORT, 0xe1);
+	add(&explained, "10000:e1:00.0", PCIE_ENDPOINT, 0);
+	finish(&explained);
+	svg = explained_draw(&explained, NULL);
+	picture_check(svg);
+	EXPECT_SUBSTR(">Bus 10000:e0, behind 0000:00:0e.0<", svg);
+	EXPECT_SUBSTR(">VMD: makes their requests<", svg);
+	EXPECT_SUBSTR("same alias set", svg);
+	free(svg);
+	explained_fini(&explained);
+}
+
 /* ---- failures ---- */
 
 static struct explained swept;
@@ -333,6 +352,7 @@ int main(void)
 		CASE(svg, only_functions_without_an_iommu),
 		CASE(svg, every_weak_link_has_a_reason),
 		CASE(svg, slot_without_acs_is_marked_once),
+		CASE(svg, buses_behind_vmd_say_so),
 		CASE(svg, memory_may_run_out),
 		CASE(svg, full_disk_is_told),
 	};
