@@ -17,7 +17,7 @@ static const struct {
 	{0x0601, "ISA bridge"},	 {0x0604, "PCI bridge"}, {0x0700, "Serial"},	 {0x0780, "Communication"},
 	{0x0806, "IOMMU"},	 {0x0880, "System"},	 {0x0c00, "FireWire"},	 {0x0c03, "USB"},
 	{0x0c05, "SMBus"},	 {0x0c80, "Serial bus"}, {0x1080, "Encryption"}, {0x1180, "Signal processing"},
-	{0x1200, "Accelerator"}, {0x1300, "Dummy"},
+	{0x1200, "Accelerator"}, {0x1300, "Dummy"},	 {0xff00, "Unassigned"},
 };
 
 static const char *kind_of(const struct pci_function *function)
@@ -76,7 +76,6 @@ static void shorten_vendor(char *text)
 	if (close && close[1] == ' ') {
 		memmove(close, close + 1, strlen(close + 1) + 1);
 		memmove(text, open + 2, strlen(open + 2) + 1);
-		return;
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
 		leave_out(text, words[i]);
