@@ -47,7 +47,7 @@ static const struct option options[] = {
 	{NULL},
 };
 
-enum { MOST_CHANGES = 64 };
+enum { MOST_CHANGES = 64, SIDE_TEXT = 400 };
 
 struct request {
 	const char *machine, *files[2];
@@ -147,14 +147,39 @@ static void print_json(json_t *json)
 	json_decref(json);
 }
 
-static int draw(const struct subject *subject, const char *path, struct why *why)
+/* What the picture is of when it is the later of two sides; NULL when there is but one. Returns text. */
+static const char *describe_side(const struct subject *subject, const struct request *request,
+				 char text[static SIDE_TEXT])
 {
+	unsigned before = pci_rules_kernel(subject->sides[0].rules);
+	size_t used = 0;
+
+	if (subject->nsides == 1)
+		return NULL;
+	if (request->diff)
+		used = (size_t)snprintf(text, SIDE_TEXT, "Compared with %.100s", request->files[0]);
+	else if (request->nkernels == 2)
+		used = (size_t)snprintf(text, SIDE_TEXT, "Compared with the rules of Linux %u.%u", before >> 8,
+					before & 0xff);
+	for (unsigned i = 0; i < request->nchanges && used < SIDE_TEXT; i++)
+		used += (size_t)snprintf(text + used, SIDE_TEXT - used, "%s%s",
+					 i	? ", "
+					 : used ? "; what if "
+						: "What if ",
+					 request->changes[i]);
+	return text;
+}
+
+static int draw(const struct subject *subject, const struct request *request, struct why *why)
+{
+	const char *path = request->svg;
 	FILE *file = fopen(path, "we");
+	char text[SIDE_TEXT];
 	int err;
 
 	if (!file)
 		return refuse_host(why, errno, "open(%.150s)", path);
-	err = explain_svg(last_side(subject), file, why);
+	err = explain_svg(last_side(subject), describe_side(subject, request, text), file, why);
 	if (fclose(file) != 0 && err == 0)
 		err = refuse_host(why, errno, "write(%.150s)", path);
 	return err;
@@ -224,7 +249,7 @@ static int explain(const struct request *request, struct why *why)
 		err = request->json ? tell_json(&subject, request, function, why)
 				    : tell_text(&subject, request, function, why);
 	if (err == 0 && request->svg)
-		err = draw(&subject, request->svg, why);
+		err = draw(&subject, request, why);
 	subject_fini(&subject);
 	return err;
 }
