@@ -27,6 +27,7 @@ enum effect {
 	ENABLE_ELSEWHERE,
 	ENABLE_SPT,
 	ENABLE_WITHOUT_SV,
+	RESET_NEVER,
 };
 
 #define ROW(vendor, first, last, major, minor, kind, effect, provides, name, text, assumes)                            \
@@ -238,6 +239,9 @@ static void apply(const struct pci_view *view, const struct pci_quirk *quirk, st
 	case QUIRK_ENABLE:
 		if (fits_enable(view, quirk))
 			known->enable = quirk;
+		break;
+	case QUIRK_RESET:
+		known->reset = quirk;
 		break;
 	case QUIRK_ACS:
 	case QUIRK_USER:

@@ -22,7 +22,7 @@ struct pci_view {
 
 /* What the table knows of one function: one row of each kind, NULL for none. */
 struct pci_known {
-	const struct pci_quirk *acs, *alias, *bridge, *enable;
+	const struct pci_quirk *acs, *alias, *bridge, *enable, *reset;
 	bool isolates;	  /* with acs: its answer */
 	u64 other_ids[4]; /* with alias; its own may be among them */
 };

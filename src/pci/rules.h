@@ -19,6 +19,7 @@ enum pci_quirk_kind {
 	QUIRK_BRIDGE, /* how a bridge passes ids on */
 	QUIRK_ACS,    /* it isolates, or does not, whatever its registers say */
 	QUIRK_ENABLE, /* Linux switches isolation on otherwise: in registers of the device's own, or not all of it */
+	QUIRK_RESET,  /* a reset of its bus breaks it */
 	QUIRK_USER,   /* an override of pci_rules */
 };
 
@@ -61,6 +62,8 @@ struct pci_traits {
 	u64 other_ids[4]; /* its requests also carry the ids of these devfns of its bus: a bit each */
 	/* The rows behind it; NULL: none. alias_quirk without uses_other_ids: there may be ids that cannot be seen. */
 	const struct pci_quirk *acs_quirk, *alias_quirk, *bridge_quirk;
+	const struct pci_quirk *reset_quirk; /* Linux never resets its bus; NULL: it does */
+	const struct pci_quirk *reset_quirk; /* Linux never resets its bus; NULL: it does */
 };
 
 /* ---- sets of rules ---- */

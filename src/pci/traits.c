@@ -176,6 +176,7 @@ void pci_traits_of(const struct pci_function *function, const struct pci_rules *
 		.acs_capable = view.capable,
 		.acs_enabled = pci_quirk_enables_spt(known.enable) ? view.spt_enabled : view.enabled,
 		.bridge_quirk = known.bridge,
+		.reset_quirk = known.reset,
 		.ids = ids_of(&view, known.bridge),
 	};
 	ret->acs_missing = PCI_ACS_ISOLATION;
