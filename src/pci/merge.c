@@ -58,17 +58,20 @@ static void describe_quirk(const struct pci_grouping *grouping, const struct pci
 			   const char *with, char text[static PCI_REASON_TEXT])
 {
 	const struct pci_quirk *quirk = grouping->traits[merge->function->index].alias_quirk;
+	char over[PCI_ADDR_TEXT], behind[40] = "";
 
 	if (!quirk)
 		quirk = grouping->traits[merge->with->index].alias_quirk;
 	if (!quirk)
 		quirk = grouping->traits[merge->over->index].alias_quirk;
-	snprintf(
-		text, PCI_REASON_TEXT,
-		"%s shares a group with %s: such devices are known to make requests under another's id (quirk %s: %s), "
-		"so the IOMMU cannot tell who made them",
-		function, with, quirk ? quirk->name : "of a third function of the bus",
-		quirk ? quirk->text : "see its alias set");
+	if (merge->over != merge->function)
+		snprintf(behind, sizeof(behind), "it is behind %s, and ", pci_addr_print(merge->over->addr, over));
+	snprintf(text, PCI_REASON_TEXT,
+		 "%s shares a group with %s: %ssuch devices are known to make requests under another's id (quirk %s: "
+		 "%s), "
+		 "so the IOMMU cannot tell who made them",
+		 function, with, behind, quirk ? quirk->name : "of a third function of the bus",
+		 quirk ? quirk->text : "see its alias set");
 }
 
 static void describe_alias_bridge(const struct pci_grouping *grouping, const struct pci_merge *merge,
