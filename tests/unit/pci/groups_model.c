@@ -197,22 +197,15 @@ static void give_up(u64 seed, struct blueprint *blueprint)
 	fail_msg("ISOLDE_SEED=%llu ISOLDE_ROUNDS=1, shrunk to the above: %s", (unsigned long long)seed, complaint.text);
 }
 
-static u64 number_from(const char *variable, u64 otherwise)
-{
-	const char *text = getenv(variable);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 TEST(groups, of_random_topologies_are_those_of_the_model)
 {
-	u64 first = number_from("ISOLDE_SEED", 1), rounds = number_from("ISOLDE_ROUNDS", ROUNDS);
+	struct random_seeds seeds = random_topology_seeds(ROUNDS);
 
-	for (u64 seed = first; seed < first + rounds; seed++) {
+	for (u64 seed = seeds.first; seed <= seeds.last; seed++) {
 		struct complaint complaint;
 		struct blueprint blueprint;
 
-		random_topology(seed, RANDOM_PARTIAL, &blueprint);
+		random_topology(seed, RANDOM_QUIRKS | RANDOM_PARTIAL, &blueprint);
 		if (check_blueprint(&blueprint, &complaint) < 0)
 			give_up(seed, &blueprint);
 		blueprint_fini(&blueprint);
