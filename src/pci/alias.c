@@ -22,18 +22,18 @@ static void join_aliases(struct grouping_work *work, u32 a, u32 b)
 }
 
 /* Parents come first, so theirs is known. */
-static const struct pci_function *first_id_bridge(const struct grouping_work *work, const struct pci_function *function)
+static u32 first_id_bridge(const struct grouping_work *work, const struct pci_function *function)
 {
 	const struct pci_function *bridge = function->parent;
 
 	if (!bridge)
-		return NULL;
+		return 0;
 	switch (work->grouping->traits[bridge->index].ids) {
 	case BRIDGE_IDS_ROOT:
-		return NULL;
+		return 0;
 	case BRIDGE_IDS_SECONDARY:
 	case BRIDGE_IDS_OWN:
-		return bridge;
+		return bridge->index + 1;
 	case BRIDGE_IDS_PASS:
 		break;
 	}
@@ -58,7 +58,7 @@ static void join_bus(struct grouping_work *work, const struct bus_range *bus)
 	u32 users[256] = {};
 
 	for (size_t i = bus->first; i < bus->after; i++) {
-		const struct pci_function *function = work->by_address[i];
+		const struct pci_function *function = work->by_slot[i];
 		const struct pci_traits *traits = &work->grouping->traits[function->index];
 
 		join_users(work, users, function->addr.devfn, function->index);
@@ -71,7 +71,7 @@ static void join_bus(struct grouping_work *work, const struct bus_range *bus)
 static void join_edges(struct grouping_work *work, const struct pci_function *function)
 {
 	if (work->id_bridge[function->index])
-		join_aliases(work, function->index, work->id_bridge[function->index]->index);
+		join_aliases(work, function->index, work->id_bridge[function->index] - 1);
 	if (function->dma_device)
 		join_aliases(work, function->index, function->dma_device->index);
 }
