@@ -49,22 +49,41 @@ static void join_users(struct grouping_work *work, u32 users[static 256], unsign
 		users[devfn] = index + 1;
 }
 
+static bool is_within(const u64 ids[static 4], const u64 outer[static 4])
+{
+	for (unsigned i = 0; i < 4; i++)
+		if (ids[i] & ~outer[i])
+			return false;
+	return true;
+}
+
 /*
  * Those that use one id: the function it belongs to, and others by quirk. It may belong to nobody: two that use it are
  * no aliases to Linux, which asks only whether one uses the other's, but the IOMMU cannot tell them apart either.
  */
 static void join_bus(struct grouping_work *work, const struct bus_range *bus)
 {
-	u32 users[256] = {};
+	/* All ids of one function, which are joined to it: mostly the next one uses no others. */
+	u64 joined[4] = {};
+	u32 users[256] = {}, to = 0;
 
 	for (size_t i = bus->first; i < bus->after; i++) {
 		const struct pci_function *function = work->by_slot[i];
 		const struct pci_traits *traits = &work->grouping->traits[function->index];
 
 		join_users(work, users, function->addr.devfn, function->index);
+		if (!traits->uses_other_ids)
+			continue;
+		if (is_within(traits->other_ids, joined)) {
+			join_aliases(work, to, function->index);
+			continue;
+		}
 		for (unsigned word = 0; word < ARRAY_SIZE(traits->other_ids); word++)
 			for (u64 left = traits->other_ids[word]; left; left &= left - 1)
 				join_users(work, users, word * 64 + (unsigned)__builtin_ctzll(left), function->index);
+		memcpy(joined, traits->other_ids, sizeof(joined));
+		joined[function->addr.devfn / 64] |= BIT(function->addr.devfn % 64);
+		to = function->index;
 	}
 }
 
