@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Stands in on branch i3 until the readers proper arrive from h-lspci and h-sysfs; each deletes its own from here. */
+/* Stands in on branch i3 until the reader proper arrives from h-lspci, which deletes it. */
 #include "pci/survey.h"
 
 struct pci_ids {
@@ -20,9 +20,4 @@ int pci_read_lspci(const char *text, size_t size, const char *file, const struct
 		   struct why *why)
 {
 	return refuse(why, DUMP_INVALID, "%s: no reader yet", file);
-}
-
-int pci_read_sysfs(const char *root, struct pci_survey **ret, struct why *why)
-{
-	return refuse(why, DUMP_INVALID, "%s: no reader yet", root);
 }
