@@ -66,17 +66,19 @@ static void describe_quirk(const struct pci_grouping *grouping, const struct pci
 			   const char *with, char text[static PCI_REASON_TEXT])
 {
 	const struct pci_quirk *quirk = alias_quirk(grouping, merge->function);
+	char over[PCI_ADDR_TEXT], behind[40] = "";
 
 	if (!quirk)
 		quirk = alias_quirk(grouping, merge->with);
 	if (!quirk)
 		quirk = alias_quirk(grouping, merge->over);
-	snprintf(
-		text, PCI_REASON_TEXT,
-		"%s shares a group with %s: such devices are known to make requests under another's id (quirk %s: %s), "
-		"so the IOMMU cannot tell who made them",
-		function, with, quirk ? quirk->name : "of a third function of the bus",
-		quirk ? quirk->text : "see its alias set");
+	if (merge->over != merge->function)
+		snprintf(behind, sizeof(behind), "it is behind %s, and ", pci_addr_print(merge->over->addr, over));
+	snprintf(text, PCI_REASON_TEXT,
+		 "%s shares a group with %s: %ssuch devices are known to make requests under another's id "
+		 "(quirk %s: %s), so the IOMMU cannot tell who made them",
+		 function, with, behind, quirk ? quirk->name : "of a third function of the bus",
+		 quirk ? quirk->text : "see its alias set");
 }
 
 static void describe_alias_bridge(const struct pci_grouping *grouping, const struct pci_merge *merge,
@@ -86,8 +88,7 @@ static void describe_alias_bridge(const struct pci_grouping *grouping, const str
 
 	snprintf(text, PCI_REASON_TEXT,
 		 "%s shares a group with %s: it is behind this bridge to conventional PCI, which sends requests on "
-		 "under "
-		 "%s, so the IOMMU cannot tell who made them",
+		 "under %s, so the IOMMU cannot tell who made them",
 		 function, with, own ? "an id of its own" : "the id of its secondary bus");
 }
 

@@ -63,7 +63,6 @@ struct pci_traits {
 	/* The rows behind it; NULL: none. alias_quirk without uses_other_ids: there may be ids that cannot be seen. */
 	const struct pci_quirk *acs_quirk, *alias_quirk, *bridge_quirk;
 	const struct pci_quirk *reset_quirk; /* Linux never resets its bus; NULL: it does */
-	const struct pci_quirk *reset_quirk; /* Linux never resets its bus; NULL: it does */
 };
 
 /* ---- sets of rules ---- */
