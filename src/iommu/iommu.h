@@ -63,7 +63,7 @@ struct iommu_device {
 	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
 	const struct reserved_region *regions;
 	u64 region_set;
-	struct list_link group_link;   /* group->devices, probe order */
+	struct list_link group_link; /* group->devices, probe order */
 };
 
 struct iommu_group {

@@ -51,15 +51,6 @@ static int by_address(const void *a, const void *b)
 
 /* ---- who is below whom ---- */
 
-static void append(u32 *first, u32 *last, u32 *next, size_t index)
-{
-	if (*last)
-		next[0] = (u32)index + 1;
-	else
-		*first = (u32)index + 1;
-	*last = (u32)index + 1;
-}
-
 /* From the last address to the first, so that each list is in the order of addresses. */
 static void link_places(struct capture *capture, struct place **sorted)
 {
@@ -98,8 +89,7 @@ static void find_neighbours(struct capture *capture, struct place **sorted)
 
 		if (place->is_virtual)
 			continue;
-		if (previous &&
-		    pci_addr_key(previous->function->addr) >> 3 == pci_addr_key(place->function->addr) >> 3)
+		if (previous && pci_addr_key(previous->function->addr) >> 3 == pci_addr_key(place->function->addr) >> 3)
 			previous->shares_slot = place->shares_slot = true;
 		previous = place;
 	}
@@ -189,40 +179,3 @@ int capture_find_places(struct capture *capture, struct why *why)
 	qsort(sorted, count, sizeof(*sorted), by_address);
 	return by_place(capture, sorted, why);
 }
-
-/* ---- reserved regions ---- */
-
-/* The first function with each of the host's groups stands for it. */
-struct first_of_group {
-	int group;
-	u32 index;
-};
-
-static int by_group(const void *a, const void *b)
-{
-	const struct first_of_group *left = a, *right = b;
-
-	if (left->group != right->group)
-		return left->group < right->group ? -1 : 1;
-	return left->index < right->index ? -1 : left->index > right->index;
-}
-
-static size_t list_groups(const struct capture *capture, struct first_of_group *groups)
-{
-	size_t count = 0, kept = 0;
-
-	for (size_t i = 0; i < capture->survey->count; i++)
-		if (capture->survey->facts[i].host_group != PCI_GROUP_UNSAID)
-			groups[count++] = (struct first_of_group){capture->survey->facts[i].host_group, (u32)i};
-	qsort(groups, count, sizeof(*groups), by_group);
-	for (size_t i = 0; i < count; i++)
-		if (!kept || groups[kept - 1].group != groups[i].group)
-			groups[kept++] = groups[i];
-	return kept;
-}
-
-static bool same_region(const struct pci_region *a, const struct pci_region *b)
-{
-	return a->start == b->start && a->last == b->last && strcmp(a->kind, b->kind) == 0;
-}
-

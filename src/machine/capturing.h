@@ -6,6 +6,8 @@
 #ifndef MACHINE_CAPTURING_H
 #define MACHINE_CAPTURING_H
 
+#include <stdio.h>
+
 #include "machine/capture.h"
 #include "machine/description.h"
 
@@ -19,8 +21,7 @@ struct sheet {
 
 void sheet_put(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "# ..." of words that may hold anything; a line of its own at that indent. */
-void sheet_comment(struct sheet *sheet, unsigned indent, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void sheet_comment(struct sheet *sheet, unsigned indent, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* What of the words can stand in a comment. */
 void sheet_words(struct sheet *sheet, const char *words);
 
@@ -28,7 +29,7 @@ void sheet_words(struct sheet *sheet, const char *words);
 struct limits {
 	u64 low;  /* of one BAR below 4 GiB */
 	u64 high; /* of one above */
-	bool io;
+	bool io, models;
 };
 
 /* What follows from the topology for one function, by its index. */
@@ -40,9 +41,9 @@ struct place {
 	u8 bus, last_bus;		     /* of a bridge, as written; bus 0: none */
 	bool say_bus, say_last_bus;	     /* they are not those that reading it would give */
 	bool shares_slot;
-	u32 first_below, next_beside;	/* 1 + index; 0 none: what is written under its `devices` */
+	u32 first_below, next_beside;	 /* 1 + index; 0 none: what is written under its `devices` */
 	u32 first_virtual, next_virtual; /* likewise: under its `vfs` */
-	u32 first_region;		/* 1 + index of survey->regions; 0 none */
+	u32 first_region;		 /* 1 + index of survey->regions; 0 none */
 };
 
 struct capture {
@@ -51,8 +52,9 @@ struct capture {
 	struct place *places;	       /* owned */
 	u32 *roots;		       /* owned: indices of those on root buses, in the order of addresses */
 	size_t nroots;
-	u32 *next_region; /* owned: by region, 1 + index of the same function's next */
-	bool *of_machine; /* owned: by region: every group has it */
+	u32 *next_region;  /* owned: by region, 1 + index of the same function's next */
+	bool *of_machine;  /* owned: by region: every group has it; the first of those alike */
+	bool lost_regions; /* there were more than a machine file can say */
 	struct limits limits;
 	struct sheet sheet;
 };

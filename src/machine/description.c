@@ -70,7 +70,8 @@ static int read_region_kind(struct yaml_reader *reader, yaml_node_t *node, void 
 			region->kind = kinds[i];
 			return 0;
 		}
-	return yaml_refuse(reader, node, "\"%.40s\" is no kind of region: direct, direct-relaxable, reserved, msi", text);
+	return yaml_refuse(reader, node, "\"%.40s\" is no kind of region: direct, direct-relaxable, reserved, msi",
+			   text);
 }
 
 int read_region(struct yaml_reader *reader, yaml_node_t *node, struct reserved_region *ret)
@@ -107,7 +108,8 @@ static int read_unit_regions(struct yaml_reader *reader, yaml_node_t *node, void
 
 static int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	static const struct yaml_key keys[] = {{"kind", read_iommu_kind}, {"width", read_iommu_width}, {"regions", read_unit_regions}};
+	static const struct yaml_key keys[] = {
+		{"kind", read_iommu_kind}, {"width", read_iommu_width}, {"regions", read_unit_regions}};
 	struct description *description = reading_of(reader)->description;
 
 	if (node && node->type == YAML_SCALAR_NODE && strcmp((const char *)node->data.scalar.value, "none") == 0)
@@ -139,7 +141,7 @@ static int read_as_found(struct yaml_reader *reader, yaml_node_t *node, void *ta
 }
 
 static const struct yaml_key machine_keys[] = {
-	{"name", read_name},	     {"iommu", read_iommu}, {"as_found", read_as_found},
+	{"name", read_name},	   {"iommu", read_iommu}, {"as_found", read_as_found},
 	{"devices", keep_devices}, {"roots", keep_roots},
 };
 
@@ -304,7 +306,8 @@ static int load_file(const char *path, struct description **ret, struct why *why
 	if (err < 0)
 		return err;
 	if (size > MACHINE_BYTES)
-		return refuse(why, MACHINE_FILE, "%.100s:1:1: a machine file has at most %u bytes", path, MACHINE_BYTES);
+		return refuse(why, MACHINE_FILE, "%.100s:1:1: a machine file has at most %u bytes", path,
+			      MACHINE_BYTES);
 	return description_parse(text, size, path, ret, why);
 }
 

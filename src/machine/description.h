@@ -10,16 +10,16 @@
 #include "dev/model.h"
 #include "iommu/iommu.h"
 #include "pci/caps.h"
-#include "pci/topology.h"
+#include "pci/survey.h"
 
 /* What may stand in a machine file; a capture must stay below. */
-#define MACHINE_BYTES	    (16u << 20)
-#define MACHINE_FUNCTIONS   65536
-#define MACHINE_DEPTH	    256 /* of devices below devices; a segment has no more buses */
-#define MACHINE_BAR_MAX	    BIT(30) /* registers are host memory, which moves whenever a program opens the device */
-#define MACHINE_BAR32_MAX   BIT(28)
-#define MACHINE_BAR_IO_MAX  256
-#define MACHINE_ROM_MAX	    BIT(24)
+#define MACHINE_BYTES	   (16u << 20)
+#define MACHINE_FUNCTIONS  65536
+#define MACHINE_DEPTH	   256	   /* of devices below devices; a segment has no more buses */
+#define MACHINE_BAR_MAX	   BIT(30) /* registers are host memory, which moves whenever a program opens the device */
+#define MACHINE_BAR32_MAX  BIT(28)
+#define MACHINE_BAR_IO_MAX 256
+#define MACHINE_ROM_MAX	   BIT(24)
 
 struct bar_description {
 	enum pci_bar_kind kind; /* PCI_BAR_NONE: absent */
@@ -112,10 +112,10 @@ struct description {
 		struct reserved_region regions[UNIT_REGIONS]; /* of each unit */
 		unsigned nregions;
 	} iommu;
-	bool as_found;						 /* captured: what is where was not questioned */
-	struct reserved_region regions[MACHINE_REGIONS];	 /* of devices */
+	bool as_found;					 /* captured: what is where was not questioned */
+	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;
-	struct list functions;			 /* owned; enumeration order, virtual functions last */
+	struct list functions;			  /* owned; enumeration order, virtual functions last */
 	struct function_description **by_address; /* owned; count of them */
 	size_t count;
 };
@@ -145,6 +145,10 @@ const char *description_builtin_name(unsigned index); /* for lists; NULL past th
  * yet attached. topology is initialised; on failure it is empty.
  */
 int topology_build(const struct description *description, struct pci_topology *topology, struct why *why);
+
+/* The machine as `isolde explain` takes it; source is its name for messages. */
+int description_survey(const struct description *description, const char *source, struct pci_survey **ret,
+		       struct why *why);
 
 /* Is there an address for every BAR? BAR_SPACE says for which there is none. */
 int topology_fits(const struct description *description, struct why *why);

@@ -302,9 +302,9 @@ static int read_sriov_device(struct yaml_reader *reader, yaml_node_t *node, void
 /* Without a number of initial virtual functions all are there from the start. */
 int read_sriov(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	static const struct yaml_key keys[] = {{"total", read_sriov_total},	  {"initial", read_sriov_initial},
+	static const struct yaml_key keys[] = {{"total", read_sriov_total},	{"initial", read_sriov_initial},
 					       {"enabled", read_sriov_enabled}, {"offset", read_sriov_offset},
-					       {"stride", read_sriov_stride},	  {"device", read_sriov_device}};
+					       {"stride", read_sriov_stride},	{"device", read_sriov_device}};
 	struct function_description *function = FUNCTION(target);
 	bool has_initial = false;
 	int err;
@@ -422,4 +422,3 @@ int read_rom(struct yaml_reader *reader, yaml_node_t *node, void *target)
 	rom->kind = PCI_BAR_MEMORY32;
 	return 0;
 }
-

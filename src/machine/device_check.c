@@ -68,6 +68,8 @@ static int check_header(struct yaml_reader *reader, const struct device_reading 
 		return yaml_refuse(reader, device->node, "a virtual function is no bridge and has none of its own");
 	if (function->physical && !function->is_virtual)
 		return yaml_refuse(reader, device->is_virtual, "what stands below vfs is a virtual function");
+	if (function->is_virtual && !function->physical && !device->reading->description->as_found)
+		return yaml_refuse(reader, device->is_virtual, "whose virtual function it is, say with vfs there");
 	if (function->is_virtual && device->multifunction)
 		return yaml_refuse(reader, device->multifunction, "a virtual function is never multifunction");
 	if (device->vfs && function->bridge)

@@ -112,8 +112,8 @@ static int add_region(struct yaml_reader *reader, yaml_node_t *node, void *targe
 
 	if (err < 0)
 		return err;
-	while (i < description->nregions && (known[i].start != region.start || known[i].last != region.last ||
-					     known[i].kind != region.kind))
+	while (i < description->nregions &&
+	       (known[i].start != region.start || known[i].last != region.last || known[i].kind != region.kind))
 		i++;
 	if (i == MACHINE_REGIONS)
 		return yaml_refuse(reader, node, "devices have at most %d different regions", MACHINE_REGIONS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The devices of a machine file, as a tree: they hang below bridges, those below root buses. Bus numbers are given depth
- * first, in the order of the bridges' slots, as firmware does, unless they are said; functions end up in Linux's
+ * The devices of a machine file, as a tree: they hang below bridges, those below root buses. Bus numbers are given
+ * depth first, in the order of the bridges' slots, as firmware does, unless they are said; functions end up in Linux's
  * enumeration order: root by root, a bus and then what is below it, virtual functions last.
  *
  * Depth, functions and buses are bounded, so a YAML alias that contains itself ends in a refusal, not in a loop.
@@ -262,8 +262,7 @@ static int sort_bus(struct bus_reading *bus)
 	for (i = 1; i < bus->count; i++)
 		if (pci_addr_equal(devices[i - 1]->function->addr, devices[i]->function->addr))
 			return yaml_refuse(reader, devices[i]->node, "slot %02x.%x is taken on this bus",
-					   devices[i]->function->addr.devfn >> 3,
-					   devices[i]->function->addr.devfn & 7);
+					   devices[i]->function->addr.devfn >> 3, devices[i]->function->addr.devfn & 7);
 	return 0;
 }
 
@@ -472,7 +471,8 @@ static int check_vmd(struct reading *reading)
 			continue;
 		vmd = description_find(reading->description, function->vmd);
 		if (!vmd)
-			return refuse_function(reading, function, "is said to be behind a VMD device that is not there");
+			return refuse_function(reading, function,
+					       "is said to be behind a VMD device that is not there");
 		if (vmd->below_vmd)
 			return refuse_function(reading, function, "is said to be behind a VMD device behind another");
 	}

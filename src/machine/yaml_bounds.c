@@ -25,9 +25,8 @@ static bool is_last(const yaml_event_t *event)
 
 static bool has_brackets(const yaml_event_t *event)
 {
-	return event->type == YAML_SEQUENCE_START_EVENT
-		       ? event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
-		       : event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+	return event->type == YAML_SEQUENCE_START_EVENT ? event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
+							: event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
 }
 
 /* Inside of brackets there are only more of them. */

@@ -15,7 +15,6 @@
 #include "base/alloc.h"
 #include "vfio/type1.h"
 
-
 int type1_new(struct vfio *vfio, bool v2, struct type1 **ret, struct why *why)
 {
 	struct type1 *type1 = alloc_new(struct type1, why);
