@@ -25,6 +25,8 @@ static int read_slot(struct yaml_reader *reader, yaml_node_t *node, void *target
 	if (strchr(text, ':')) {
 		device->other_bus = node;
 		slot->bus = addr.bus;
+	} else if (device->function->physical) {
+		slot->bus = device->function->physical->addr.bus;
 	}
 	slot->devfn = addr.devfn;
 	device->has_slot = true;
