@@ -350,8 +350,8 @@ TEST(description, virtual_functions_have_what_their_physical_one_has)
 
 TEST(description, virtual_functions_that_cannot_be_are_refused)
 {
-	expect_refused(PHYSICAL("sriov: {total: 2, enabled: 3}"), "test.yaml:6:50", "of 2 virtual functions, 3");
-	expect_refused(PHYSICAL("sriov: {total: 2, initial: 4}"), "test.yaml:6:50", "of 2 virtual functions, 4");
+	expect_refused(PHYSICAL("sriov: {total: 2, enabled: 3}"), "test.yaml:6:48", "of 2 virtual functions, 3");
+	expect_refused(PHYSICAL("sriov: {total: 2, initial: 4}"), "test.yaml:6:48", "of 2 virtual functions, 4");
 	expect_refused(PHYSICAL("sriov: {total: 65536}"), "test.yaml:6:", "number up to 65535");
 	expect_refused(PHYSICAL("vfs: [{id: \"8086:0001\"}]"), "test.yaml:6:", "needs a slot");
 	expect_refused(PHYSICAL("sriov: {total: 1, offset: 16}, vfs: [{}]"), "test.yaml:6:", "needs an id");
