@@ -276,6 +276,21 @@ void pci_add_ats(struct pci_function *function)
 	function->cap_ats = at;
 }
 
+/* Section 7.8.7: no function groups, the last function. */
+void pci_add_ari(struct pci_function *function)
+{
+	function->cap_ari = append_extended(function, PCI_EXT_ARI, 1, 8);
+}
+
+/* Section 10.5.2: off, so stopped. */
+void pci_add_pri(struct pci_function *function)
+{
+	u16 at = append_extended(function, PCI_EXT_PRI, 1, 16);
+
+	put_u16(function->config + at + 6, 0x0100);
+	function->cap_pri = at;
+}
+
 /* Section 9.3.3: 64 bytes; page sizes of 4 KiB. */
 void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov)
 {

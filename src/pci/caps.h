@@ -53,6 +53,8 @@ void pci_add_af(struct pci_function *function); /* Advanced Features: FLR for co
 void pci_add_dsn(struct pci_function *function, u64 serial);
 void pci_add_pasid(struct pci_function *function, unsigned width_bits);
 void pci_add_ats(struct pci_function *function);
+void pci_add_ari(struct pci_function *function);
+void pci_add_pri(struct pci_function *function);
 
 void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov);
 

@@ -290,6 +290,8 @@ static void mark_multifunction(struct pci_survey *survey)
 		if (previous && same_slot(previous, facts)) {
 			pci_set_multifunction(previous->function);
 			pci_set_multifunction(facts->function);
+			previous->gaps &= ~(unsigned)PCI_GAP_HEADER;
+			facts->gaps &= ~(unsigned)PCI_GAP_HEADER;
 		}
 		previous = facts;
 	}
@@ -518,7 +520,7 @@ static int find_coverage(struct pci_survey *survey, struct why *why)
 	for (size_t i = 0; i < survey->count; i++) {
 		struct pci_facts *facts = &survey->facts[i];
 
-		if (survey->says_groups)
+		if (survey->says_groups && !(facts->gaps & PCI_GAP_GROUP))
 			facts->function->untranslated = facts->host_group == PCI_GROUP_UNSAID;
 		else
 			facts->function->untranslated = beside_the_iommu(survey, facts);
