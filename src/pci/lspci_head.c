@@ -116,33 +116,44 @@ static void trim_right(const char *text, size_t *length)
 		--*length;
 }
 
-/* Takes " [...]" off the right side when it holds exactly `size` characters; returns them, or NULL. */
-static const char *take_bracket(const char *text, size_t *length, size_t size)
+/* "[....]" at the right side with exactly `size` characters inside; returns them, or NULL. */
+static const char *bracket_of(const char *text, size_t length, size_t size)
 {
-	const char *inside;
-
-	trim_right(text, length);
-	if (*length < size + 2 || text[*length - 1] != ']' || text[*length - size - 2] != '[')
+	if (length < size + 2 || text[length - 1] != ']' || text[length - size - 2] != '[')
 		return NULL;
-	inside = text + *length - size - 1;
-	*length -= size + 2;
-	trim_right(text, length);
-	return inside;
+	return text + length - size - 1;
 }
 
+/* Takes " [8086:34b0]" off the right side. */
+static bool take_pair(const char *text, size_t *length, u16 *ret_vendor, u16 *ret_device)
+{
+	const char *pair = bracket_of(text, *length, 9);
+
+	if (!pair || !parse_pair(pair, 9, ret_vendor, ret_device))
+		return false;
+	*length -= 11;
+	trim_right(text, length);
+	return true;
+}
+
+/* "PCI bridge", "PCI bridge [0604]", "0604", "Class 0604" */
 static void parse_class(const struct lspci_reader *reader, struct head *head)
 {
-	const char *text = head->class, *bracket = take_bracket(text, &head->class_length, 4);
+	const char *text = head->class, *digits = bracket_of(text, head->class_length, 4);
 	unsigned number;
 	u16 found;
 
-	if (head->class_length == 10 && strncmp(text, "Class ", 6) == 0)
-		text += 6;
-	if ((bracket && parse_number(bracket, 4, 4, &number)) ||
-	    (!bracket && head->class_length == (size_t)(text - head->class) + 4 && parse_number(text, 4, 4, &number)))
+	if (digits && parse_number(digits, 4, 4, &number)) {
+		head->class_length -= 6;
+		trim_right(text, &head->class_length);
 		found = (u16)number;
-	else if (!reader->ids || !pci_ids_class(reader->ids, head->class, head->class_length, &found))
-		return;
+	} else {
+		digits = strncmp(text, "Class ", 6) == 0 ? text + 6 : text;
+		if ((size_t)(digits - text) + 4 == head->class_length && parse_number(digits, 4, 4, &number))
+			found = (u16)number;
+		else if (!reader->ids || !pci_ids_class(reader->ids, text, head->class_length, &found))
+			return;
+	}
 	head->identity.class_code |= (u32)found << 8;
 	head->seen |= SEEN_CLASS;
 }
@@ -209,7 +220,6 @@ static unsigned parse_names(const struct pci_ids *ids, const char *text, size_t 
 static void parse_product(const struct lspci_reader *reader, struct head *head)
 {
 	struct pci_identity *identity = &head->identity;
-	const char *pair;
 
 	parse_tail(head);
 	if (parse_pair(head->product, head->product_length, &identity->vendor, &identity->device)) {
@@ -217,8 +227,7 @@ static void parse_product(const struct lspci_reader *reader, struct head *head)
 		head->seen |= SEEN_IDS;
 		return;
 	}
-	pair = take_bracket(head->product, &head->product_length, 9);
-	if (pair && parse_pair(pair, 9, &identity->vendor, &identity->device))
+	if (take_pair(head->product, &head->product_length, &identity->vendor, &identity->device))
 		head->seen |= SEEN_IDS;
 	else
 		head->seen |= parse_names(reader->ids, head->product, head->product_length, &identity->vendor,
@@ -344,13 +353,11 @@ void lspci_read_subsystem(const struct lspci_reader *reader, struct lspci_record
 {
 	size_t length = strlen(text), used = 0;
 	u16 vendor = 0, device = 0;
-	const char *pair;
 
 	if (record->seen & SEEN_SUBSYSTEM)
 		return;
 	record->seen |= SEEN_SUBSYSTEM_NAME;
-	pair = take_bracket(text, &length, 9);
-	if ((pair && parse_pair(pair, 9, &vendor, &device)) || parse_pair(text, length, &vendor, &device) ||
+	if (take_pair(text, &length, &vendor, &device) || parse_pair(text, length, &vendor, &device) ||
 	    (length > 7 && strncmp(text, "Device ", 7) == 0 && parse_pair(text + 7, length - 7, &vendor, &device))) {
 		record->seen |= SEEN_SUBSYSTEM;
 	} else if (reader->ids && pci_ids_vendor(reader->ids, text, length, &vendor, &used)) {
