@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "isolde/why.h"
 
 static const struct {
 	const char *name;
@@ -115,4 +116,17 @@ const char *errno_name(int err)
 	const char *name = strerrorname_np(err);
 
 	return name ? name : "E?";
+}
+
+void why_export(struct isolde_why *ret, const struct why *why, long result)
+{
+	if (!ret)
+		return;
+	*ret = (struct isolde_why){.err = result < 0 ? (int)-result : 0, .hint = "", .site = ""};
+	if (why->code == WHY_NONE)
+		return;
+	snprintf(ret->code, sizeof(ret->code), "%s", why_code_name(why->code));
+	snprintf(ret->text, sizeof(ret->text), "%s", why->text);
+	ret->hint = why_code_hint(why->code);
+	ret->site = why_code_site(why->code);
 }

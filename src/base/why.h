@@ -57,6 +57,11 @@ int why_context(struct why *why, const char *format, ...) __attribute__((cold, f
 
 void why_clear(struct why *why);
 
+struct isolde_why;
+
+/* The reason as the library's callers see it; ret may be NULL. result: of the call; a success may carry a remark. */
+void why_export(struct isolde_why *ret, const struct why *why, long result);
+
 /* The row of refusals.def. Names are stable; an unknown name gives WHY_NONE. */
 const char *why_code_name(enum why_code code);
 const char *why_code_hint(enum why_code code);

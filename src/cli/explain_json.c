@@ -19,17 +19,6 @@ static json_t *text_or_null(const char *text)
 	return text ? json_string(text) : json_null();
 }
 
-/* Names come from dumps and from sysfs: any bytes. */
-static json_t *name_json(const struct explanation *explanation, const struct pci_function *function)
-{
-	char name[NAME_TEXT];
-	json_t *json = json_string(name_of(explanation, function, name));
-
-	for (char *c = name; !json && *c; c++)
-		*c = *c & 0x80 || *c < ' ' ? '?' : *c;
-	return json ? json : json_string(name);
-}
-
 static json_t *acs_json(const struct pci_function *function, const struct pci_traits *traits)
 {
 	char capable[PCI_ACS_TEXT], enabled[PCI_ACS_TEXT], missing[PCI_ACS_TEXT];
@@ -45,16 +34,16 @@ static json_t *function_json(const struct explanation *explanation, const struct
 {
 	const struct pci_traits *traits = &explanation->grouping->traits[function->index];
 	const struct pci_facts *facts = facts_of(explanation, function);
-	char id[12];
+	char id[12], name[NAME_TEXT];
 
 	snprintf(id, sizeof(id), "%04x:%04x", get_u16(function->config + PCI_VENDOR_ID),
 		 get_u16(function->config + PCI_DEVICE_ID));
 	return json_pack("{so so si ss so so so so sb so}", "bdf", addr_json(function), "group",
 			 number_or_null(group_of(explanation, function)), "alias_set",
 			 explanation->grouping->alias_set[function->index], "id", id, "driver",
-			 text_or_null(facts->driver), "name", name_json(explanation, function), "group_there",
-			 number_or_null(facts->host_group), "acs", acs_json(function, traits), "isolates",
-			 (int)traits->isolates, "quirk",
+			 text_or_null(facts->driver), "name", json_string(name_of(explanation, function, name)),
+			 "group_there", number_or_null(facts->host_group), "acs", acs_json(function, traits),
+			 "isolates", (int)traits->isolates, "quirk",
 			 text_or_null(traits->acs_quirk ? traits->acs_quirk->name : NULL));
 }
 
@@ -83,23 +72,27 @@ json_t *remarks_json(const struct pci_survey *survey)
 		const struct pci_remark *remark = &survey->remarks[i];
 
 		json_array_append_new(array, json_pack("{ss so so so}", "kind", kinds[remark->kind], "text",
-						       json_stringn_nocheck(remark->text, strlen(remark->text)), "line",
+						       json_string(remark->text), "line",
 						       remark->line ? json_integer(remark->line) : json_null(),
 						       "command", text_or_null(remark->command)));
 	}
 	return array;
 }
 
+/* Addresses are text: numbers of JSON end at 2^53. */
 static json_t *regions_json(const struct pci_survey *survey)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < survey->nregions; i++) {
 		const struct pci_region *region = &survey->regions[i];
+		char start[20], last[20];
 
-		json_array_append_new(array, json_pack("{sI sI ss so ss}", "start", (json_int_t)region->start, "last",
-						       (json_int_t)region->last, "type", region->kind, "group_there",
-						       number_or_null(region->group), "from", region->from));
+		snprintf(start, sizeof(start), "0x%016llx", (unsigned long long)region->start);
+		snprintf(last, sizeof(last), "0x%016llx", (unsigned long long)region->last);
+		json_array_append_new(array,
+				      json_pack("{ss ss ss so ss}", "start", start, "last", last, "type", region->kind,
+						"group_there", number_or_null(region->group), "from", region->from));
 	}
 	return array;
 }
@@ -123,5 +116,5 @@ json_t *explain_json(const struct explanation *explanation, const struct pci_fun
 	}
 	return json_pack("{so so so so ss so}", "functions", functions, "merges", merges, "remarks",
 			 remarks_json(explanation->survey), "regions", regions_json(explanation->survey), "rules",
-			 rules, "source", json_string_nocheck(explanation->survey->source));
+			 rules, "source", json_string(explanation->survey->source));
 }

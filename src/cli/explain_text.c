@@ -20,6 +20,7 @@ static void print_function(const struct explanation *explanation, const struct p
 		fprintf(to, "      why: %s\n", sentence_of(explanation, function, sentence));
 }
 
+/* group: of the machine's own numbers; PCI_GROUP_UNSAID: those of every group. */
 static void print_regions(const struct explanation *explanation, int group, FILE *to)
 {
 	const struct pci_survey *survey = explanation->survey;
@@ -31,6 +32,14 @@ static void print_regions(const struct explanation *explanation, int group, FILE
 			fprintf(to, "  reserved 0x%llx-0x%llx %s: %s\n", (unsigned long long)region->start,
 				(unsigned long long)region->last, region->kind, region->from);
 	}
+}
+
+static bool has_common_regions(const struct pci_survey *survey)
+{
+	for (size_t i = 0; i < survey->nregions; i++)
+		if (survey->regions[i].group == PCI_GROUP_UNSAID)
+			return true;
+	return false;
 }
 
 static void print_group(const struct explanation *explanation, int group, FILE *to)
@@ -111,6 +120,10 @@ void explain_text(const struct explanation *explanation, const struct pci_functi
 		if (i == explanation->first[grouping->ngroups])
 			fprintf(to, "no group: not behind an IOMMU\n");
 		print_function(explanation, explanation->by_group[i], to);
+	}
+	if (has_common_regions(explanation->survey)) {
+		fprintf(to, "every group\n");
+		print_regions(explanation, PCI_GROUP_UNSAID, to);
 	}
 	if (only) {
 		char bdf[PCI_ADDR_TEXT];

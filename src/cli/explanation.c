@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 static int allocate(struct explanation *explanation, size_t count, struct why *why)
 {
@@ -100,11 +101,12 @@ const char *name_of(const struct explanation *explanation, const struct pci_func
 	const struct pci_facts *facts = facts_of(explanation, function);
 	const u8 *config = function->config;
 
-	if (!facts->name)
-		return names_device(explanation->names, get_u16(config + PCI_CLASS), get_u16(config + PCI_VENDOR_ID),
-				    get_u16(config + PCI_DEVICE_ID), text, NAME_TEXT);
-	snprintf(text, NAME_TEXT, "%s", facts->name);
-	return text;
+	if (facts->name)
+		snprintf(text, NAME_TEXT, "%s", facts->name);
+	else
+		names_device(explanation->names, get_u16(config + PCI_CLASS), get_u16(config + PCI_VENDOR_ID),
+			     get_u16(config + PCI_DEVICE_ID), text, NAME_TEXT);
+	return text_clean(text); /* a name may have been cut inside a character */
 }
 
 static const char *alone_because(const struct explanation *explanation, const struct pci_function *function)

@@ -81,20 +81,6 @@ static const struct client_ops own_ops = {
 	.free = own_free,
 };
 
-/* The reason in the library's own words; a success may carry a remark. */
-static void tell(struct isolde_why *ret, const struct why *why, long result)
-{
-	if (!ret)
-		return;
-	*ret = (struct isolde_why){.err = result < 0 ? (int)-result : 0, .hint = "", .site = ""};
-	if (why->code == WHY_NONE)
-		return;
-	snprintf(ret->code, sizeof(ret->code), "%s", why_code_name(why->code));
-	snprintf(ret->text, sizeof(ret->text), "%s", why->text);
-	ret->hint = why_code_hint(why->code);
-	ret->site = why_code_site(why->code);
-}
-
 /* A caller built against an older header has fewer fields; one built against a newer may only leave them zero. */
 static int take_options(const struct isolde_machine_options *options, struct isolde_machine_options *ret,
 			struct why *why)
@@ -200,7 +186,7 @@ int isolde_machine_new(const struct isolde_machine_options *options, struct isol
 		isolde_machine_free(machine);
 	else
 		*ret = machine;
-	tell(reason, &why, err);
+	why_export(reason, &why, err);
 	return err;
 }
 
@@ -218,7 +204,7 @@ int isolde_open(struct isolde_machine *machine, const char *path, int flags, str
 	struct why why = WHY_INIT;
 	int ret = machine_open(machine->machine, &machine->client, path, flags, &why);
 
-	tell(reason, &why, ret);
+	why_export(reason, &why, ret);
 	return ret;
 }
 
@@ -243,7 +229,7 @@ long isolde_ioctl(struct isolde_machine *machine, int fd, unsigned long request,
 	if (ret == 0)
 		ret = machine_ioctl(machine->machine, &machine->client, file, (unsigned int)request, (uintptr_t)arg,
 				    &why);
-	tell(reason, &why, ret);
+	why_export(reason, &why, ret);
 	return ret;
 }
 
@@ -256,7 +242,7 @@ ssize_t isolde_pread(struct isolde_machine *machine, int fd, void *buffer, size_
 
 	if (ret == 0)
 		ret = machine_read(machine->machine, &machine->client, file, offset, buffer, size, &why);
-	tell(reason, &why, ret);
+	why_export(reason, &why, ret);
 	return ret;
 }
 
@@ -269,7 +255,7 @@ ssize_t isolde_pwrite(struct isolde_machine *machine, int fd, const void *buffer
 
 	if (ret == 0)
 		ret = machine_write(machine->machine, &machine->client, file, offset, buffer, size, &why);
-	tell(reason, &why, ret);
+	why_export(reason, &why, ret);
 	return ret;
 }
 
@@ -294,7 +280,7 @@ int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, i
 		err = machine_mmap(machine->machine, &machine->client, file, offset, size, prot, flags, &why);
 	if (err == 0)
 		err = map_checked(fd, size, prot, flags, offset, ret, &why);
-	tell(reason, &why, err);
+	why_export(reason, &why, err);
 	return err;
 }
 
@@ -312,7 +298,7 @@ ssize_t isolde_attribute_read(struct isolde_machine *machine, const char *path, 
 	struct why why = WHY_INIT;
 	s64 ret = machine_attribute_read(machine->machine, &machine->client, path, 0, buffer, size, &why);
 
-	tell(reason, &why, ret);
+	why_export(reason, &why, ret);
 	return ret;
 }
 
@@ -322,7 +308,7 @@ ssize_t isolde_attribute_write(struct isolde_machine *machine, const char *path,
 	struct why why = WHY_INIT;
 	s64 ret = machine_attribute_write(machine->machine, &machine->client, path, 0, buffer, size, &why);
 
-	tell(reason, &why, ret);
+	why_export(reason, &why, ret);
 	return ret;
 }
 

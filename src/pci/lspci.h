@@ -237,7 +237,7 @@ void lspci_note_group(struct lspci_record *record, int group, bool listed);
 
 /* ---- survey ---- */
 
-/* A copy that is fit for a terminal; NULL with why filled. */
+/* A copy, ended by a zero byte; NULL with why filled. */
 char *lspci_copy(const char *text, size_t length, struct why *why);
 
 /* Secondary bus number by text or bytes; 0 unknown. */

@@ -78,8 +78,8 @@ char *lspci_copy(const char *text, size_t length, struct why *why)
 {
 	char *copy = alloc_zero(length + 1, why);
 
-	for (size_t i = 0; copy && i < length; i++)
-		copy[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+	if (copy)
+		memcpy(copy, text, length);
 	return copy;
 }
 

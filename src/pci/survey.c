@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 #define MOST_REMARKS 1000
 
@@ -20,6 +21,7 @@ int pci_survey_new(const char *source, struct pci_survey **ret, struct why *why)
 	survey->source = alloc_string(source, why);
 	if (!survey->source)
 		return -why->err;
+	text_clean(survey->source);
 	*ret = take(survey);
 	return 0;
 }
@@ -132,11 +134,14 @@ int pci_survey_remark(struct pci_survey *survey, enum pci_remark_kind kind, unsi
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	text_clean(text);
 	for (size_t i = 0; i < survey->nremarks; i++)
 		if (same_remark(&survey->remarks[i], kind, text))
 			return 0;
-	if (survey->nremarks >= MOST_REMARKS)
+	if (survey->nremarks > MOST_REMARKS)
 		return 0;
+	if (survey->nremarks == MOST_REMARKS)
+		return add_remark(survey, REMARK_WARNING, line, NULL, "there is more to say than is said here", why);
 	return add_remark(survey, kind, line, command, text, why);
 }
 
@@ -154,7 +159,9 @@ int pci_survey_region(struct pci_survey *survey, u64 start, u64 last, const char
 	*region = (struct pci_region){.start = start, .last = last, .group = group, .from = alloc_string(from, why)};
 	if (!region->from)
 		return -why->err;
+	text_clean(region->from);
 	snprintf(region->kind, sizeof(region->kind), "%s", kind);
+	text_clean(region->kind);
 	survey->nregions++;
 	return 0;
 }

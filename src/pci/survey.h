@@ -25,7 +25,7 @@ enum pci_gap {			     /* what a reader could not learn about a function, a bit e
 
 #define PCI_GROUP_UNSAID -1
 
-/* What was said about a function besides its registers. */
+/* What was said about a function besides its registers. Finish makes the words safe to print (base/text.h). */
 struct pci_facts {
 	struct pci_function *function; /* owned until finish, then the topology's */
 	unsigned gaps;		       /* pci_gap */

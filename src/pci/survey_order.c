@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "pci/survey_order.h"
+#include "pci/survey_steps.h"
 
 struct order {
 	struct pci_survey *survey;

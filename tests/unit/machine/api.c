@@ -5,7 +5,7 @@
  */
 #include "isolde/isolde.h"
 
-#include "tests/helpers.h"
+#include "tests/fixtures/told.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,20 +91,9 @@ static int teardown(void **state)
 	static void api_##name##_body(struct fixture *f)
 #define CASE_F(name) cmocka_unit_test_setup_teardown(api_##name, setup, teardown)
 
-/* The library's reason in the core's terms, so that EXPECT_REFUSED can look at it. */
 static long told(struct fixture *f, long ret)
 {
-	why_clear(&f->expected);
-	if (ret < 0) {
-		f->expected.code = why_code_from_name(f->why.code);
-		f->expected.err = f->why.err;
-		snprintf(f->expected.text, sizeof(f->expected.text), "%s", f->why.text);
-		assert_true(strlen(f->why.hint) > 8);
-		assert_true(strlen(f->why.site) > 3);
-	} else {
-		assert_int_equal(f->why.err, 0);
-	}
-	return ret;
+	return told_as(&f->expected, &f->why, ret);
 }
 
 #define OK(call)	   ASSERT_OK(f->expected, told(f, call))
