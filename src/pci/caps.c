@@ -293,20 +293,19 @@ void pci_add_ats(struct pci_function *function)
 	function->cap_ats = at;
 }
 
-/* Section 10.5.2: room for 32 requests. */
+/* Section 7.8.7: no function groups, the last function. */
+void pci_add_ari(struct pci_function *function)
+{
+	function->cap_ari = append_extended(function, PCI_EXT_ARI, 1, 8);
+}
+
+/* Section 10.5.2: off, so stopped. */
 void pci_add_pri(struct pci_function *function)
 {
 	u16 at = append_extended(function, PCI_EXT_PRI, 1, 16);
 
-	put_u16(function->config + at + 6, 0x0100); /* stopped */
-	put_u32(function->config + at + 8, 32);
+	put_u16(function->config + at + 6, 0x0100);
 	function->cap_pri = at;
-}
-
-/* Section 7.8.7: no function groups, no next function. */
-void pci_add_ari(struct pci_function *function)
-{
-	function->cap_ari = append_extended(function, PCI_EXT_ARI, 1, 8);
 }
 
 /* Section 9.3.3: 64 bytes; page sizes of 4 KiB. */

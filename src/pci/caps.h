@@ -54,8 +54,8 @@ void pci_add_af(struct pci_function *function); /* Advanced Features: FLR for co
 void pci_add_dsn(struct pci_function *function, u64 serial);
 void pci_add_pasid(struct pci_function *function, unsigned width_bits);
 void pci_add_ats(struct pci_function *function);
-void pci_add_pri(struct pci_function *function);
 void pci_add_ari(struct pci_function *function);
+void pci_add_pri(struct pci_function *function);
 void pci_set_phantom(struct pci_function *function, unsigned bits); /* 0..3; after pci_add_pcie() */
 
 void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov);

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/helpers.h"
+int main(void){return 0;}
