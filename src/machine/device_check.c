@@ -38,7 +38,7 @@ static int check_place(struct yaml_reader *reader, const struct device_reading *
 {
 	const struct function_description *function = device->function;
 
-	if (function->is_virtual)
+	if (function->is_virtual || function->physical)
 		return 0;
 	if (!fits(function->role, function->parent))
 		return yaml_refuse(reader, device->node, "a device with this role cannot be there");
