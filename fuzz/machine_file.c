@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "machine/capture.h"
 #include "machine/description.h"
 #include "tests/fixtures/topology_check.h"
 
@@ -28,6 +29,48 @@ static void check_refusal(const struct why *why)
 		expect(*c >= ' ' && *c <= '~' && *c != '%');
 }
 
+static struct pci_grouping *groups_of(const struct pci_topology *topology)
+{
+	struct pci_grouping *grouping = NULL;
+	struct why why = WHY_INIT;
+
+	expect(pci_grouping_compute(topology, NULL, &grouping, &why) == 0);
+	return grouping;
+}
+
+static void expect_same_groups(const struct pci_topology *before, const struct pci_topology *after)
+{
+	struct pci_grouping *was = groups_of(before), *is = groups_of(after);
+
+	expect(was->count == is->count);
+	expect(memcmp(was->group, is->group, was->count * sizeof(int)) == 0);
+	expect(memcmp(was->alias_set, is->alias_set, was->count * sizeof(int)) == 0);
+	pci_grouping_free(was);
+	pci_grouping_free(is);
+}
+
+/* A capture of the machine is a machine file, of the same machine; and its capture is the same. */
+static void check_capture(const struct description *description)
+{
+	struct pci_survey *before = NULL, *after = NULL;
+	struct description *captured = NULL;
+	char *text = NULL, *again = NULL;
+	struct why why = WHY_INIT;
+
+	expect(description_survey(description, "fuzz.yaml", &before, &why) == 0);
+	expect(capture_text(before, &text, &why) == 0);
+	expect(description_parse(text, strlen(text), "captured.yaml", &captured, &why) == 0);
+	expect(description_survey(captured, "fuzz.yaml", &after, &why) == 0);
+	expect_same_groups(&before->topology, &after->topology);
+	expect(capture_text(after, &again, &why) == 0);
+	expect(strcmp(text, again) == 0);
+	pci_survey_free(before);
+	pci_survey_free(after);
+	description_free(captured);
+	free(text);
+	free(again);
+}
+
 static void check_machine(const struct description *description)
 {
 	struct pci_grouping *grouping = NULL;
@@ -44,6 +87,7 @@ static void check_machine(const struct description *description)
 	topology_check_groups(&topology, grouping);
 	pci_grouping_free(grouping);
 	pci_topology_fini(&topology);
+	check_capture(description);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -5,7 +5,6 @@
  */
 #include "machine/capture.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -175,16 +174,21 @@ static void put_remarks(struct capture *capture)
 		sheet_comment(&capture->sheet, 0, "it has more reserved regions than a machine file can say");
 }
 
+static bool is_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 /* The name of the file, without folder and ending, as far as it can be a name here. */
 static void put_name(struct capture *capture)
 {
 	const char *source = capture->survey->source, *slash = strrchr(source, '/');
-	const char *start = slash && slash[1] ? slash + 1 : source;
-	size_t length = strcspn(start, ".");
+	const char *start = slash && slash[1] ? slash + 1 : source, *dot = strrchr(start, '.');
+	size_t length = dot ? (size_t)(dot - start) : strlen(start);
 	char name[32] = "machine";
 
 	for (size_t i = 0; i < length && i < sizeof(name) - 1; i++) {
-		name[i] = isalnum((unsigned char)start[i]) && (unsigned char)start[i] < 0x80 ? start[i] : '_';
+		name[i] = is_name(start[i]) || (i && start[i] == '-') ? start[i] : '_';
 		name[i + 1] = '\0';
 	}
 	sheet_put(&capture->sheet, "name: %s\n", name);
