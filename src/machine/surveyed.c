@@ -48,10 +48,21 @@ static int add_device_regions(const struct description *description, struct pci_
 	return err;
 }
 
+/* The one that every chipset has goes without saying. */
+static bool has_usual_regions(const struct description *description)
+{
+	const struct reserved_region *only = description->iommu.regions;
+
+	return !description->nregions && description->iommu.nregions == 1 && only->start == 0xfee00000 &&
+	       only->last == 0xfeefffff && only->kind == RESERVED_MSI;
+}
+
 static int add_regions(const struct description *description, struct pci_survey *survey, struct why *why)
 {
 	int err = 0;
 
+	if (!description->iommu.present || has_usual_regions(description))
+		return 0;
 	for (unsigned i = 0; i < description->iommu.nregions && err == 0; i++) {
 		const struct reserved_region *region = &description->iommu.regions[i];
 

@@ -305,6 +305,8 @@ static int read_bus(struct reading *reading, yaml_node_t *node, struct function_
 
 /* ---- root buses ---- */
 
+#define VMD_SEGMENT 0x10000 /* the first that Linux gives to buses behind VMD; so none is behind another */
+
 struct root_reading {
 	struct pci_addr addr;
 	bool below_vmd;
@@ -378,6 +380,9 @@ static int read_root(struct yaml_reader *reader, yaml_node_t *node, void *target
 		return err;
 	if (!root.devices)
 		return yaml_refuse(reader, node, "a root bus needs devices");
+	if (root.below_vmd && (root.addr.segment < VMD_SEGMENT || root.vmd.segment >= VMD_SEGMENT))
+		return yaml_refuse(reader, node, "segments from %x on are behind VMD, the device is on one before",
+				   VMD_SEGMENT);
 	err = enter_root(reading, &root, node);
 	return err < 0 ? err : read_bus(reading, root.devices, NULL, root.addr);
 }

@@ -293,10 +293,10 @@ TEST(description, roots_are_checked)
 	expect_refused(
 		"roots: [{segment: 10000, vmd: \"0000:00:0e.0\", devices: [{slot: \"00.0\", id: \"8086:0001\"}]}]\n",
 		"test.yaml:1:57", "10000:00:00.0 is said to be behind a VMD device that is not there");
-	expect_refused("roots:\n"
-		       "  - {segment: 10001, vmd: \"10000:00:00.0\", devices: [{slot: \"00.0\", id: \"8086:0001\"}]}\n"
-		       "  - {segment: 10000, vmd: \"10001:00:00.0\", devices: [{slot: \"00.0\", id: \"8086:0001\"}]}\n",
-		       "test.yaml:2:", "behind a VMD device behind another");
+	expect_refused("roots: [{segment: ffff, vmd: \"0000:00:0e.0\", devices: []}]\n", "test.yaml:1:9",
+		       "segments from 10000 on are behind VMD");
+	expect_refused("roots: [{segment: 10001, vmd: \"10000:00:0e.0\", devices: []}]\n", "test.yaml:1:9",
+		       "the device is on one before");
 	expect_refused("roots:\n"
 		       "  - {bus: \"80\", devices: [{slot: \"00.0\", id: \"8086:0001\"}]}\n"
 		       "  - {segment: \"0001\", devices: []}\n"
