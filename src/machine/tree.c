@@ -470,16 +470,9 @@ static int check_vmd(struct reading *reading)
 	const struct function_description *function;
 
 	list_for_each(function, &reading->description->functions, link) {
-		const struct function_description *vmd;
-
-		if (!function->below_vmd)
-			continue;
-		vmd = description_find(reading->description, function->vmd);
-		if (!vmd)
+		if (function->below_vmd && !description_find(reading->description, function->vmd))
 			return refuse_function(reading, function,
 					       "is said to be behind a VMD device that is not there");
-		if (vmd->below_vmd)
-			return refuse_function(reading, function, "is said to be behind a VMD device behind another");
 	}
 	return 0;
 }
