@@ -108,7 +108,10 @@ static void check_machine(const struct description *description)
 		expect(why.code == WHY_BAR_SPACE && list_empty(&topology.functions));
 		return;
 	}
-	topology_check_tree(&topology, description->as_found);
+	if (description->as_found)
+		topology_check_found(&topology);
+	else
+		topology_check_tree(&topology);
 	topology_check_addresses(&topology);
 	expect(pci_grouping_compute(&topology, NULL, &grouping, &why) == 0);
 	topology_check_groups(&topology, grouping);

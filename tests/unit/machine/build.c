@@ -12,7 +12,7 @@ static void build(const char *text, struct pci_topology *topology)
 
 	ASSERT_OK(why, description_parse(text, strlen(text), "test.yaml", &description, &why));
 	ASSERT_OK(why, topology_build(description, topology, &why));
-	topology_check_tree(topology, description->as_found);
+	topology_check_tree(topology);
 	topology_check_addresses(topology);
 }
 
@@ -45,7 +45,7 @@ TEST(build, machines_built_in_keep_what_every_machine_promises)
 		ASSERT_OK(why, description_load(name, &description, &why));
 		assert_string_equal(description->name, name);
 		ASSERT_OK(why, topology_build(description, &topology, &why));
-		topology_check_tree(&topology, false);
+		topology_check_tree(&topology);
 		topology_check_addresses(&topology);
 		ASSERT_OK(why, pci_grouping_compute(&topology, NULL, &grouping, &why));
 		topology_check_groups(&topology, grouping);

@@ -90,7 +90,7 @@ static struct pci_survey *survey_of(const struct description *description, const
 	struct why why = WHY_INIT;
 
 	ASSERT_OK(why, description_survey(description, source, &survey, &why));
-	topology_check_tree(&survey->topology, description->as_found);
+	topology_check_found(&survey->topology);
 	topology_check_addresses(&survey->topology);
 	return survey;
 }
