@@ -372,6 +372,48 @@ TEST(sysfs, functions_behind_vmd_are_found_below_its_endpoint)
 	pci_topology_fini(&topology);
 }
 
+TEST(sysfs, vmd_is_only_said_by_a_path_through_an_endpoint)
+{
+	static const char *const places[] = {"devices/pci10000:e0/10000:e0:06.0",
+					     "devices/pci0000:00/10000:e0:06.0/pci10000:e0/10000:e0:06.0"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+		struct pci_survey *survey;
+		char target[128], vendor[128];
+		struct sysfs_tree tree;
+
+		sysfs_tree_make(&tree);
+		snprintf(target, sizeof(target), "../../../%s", places[i]);
+		snprintf(vendor, sizeof(vendor), "%s/vendor", places[i]);
+		sysfs_tree_link(&tree, "bus/pci/devices/10000:e0:06.0", target);
+		sysfs_tree_text(&tree, vendor, "0x8086\n");
+		survey = read_tree(&tree);
+		assert_false(survey->facts[0].vmd_said);
+		assert_null(survey->facts[0].function->dma_device);
+		expect_remark(survey, REMARK_WARNING, "segment 10000 looks like one behind Intel VMD");
+		pci_survey_free(survey);
+		sysfs_tree_remove(&tree);
+	}
+}
+
+/* Firmware may leave numbers behind that the kernel does not go by. */
+TEST(sysfs, the_path_says_more_than_bus_numbers)
+{
+	struct pci_function *port;
+	struct pci_topology topology;
+	struct pci_survey *survey;
+
+	pci_topology_init(&topology);
+	port = plug_bridge(&topology, NULL, 0, 0x010, PCIE_ROOT_PORT, 0, 5);
+	plug(&topology, port, 1, 0x000, PCIE_ENDPOINT, 0);
+	plug(&topology, NULL, 5, 0x000, PCIE_RC_ENDPOINT, 0);
+	survey = write_and_read(&topology, &root_view);
+	assert_ptr_equal(facts_at(survey, "01:00.0")->function->parent, facts_at(survey, "00:01.0")->function);
+	assert_null(facts_at(survey, "05:00.0")->function->parent);
+	pci_survey_free(survey);
+	pci_topology_fini(&topology);
+}
+
 TEST(sysfs, units_are_those_the_links_name)
 {
 	struct pci_topology topology;
@@ -912,6 +954,8 @@ int main(void)
 		CASE(sysfs, random_machines_come_back_whole),
 		CASE(sysfs, virtual_functions_know_their_physical_one_and_their_ids),
 		CASE(sysfs, functions_behind_vmd_are_found_below_its_endpoint),
+		CASE(sysfs, vmd_is_only_said_by_a_path_through_an_endpoint),
+		CASE(sysfs, the_path_says_more_than_bus_numbers),
 		CASE(sysfs, units_are_those_the_links_name),
 		CASE(sysfs, an_ordinary_user_sees_places_ids_and_who_is_pci_express),
 		CASE(sysfs, without_attributes_the_registers_must_do),
