@@ -112,7 +112,7 @@ static int read_record_line(struct lspci_reader *reader, struct why *why)
 	if (reader->key == KEY_CAPABILITY && !reader->in_caps) {
 		reader->in_caps = true;
 		if (reader->repeated)
-			lspci_count(&reader->odd[ODD_REPEATED], reader->line, record->addr);
+			lspci_count(&reader->odd[ODD_REPEATED], reader->head_line, record->addr);
 	}
 	if (reader->in_caps && !reader->repeated)
 		lspci_read_caps(record, reader->key, reader->text);
