@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "pci/survey.h"
-#include "tests/fixtures/topology_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,13 +51,23 @@ static void check_survey(const struct pci_survey *survey)
 			expect(*c >= ' ' && *c <= '~');
 }
 
+/* Less than holds of machines that were built: here a port may be outside of what an IOMMU covers. */
 static void check_groups(const struct pci_survey *survey)
 {
 	struct pci_grouping *grouping = NULL;
 	struct why why = WHY_INIT;
 
 	expect(pci_grouping_compute(&survey->topology, NULL, &grouping, &why) == 0);
-	topology_check_groups(&survey->topology, grouping);
+	expect(grouping->count == survey->count);
+	for (size_t i = 0; i < grouping->count; i++) {
+		const struct pci_merge *merge = &grouping->merges[i];
+		char text[PCI_REASON_TEXT];
+
+		expect(grouping->group[i] < grouping->ngroups);
+		expect((grouping->group[i] < 0) == survey->facts[i].function->untranslated);
+		expect(merge->rule == MERGE_FOUNDED || grouping->group[merge->with->index] == grouping->group[i]);
+		expect(strlen(pci_merge_reason(grouping, merge, text)) < PCI_REASON_TEXT);
+	}
 	pci_grouping_free(grouping);
 }
 

@@ -52,7 +52,6 @@ enum lspci_key {
 	KEY_PASIDCAP,
 	KEY_VECTORS,
 	KEY_PENDING_BITS,
-	KEY_AFCAP,
 };
 
 /* ---- lines ---- */
