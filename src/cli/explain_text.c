@@ -20,17 +20,32 @@ static void print_function(const struct explanation *explanation, const struct p
 		fprintf(to, "      why: %s\n", sentence_of(explanation, function, sentence));
 }
 
+/* They are in the order of their groups. */
+static size_t first_region(const struct pci_survey *survey, int group)
+{
+	size_t first = 0, after = survey->nregions;
+
+	while (first < after) {
+		size_t middle = first + (after - first) / 2;
+
+		if (survey->regions[middle].group < group)
+			first = middle + 1;
+		else
+			after = middle;
+	}
+	return first;
+}
+
 /* group: of the machine's own numbers; PCI_GROUP_UNSAID: those of every group. */
 static void print_regions(const struct explanation *explanation, int group, FILE *to)
 {
 	const struct pci_survey *survey = explanation->survey;
 
-	for (size_t i = 0; i < survey->nregions; i++) {
+	for (size_t i = first_region(survey, group); i < survey->nregions && survey->regions[i].group == group; i++) {
 		const struct pci_region *region = &survey->regions[i];
 
-		if (region->group == group)
-			fprintf(to, "  reserved 0x%llx-0x%llx %s: %s\n", (unsigned long long)region->start,
-				(unsigned long long)region->last, region->kind, region->from);
+		fprintf(to, "  reserved 0x%llx-0x%llx %s: %s\n", (unsigned long long)region->start,
+			(unsigned long long)region->last, region->kind, region->from);
 	}
 }
 
