@@ -112,7 +112,7 @@ static int read_record_line(struct lspci_reader *reader, struct why *why)
 	if (reader->key == KEY_CAPABILITY && !reader->in_caps) {
 		reader->in_caps = true;
 		if (reader->repeated)
-			lspci_count(&reader->odd[ODD_REPEATED], reader->line, record->addr);
+			lspci_count(&reader->odd[ODD_REPEATED], reader->head_line, record->addr);
 	}
 	if (reader->in_caps && !reader->repeated)
 		lspci_read_caps(record, reader->key, reader->text);
@@ -183,9 +183,8 @@ static void note_other_forms(struct lspci_reader *reader, enum lspci_key key)
 		reader->listing = PCI_GROUP_UNSAID;
 }
 
-static int read_line(struct lspci_reader *reader, const struct lspci_line *line, struct why *why)
+static int read_line(struct lspci_reader *reader, const struct lspci_line *line, enum lspci_key key, struct why *why)
 {
-	enum lspci_key key = lspci_key_of(line);
 	bool prose = key == KEY_NONE || key == KEY_COLON;
 	int err = 0;
 
@@ -225,17 +224,17 @@ static void find_cut(struct lspci_reader *reader, enum lspci_key last)
 
 static int read_lines(struct lspci_reader *reader, struct why *why)
 {
-	enum lspci_key last = KEY_NONE;
+	enum lspci_key key = KEY_NONE;
 	struct lspci_line line;
 	int err = 0;
 
 	while (err == 0 && lspci_lines_next(&reader->lines, &line)) {
-		err = read_line(reader, &line, why);
-		last = line.length ? lspci_key_of(&line) : KEY_BLANK;
+		key = lspci_key_of(&line);
+		err = read_line(reader, &line, key, why);
 	}
 	if (err == 0)
 		err = flush(reader, why);
-	find_cut(reader, last);
+	find_cut(reader, key);
 	return err;
 }
 

@@ -52,7 +52,6 @@ enum lspci_key {
 	KEY_PASIDCAP,
 	KEY_VECTORS,
 	KEY_PENDING_BITS,
-	KEY_AFCAP,
 };
 
 /* ---- lines ---- */
@@ -202,6 +201,7 @@ struct lspci_reader {
 	/* Where in the text we are. */
 	size_t current; /* 1 + index of the record; 0 none */
 	bool in_caps, repeated;
+	unsigned head_line; /* where the record's present block starts */
 	unsigned next_bar;
 	int listing;	/* group of the heads that follow; PCI_GROUP_UNSAID */
 	int ls_listing; /* group of the bare addresses that follow, as ls prints them */

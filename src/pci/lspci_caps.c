@@ -202,6 +202,15 @@ static void read_vf_offset(struct lspci_record *record, const char *text)
 		record->seen |= SEEN_SRIOV | SEEN_VF_OFFSET;
 }
 
+/* "Exec- Priv-, Max PASID Width: 14", which is 20 in words. */
+static u8 read_width(const char *text)
+{
+	const char *width = strstr(text, "Width:");
+	unsigned long value = width ? strtoul(width + 6, NULL, 16) : 0;
+
+	return (u8)(value <= 20 ? value : 0);
+}
+
 /* "Vector table: BAR=0 offset=00002000" */
 static bool read_table(const char *text, u8 *ret_bar, u32 *ret_offset)
 {
@@ -252,7 +261,7 @@ void lspci_read_caps(struct lspci_record *record, enum lspci_key key, const char
 		read_vf_offset(record, text);
 		break;
 	case KEY_PASIDCAP:
-		record->pasid_width = (u8)number(value, "Max PASID Width:", 20, 0);
+		record->pasid_width = read_width(value);
 		break;
 	case KEY_VECTORS:
 		if (read_table(value, &record->table_bar, &record->table_offset))

@@ -331,6 +331,7 @@ int lspci_read_head(struct lspci_reader *reader, const char *text, struct why *w
 	reader->current = 0;
 	reader->in_caps = false;
 	reader->next_bar = 0;
+	reader->head_line = reader->line;
 	reader->paths |= head.depth > 0;
 	if (head.orphan) {
 		lspci_count(&reader->odd[ODD_ORPHAN], reader->line, head.addr);

@@ -150,6 +150,8 @@ int lspci_read_prose(struct lspci_reader *reader, const struct lspci_line *line,
 	size_t length = line->length < LSPCI_LINE ? line->length : LSPCI_LINE;
 	int err = 0;
 
+	if (!reader->mentions_kernel && !reader->mentions_groups)
+		return 0;
 	memcpy(text, line->at, length);
 	text[length] = '\0';
 	if (reader->mentions_kernel)

@@ -45,9 +45,9 @@ void lspci_lines_init(struct lspci_lines *lines, const char *text, size_t size)
 	*lines = (struct lspci_lines){.text = text, .size = size};
 	/* "=3D" is never lspci's: its numbers have small letters. */
 	lines->printable = contains(text, size, "=3D");
-	lines->mangled = lines->printable;
-	for (unsigned i = 0; i < ARRAY_SIZE(entities) && !lines->mangled; i++)
-		lines->mangled = contains(text, size, entities[i].code);
+	/* What entities start with: "&", the blank that does not break, the mark of the byte order. */
+	lines->mangled = lines->printable || memchr(text, '&', size) || memchr(text, 0xc2, size) ||
+			 memchr(text, 0xef, size);
 }
 
 static bool starts(const char *at, size_t length, const char *with)
@@ -60,6 +60,9 @@ static bool starts(const char *at, size_t length, const char *with)
 /* What the code at `at` means; its length in *ret_length, 0 if it is none. */
 static const char *decode(const struct lspci_lines *lines, const char *at, size_t length, size_t *ret_length)
 {
+	*ret_length = 0;
+	if (*at != '&' && *at != '=' && !(*at & 0x80))
+		return "";
 	for (unsigned i = 0; i < ARRAY_SIZE(entities); i++)
 		if (starts(at, length, entities[i].code)) {
 			*ret_length = strlen(entities[i].code);
@@ -70,7 +73,6 @@ static const char *decode(const struct lspci_lines *lines, const char *at, size_
 			*ret_length = strlen(printable[i].code);
 			return printable[i].means;
 		}
-	*ret_length = 0;
 	return "";
 }
 
@@ -246,7 +248,6 @@ static const struct {
 	{"PASIDCap:", KEY_PASIDCAP},
 	{"Vector table:", KEY_VECTORS},
 	{"PBA:", KEY_PENDING_BITS},
-	{"AFCap:", KEY_AFCAP},
 	{"-[0000:", KEY_TREE},
 	{"-+-", KEY_TREE},
 	{"+-", KEY_TREE},
@@ -278,7 +279,8 @@ static enum lspci_key key_of_digit(const struct lspci_line *line)
 	if (!used)
 		return lspci_parse_bytes(line, &offset, bytes) ? KEY_BYTES : KEY_NONE;
 	while (used < line->length && line->at[used] == '/')
-		while (++used < line->length && (hex_value(line->at[used]) >= 0 || strchr(":.", line->at[used])))
+		while (++used < line->length &&
+		       (hex_value(line->at[used]) >= 0 || line->at[used] == ':' || line->at[used] == '.'))
 			;
 	if (used + 2 < line->length && line->at[used] == ' ' && line->at[used + 1] == '"')
 		return KEY_FIELDS;
