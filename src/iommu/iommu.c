@@ -178,9 +178,11 @@ unsigned iommu_group_regions(const struct iommu_group *group, struct reserved_re
 	unsigned count = 0;
 
 	list_for_each(device, &group->devices, group_link) {
-		/* Every member of one unit adds the same regions; sorting and merging folds them. */
+		/* Members add the same regions, mostly; sorting and merging folds them. */
 		for (unsigned i = 0; i < device->unit->nregions && count < max; i++)
 			ret[count++] = device->unit->regions[i];
+		for (u64 rest = device->region_set; rest && count < max; rest &= rest - 1)
+			ret[count++] = device->regions[__builtin_ctzll(rest)];
 		qsort(ret, count, sizeof(ret[0]), compare_regions);
 		count = merge_regions(ret, count);
 	}

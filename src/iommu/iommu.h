@@ -37,7 +37,8 @@ struct reserved_region {
 	enum reserved_kind kind;
 };
 
-#define UNIT_REGIONS 8
+#define UNIT_REGIONS  8
+#define GROUP_REGIONS 144 /* room to merge: eight of a unit and 64 of devices make 72, and one member's 72 come in */
 
 struct iommu_unit {
 	char name[16]; /* "dmar0" */
@@ -59,7 +60,10 @@ struct iommu_device {
 	const char *dma_api_driver;    /* name of the bound driver that uses the kernel's DMA API; NULL if none */
 	const char *driver;	       /* name of whatever driver is bound; NULL if none; for texts */
 	struct dma_port *port;	       /* owned */
-	struct list_link group_link;   /* group->devices, probe order */
+	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
+	const struct reserved_region *regions;
+	u64 region_set;
+	struct list_link group_link; /* group->devices, probe order */
 };
 
 struct iommu_group {

@@ -95,6 +95,9 @@ static const struct reserved_region *direct_region(const struct iommu_device *de
 	for (unsigned i = 0; i < device->unit->nregions; i++)
 		if (device->unit->regions[i].kind == RESERVED_DIRECT)
 			return &device->unit->regions[i];
+	for (u64 rest = device->region_set; rest; rest &= rest - 1)
+		if (device->regions[__builtin_ctzll(rest)].kind == RESERVED_DIRECT)
+			return &device->regions[__builtin_ctzll(rest)];
 	return NULL;
 }
 

@@ -20,6 +20,7 @@ enum pci_gap {			     /* what a reader could not learn about a function, a bit e
 	       PCI_GAP_HEADER = 16,  /* the header type: multifunction or not, when no sibling shows it */
 	       PCI_GAP_BUSES = 32,   /* a bridge's bus numbers */
 	       PCI_GAP_SUBSYSTEM = 64,
+	       PCI_GAP_GROUP = 128, /* its group, though the source says those of others */
 };
 
 #define PCI_GROUP_UNSAID -1

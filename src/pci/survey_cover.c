@@ -82,7 +82,7 @@ int survey_find_coverage(struct pci_survey *survey, struct why *why)
 	for (size_t i = 0; i < survey->count; i++) {
 		struct pci_facts *facts = &survey->facts[i];
 
-		if (survey->says_groups)
+		if (survey->says_groups && !(facts->gaps & PCI_GAP_GROUP))
 			facts->function->untranslated = facts->host_group == PCI_GROUP_UNSAID;
 		else
 			facts->function->untranslated = beside_the_iommu(survey, facts);
