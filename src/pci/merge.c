@@ -53,16 +53,24 @@ static void describe_sibling(const struct pci_grouping *grouping, const struct p
 			 function, with, over, why);
 }
 
+/* A row that only says what cannot be seen joins nobody. */
+static const struct pci_quirk *alias_quirk(const struct pci_grouping *grouping, const struct pci_function *function)
+{
+	const struct pci_traits *traits = &grouping->traits[function->index];
+
+	return traits->uses_other_ids ? traits->alias_quirk : NULL;
+}
+
 /* The function of the two whose table row says so; it may be neither when the way led over a third. */
 static void describe_quirk(const struct pci_grouping *grouping, const struct pci_merge *merge, const char *function,
 			   const char *with, char text[static PCI_REASON_TEXT])
 {
-	const struct pci_quirk *quirk = grouping->traits[merge->function->index].alias_quirk;
+	const struct pci_quirk *quirk = alias_quirk(grouping, merge->function);
 
 	if (!quirk)
-		quirk = grouping->traits[merge->with->index].alias_quirk;
+		quirk = alias_quirk(grouping, merge->with);
 	if (!quirk)
-		quirk = grouping->traits[merge->over->index].alias_quirk;
+		quirk = alias_quirk(grouping, merge->over);
 	snprintf(
 		text, PCI_REASON_TEXT,
 		"%s shares a group with %s: such devices are known to make requests under another's id (quirk %s: %s), "
