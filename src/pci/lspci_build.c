@@ -53,8 +53,10 @@ static const struct {
 		{REMARK_WARNING, NULL,
 		 "another device is said to be at the address of one before; is this of two machines? The first "
 		 "counts"},
-	[ODD_ORPHAN] = {REMARK_MISSING, "sudo lspci -vvvnnPP",
-			"its bus is not said: -P leaves it out, and the bridge above shows no bus numbers; left out"},
+	[ODD_ORPHAN] =
+		{REMARK_MISSING, "sudo lspci -vvvnnPP",
+		 "functions below it do not say their bus: -P leaves it out, and the bridge shows no bus numbers; left "
+		 "out"},
 };
 
 static int tell_oddities(struct lspci_reader *reader, struct why *why)

@@ -76,9 +76,12 @@ static void read_msi(struct lspci_record *record, const char *text)
 
 static void read_msix(struct lspci_record *record, const char *text)
 {
-	record->vectors = (u16)number(text, "Count=", PCI_IRQ_VECTORS, 0);
-	if (record->vectors)
-		record->seen |= SEEN_MSIX;
+	unsigned count = number(text, "Count=", PCI_IRQ_VECTORS, 0);
+
+	if (!count)
+		return;
+	record->vectors = (u16)count;
+	record->seen |= SEEN_MSIX;
 }
 
 static const struct {

@@ -334,7 +334,7 @@ int lspci_read_head(struct lspci_reader *reader, const char *text, struct why *w
 	reader->head_line = reader->line;
 	reader->paths |= head.depth > 0;
 	if (head.orphan) {
-		lspci_count(&reader->odd[ODD_ORPHAN], reader->line, head.addr);
+		lspci_count(&reader->odd[ODD_ORPHAN], reader->line, head.above[head.depth - 1]);
 		return 0;
 	}
 	teach_bridges(reader, &head);

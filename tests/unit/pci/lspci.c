@@ -587,7 +587,7 @@ TEST(lspci, finds_the_buses_that_short_paths_leave_out)
 
 	assert_int_equal(survey->count, 4);
 	assert_ptr_equal(function_at(survey, "02:08.1")->parent, function_at(survey, "01:00.0"));
-	expect_remark(survey, REMARK_MISSING, 7, "its bus is not said");
+	expect_remark(survey, REMARK_MISSING, 7, "0000:00:02.0: functions below it do not say their bus");
 	pci_survey_free(survey);
 }
 
