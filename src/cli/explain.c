@@ -87,6 +87,31 @@ static int add_changes(const struct request *request, struct pci_rules *rules, s
 	return err;
 }
 
+/* A change that speaks of no function of the machine is a slip of the pen more often than not. */
+static int warn_unnamed(const struct request *request, const struct pci_survey *survey, unsigned kernel,
+			struct why *why)
+{
+	const struct pci_function *function;
+	int err = 0;
+
+	for (unsigned i = 0; i < request->nchanges && err == 0; i++) {
+		_free_(pci_rules) struct pci_rules *rules = NULL;
+		bool named = false;
+
+		err = pci_rules_new(kernel, &rules, why);
+		if (err == 0)
+			err = pci_rules_add(rules, request->changes[i], why);
+		if (err < 0)
+			break;
+		list_for_each(function, &survey->topology.functions, link)
+			named = named || pci_rules_names(rules, function);
+		if (!named)
+			fprintf(stderr, "warning: --what-if %s: there is no such function in %s\n", request->changes[i],
+				survey->source);
+	}
+	return err;
+}
+
 static int add_side(struct subject *subject, const struct request *request, const struct pci_survey *survey,
 		    unsigned kernel, bool changed, struct why *why)
 {
@@ -100,6 +125,8 @@ static int add_side(struct subject *subject, const struct request *request, cons
 	subject->nsides++;
 	*side = (struct explanation){.rules = rules};
 	err = changed ? add_changes(request, rules, why) : 0;
+	if (err == 0 && changed)
+		err = warn_unnamed(request, survey, kernel, why);
 	return err < 0 ? err : explanation_init(side, survey, rules, subject->names, why);
 }
 
@@ -245,11 +272,11 @@ static int explain(const struct request *request, struct why *why)
 
 	if (err == 0 && bdf)
 		err = explanation_find(last_side(&subject), bdf, &function, why);
+	if (err == 0 && request->svg)
+		err = draw(&subject, request, why);
 	if (err == 0)
 		err = request->json ? tell_json(&subject, request, function, why)
 				    : tell_text(&subject, request, function, why);
-	if (err == 0 && request->svg)
-		err = draw(&subject, request, why);
 	subject_fini(&subject);
 	return err;
 }
