@@ -56,4 +56,22 @@ bool os_file_write(int fd, u64 offset, const void *buffer, u64 size);
 bool os_file_flush(int fd);
 bool os_file_punch(int fd, u64 offset, u64 size); /* reads as zero from then on; false when the file system cannot */
 
+/*
+ * A tree of files that somebody else made, only looked at: no link is followed, nothing but directories and regular
+ * files is opened, nothing blocks. Failures are the bare -errno of the host.
+ */
+int os_folder_root(const char *path);		 /* its descriptor; links are followed so far */
+int os_folder_open(int above, const char *path); /* downwards only: ".." is refused with ELOOP */
+bool os_folder_has(int folder, const char *name);
+s64 os_folder_read(int folder, const char *name, void *buffer, size_t size); /* EINVAL: not a regular file */
+s64 os_folder_link(int folder, const char *name, char *text, size_t size);   /* where a link points, as a string */
+
+/* The names in a directory, without those that start with a dot, in no order. NULL when it cannot be listed. */
+void *os_folder_list(int above, const char *path);
+const char *os_folder_next(void *list); /* good until the next call; NULL at the last */
+void os_folder_done(void *list);	/* NULL is legal */
+
+#define OS_RELEASE_TEXT 65
+void os_release(char text[static OS_RELEASE_TEXT]); /* of the host's kernel: "6.1.0-13-amd64" */
+
 #endif

@@ -47,7 +47,7 @@ static const struct option options[] = {
 	{NULL},
 };
 
-enum { MOST_CHANGES = 64 };
+enum { MOST_CHANGES = 64, SIDE_TEXT = 400 };
 
 struct request {
 	const char *machine, *files[2];
@@ -87,6 +87,31 @@ static int add_changes(const struct request *request, struct pci_rules *rules, s
 	return err;
 }
 
+/* A change that speaks of no function of the machine is a slip of the pen more often than not. */
+static int warn_unnamed(const struct request *request, const struct pci_survey *survey, unsigned kernel,
+			struct why *why)
+{
+	const struct pci_function *function;
+	int err = 0;
+
+	for (unsigned i = 0; i < request->nchanges && err == 0; i++) {
+		_free_(pci_rules) struct pci_rules *rules = NULL;
+		bool named = false;
+
+		err = pci_rules_new(kernel, &rules, why);
+		if (err == 0)
+			err = pci_rules_add(rules, request->changes[i], why);
+		if (err < 0)
+			break;
+		list_for_each(function, &survey->topology.functions, link)
+			named = named || pci_rules_names(rules, function);
+		if (!named)
+			fprintf(stderr, "warning: --what-if %s: there is no such function in %s\n", request->changes[i],
+				survey->source);
+	}
+	return err;
+}
+
 static int add_side(struct subject *subject, const struct request *request, const struct pci_survey *survey,
 		    unsigned kernel, bool changed, struct why *why)
 {
@@ -100,6 +125,8 @@ static int add_side(struct subject *subject, const struct request *request, cons
 	subject->nsides++;
 	*side = (struct explanation){.rules = rules};
 	err = changed ? add_changes(request, rules, why) : 0;
+	if (err == 0 && changed)
+		err = warn_unnamed(request, survey, kernel, why);
 	return err < 0 ? err : explanation_init(side, survey, rules, subject->names, why);
 }
 
@@ -147,14 +174,39 @@ static void print_json(json_t *json)
 	json_decref(json);
 }
 
-static int draw(const struct subject *subject, const char *path, struct why *why)
+/* What the picture is of when it is the later of two sides; NULL when there is but one. Returns text. */
+static const char *describe_side(const struct subject *subject, const struct request *request,
+				 char text[static SIDE_TEXT])
 {
+	unsigned before = pci_rules_kernel(subject->sides[0].rules);
+	size_t used = 0;
+
+	if (subject->nsides == 1)
+		return NULL;
+	if (request->diff)
+		used = (size_t)snprintf(text, SIDE_TEXT, "Compared with %.100s", request->files[0]);
+	else if (request->nkernels == 2)
+		used = (size_t)snprintf(text, SIDE_TEXT, "Compared with the rules of Linux %u.%u", before >> 8,
+					before & 0xff);
+	for (unsigned i = 0; i < request->nchanges && used < SIDE_TEXT; i++)
+		used += (size_t)snprintf(text + used, SIDE_TEXT - used, "%s%s",
+					 i	? ", "
+					 : used ? "; what if "
+						: "What if ",
+					 request->changes[i]);
+	return text;
+}
+
+static int draw(const struct subject *subject, const struct request *request, struct why *why)
+{
+	const char *path = request->svg;
 	FILE *file = fopen(path, "we");
+	char text[SIDE_TEXT];
 	int err;
 
 	if (!file)
 		return refuse_host(why, errno, "open(%.150s)", path);
-	err = explain_svg(last_side(subject), file, why);
+	err = explain_svg(last_side(subject), describe_side(subject, request, text), file, why);
 	if (fclose(file) != 0 && err == 0)
 		err = refuse_host(why, errno, "write(%.150s)", path);
 	return err;
@@ -220,11 +272,11 @@ static int explain(const struct request *request, struct why *why)
 
 	if (err == 0 && bdf)
 		err = explanation_find(last_side(&subject), bdf, &function, why);
+	if (err == 0 && request->svg)
+		err = draw(&subject, request, why);
 	if (err == 0)
 		err = request->json ? tell_json(&subject, request, function, why)
 				    : tell_text(&subject, request, function, why);
-	if (err == 0 && request->svg)
-		err = draw(&subject, request->svg, why);
 	subject_fini(&subject);
 	return err;
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "pci/reset.h"
+
 enum part {
 	PART_TARGET,
 	PART_RELEASE,  /* its driver uses DMA: unbind it, or assign it too */
@@ -28,7 +30,7 @@ static const char *const part_titles[] = {
 /* Drivers of Linux 7.2 that set driver_managed_dma (spec 02 section 6), as far as they drive PCI functions. */
 static bool leaves_dma_alone(const char *driver)
 {
-	static const char *const names[] = {"pcieport", "pci-stub", "shpchp"};
+	static const char *const names[] = {"pcieport", "pci-stub"};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(driver, names[i]) == 0)
@@ -162,14 +164,25 @@ json_t *assign_json(const struct explanation *explanation, const struct pci_func
 
 /* ---- reset ---- */
 
-/* A virtual function is reset alone, and nothing on a root bus can be (spec 05 section 13). */
-static const char *no_hot_reset(const struct pci_function *function)
+#define OBSTACLE_TEXT 200
+
+/* Why there is none; NULL when there is one (spec 05 section 13). Returns text or a constant. */
+static const char *no_hot_reset(const struct explanation *explanation, const struct pci_function *function,
+				const struct pci_hot_reset *reset, char text[static OBSTACLE_TEXT])
 {
+	char bdf[PCI_ADDR_TEXT];
+
 	if (function->physical)
 		return "it is a virtual function: its own reset (FLR) is all there is";
 	if (!function->parent)
 		return "it is on a root bus, which cannot be reset: its own reset (FLR, power state) is all there is";
-	return NULL;
+	if (!reset->obstacle)
+		return NULL;
+	snprintf(text, OBSTACLE_TEXT, "%s is hit, and Linux never resets it that way (quirk %s: %s)",
+		 pci_addr_print(reset->obstacle->addr, bdf),
+		 explanation->grouping->traits[reset->obstacle->index].reset_quirk->name,
+		 explanation->grouping->traits[reset->obstacle->index].reset_quirk->text);
+	return text;
 }
 
 static const char *own_reset(const struct pci_function *function)
@@ -199,45 +212,63 @@ static const char *consent(const struct explanation *explanation, const struct p
 	return "another group: its descriptor must be passed to the reset as well";
 }
 
+static void print_hits(const struct explanation *explanation, const struct pci_function *function,
+		       const struct pci_hot_reset *reset, FILE *to)
+{
+	for (size_t i = 0; i < explanation->grouping->count; i++) {
+		const struct pci_function *hit = explanation->functions[i];
+		char bdf[PCI_ADDR_TEXT];
+
+		if (pci_hot_reset_hits(reset, hit))
+			fprintf(to, "    %s  group %d  %s\n", pci_addr_print(hit->addr, bdf),
+				group_of(explanation, hit), consent(explanation, hit, function));
+	}
+}
+
 void explain_reset(const struct explanation *explanation, const struct pci_function *function, FILE *to)
 {
-	char bdf[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT], name[NAME_TEXT];
-	const char *no = no_hot_reset(function), *own = own_reset(function);
+	char bdf[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT], name[NAME_TEXT], text[OBSTACLE_TEXT];
+	const char *no, *own = own_reset(function);
+	struct pci_hot_reset reset;
 
+	pci_hot_reset_of(function, explanation->grouping, explanation->functions, &reset);
+	no = no_hot_reset(explanation, function, &reset, text);
 	fprintf(to, "%s  %s\n", pci_addr_print(function->addr, bdf), name_of(explanation, function, name));
 	fprintf(to, "  alone: %s\n", own ? own : "no way that its registers show");
 	if (no) {
 		fprintf(to, "  hot reset: none, because %s\n", no);
 		return;
 	}
-	fprintf(to, "  hot reset: of the bus below %s; it hits\n", pci_addr_print(function->parent->addr, over));
-	for (size_t i = 0; i < explanation->grouping->count; i++) {
-		const struct pci_function *hit = explanation->functions[i];
+	fprintf(to, "  hot reset: of the %s below %s; it hits\n",
+		reset.scope == RESET_SCOPE_SLOT ? "hot-plug slot" : "bus", pci_addr_print(reset.over->addr, over));
+	print_hits(explanation, function, &reset, to);
+}
 
-		if (!pci_is_below(hit, function->parent))
-			continue;
-		fprintf(to, "    %s  group %d  %s\n", pci_addr_print(hit->addr, bdf), group_of(explanation, hit),
-			consent(explanation, hit, function));
-	}
+static json_t *hit_json(const struct explanation *explanation, const struct pci_function *hit,
+			const struct pci_function *function)
+{
+	int group = group_of(explanation, hit);
+
+	return json_pack("{so so so ss}", "bdf", bdf_json(hit), "group", group < 0 ? json_null() : json_integer(group),
+			 "driver", driver_json(explanation, hit), "consent", consent(explanation, hit, function));
 }
 
 json_t *reset_json(const struct explanation *explanation, const struct pci_function *function)
 {
-	const char *no = no_hot_reset(function), *own = own_reset(function);
+	static const char *const scopes[] = {
+		[RESET_SCOPE_NONE] = "none", [RESET_SCOPE_SLOT] = "slot", [RESET_SCOPE_BUS] = "bus"};
+	const char *no, *own = own_reset(function);
+	struct pci_hot_reset reset;
+	char text[OBSTACLE_TEXT];
 	json_t *hits = json_array();
 
-	for (size_t i = 0; !no && i < explanation->grouping->count; i++) {
-		const struct pci_function *hit = explanation->functions[i];
-		int group = group_of(explanation, hit);
-
-		if (!pci_is_below(hit, function->parent))
-			continue;
-		json_array_append_new(hits, json_pack("{so so so ss}", "bdf", bdf_json(hit), "group",
-						      group < 0 ? json_null() : json_integer(group), "driver",
-						      driver_json(explanation, hit), "consent",
-						      consent(explanation, hit, function)));
-	}
-	return json_pack("{so so so so so}", "bdf", bdf_json(function), "alone", own ? json_string(own) : json_null(),
-			 "obstacle", no ? json_string(no) : json_null(), "over",
-			 no ? json_null() : bdf_json(function->parent), "hits", hits);
+	pci_hot_reset_of(function, explanation->grouping, explanation->functions, &reset);
+	no = no_hot_reset(explanation, function, &reset, text);
+	for (size_t i = 0; !no && i < explanation->grouping->count; i++)
+		if (pci_hot_reset_hits(&reset, explanation->functions[i]))
+			json_array_append_new(hits, hit_json(explanation, explanation->functions[i], function));
+	return json_pack("{so so so ss so so}", "bdf", bdf_json(function), "alone",
+			 own ? json_string(own) : json_null(), "obstacle", no ? json_string(no) : json_null(), "scope",
+			 scopes[no ? RESET_SCOPE_NONE : reset.scope], "over", no ? json_null() : bdf_json(reset.over),
+			 "hits", hits);
 }

@@ -6,10 +6,20 @@
 
 #include "base/alloc.h"
 
-/* The company of each group as one number, so that two partitions compare in linear time. */
+/* The company of each group as one number, so that two partitions compare fast, however large. */
 struct company {
-	u64 *sum; /* owned: by group, of what its members' addresses hash to */
+	u64 *sum;				/* owned: by group, of what its members' addresses hash to */
+	const struct pci_function **by_address; /* owned */
+	size_t count;
 };
+
+static int by_address(const void *a, const void *b)
+{
+	u64 x = pci_addr_key((*(const struct pci_function *const *)a)->addr);
+	u64 y = pci_addr_key((*(const struct pci_function *const *)b)->addr);
+
+	return x < y ? -1 : x > y;
+}
 
 /* splitmix64's finalizer: any good mixing does. */
 static u64 hash(u64 key)
@@ -26,10 +36,24 @@ static int company_init(struct company *company, const struct explanation *expla
 	company->sum = alloc_array((size_t)grouping->ngroups + 1, sizeof(u64), why);
 	if (!company->sum)
 		return -why->err;
+	company->by_address = alloc_array(grouping->count + 1, sizeof(company->by_address[0]), why);
+	if (!company->by_address)
+		return -why->err;
+	company->count = grouping->count;
+	if (grouping->count) {
+		memcpy(company->by_address, explanation->functions, grouping->count * sizeof(company->by_address[0]));
+		qsort(company->by_address, grouping->count, sizeof(company->by_address[0]), by_address);
+	}
 	for (size_t i = 0; i < grouping->count; i++)
 		if (grouping->group[i] >= 0)
 			company->sum[grouping->group[i]] += hash(pci_addr_key(explanation->functions[i]->addr) + 1);
 	return 0;
+}
+
+static void company_fini(struct company *company)
+{
+	free(company->sum);
+	free(company->by_address);
 }
 
 enum change { CHANGE_NONE, CHANGE_GONE, CHANGE_NEW, CHANGE_COMPANY };
@@ -56,12 +80,14 @@ static bool keeps_company(const struct comparison *comparison, const struct pci_
 	return comparison->left.sum[left] == comparison->right.sum[right];
 }
 
-static const struct pci_function *same_address(const struct explanation *in, const struct explanation *from,
-					       const struct pci_function *function)
+static const struct pci_function *same_address(const struct company *in, const struct pci_function *function)
 {
-	if (in->survey == from->survey)
-		return in->functions[function->index];
-	return pci_topology_find(&in->survey->topology, function->addr);
+	const struct pci_function **found;
+
+	if (in->count == 0)
+		return NULL;
+	found = bsearch(&function, in->by_address, in->count, sizeof(in->by_address[0]), by_address);
+	return found ? *found : NULL;
 }
 
 static void note(struct comparison *comparison, enum change change, const struct pci_function *before,
@@ -76,7 +102,7 @@ static void compare_all(struct comparison *comparison)
 
 	for (size_t i = 0; i < before->grouping->count; i++) {
 		const struct pci_function *function = before->functions[i],
-					  *now = same_address(after, before, function);
+					  *now = same_address(&comparison->right, function);
 
 		if (!now)
 			note(comparison, CHANGE_GONE, function, NULL);
@@ -84,14 +110,14 @@ static void compare_all(struct comparison *comparison)
 			note(comparison, CHANGE_COMPANY, function, now);
 	}
 	for (size_t i = 0; after->survey != before->survey && i < after->grouping->count; i++)
-		if (!same_address(before, after, after->functions[i]))
+		if (!same_address(&comparison->left, after->functions[i]))
 			note(comparison, CHANGE_NEW, NULL, after->functions[i]);
 }
 
 static void comparison_fini(struct comparison *comparison)
 {
-	free(comparison->left.sum);
-	free(comparison->right.sum);
+	company_fini(&comparison->left);
+	company_fini(&comparison->right);
 	free(comparison->changes);
 }
 

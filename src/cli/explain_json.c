@@ -38,13 +38,14 @@ static json_t *function_json(const struct explanation *explanation, const struct
 
 	snprintf(id, sizeof(id), "%04x:%04x", get_u16(function->config + PCI_VENDOR_ID),
 		 get_u16(function->config + PCI_DEVICE_ID));
-	return json_pack("{so so si ss so so so so sb so}", "bdf", addr_json(function), "group",
+	return json_pack("{so so si ss so so so so sb so so}", "bdf", addr_json(function), "group",
 			 number_or_null(group_of(explanation, function)), "alias_set",
 			 explanation->grouping->alias_set[function->index], "id", id, "driver",
 			 text_or_null(facts->driver), "name", json_string(name_of(explanation, function, name)),
 			 "group_there", number_or_null(facts->host_group), "acs", acs_json(function, traits),
 			 "isolates", (int)traits->isolates, "quirk",
-			 text_or_null(traits->acs_quirk ? traits->acs_quirk->name : NULL));
+			 text_or_null(traits->acs_quirk ? traits->acs_quirk->name : NULL), "assumed",
+			 text_or_null(assumed_of(explanation, function)));
 }
 
 static json_t *merge_json(const struct explanation *explanation, const struct pci_merge *merge)

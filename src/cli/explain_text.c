@@ -18,6 +18,24 @@ static void print_function(const struct explanation *explanation, const struct p
 	fputc('\n', to);
 	if (group_of(explanation, function) >= 0)
 		fprintf(to, "      why: %s\n", sentence_of(explanation, function, sentence));
+	if (assumed_of(explanation, function))
+		fprintf(to, "      assumed: %s\n", assumed_of(explanation, function));
+}
+
+/* They are in the order of their groups. */
+static size_t first_region(const struct pci_survey *survey, int group)
+{
+	size_t first = 0, after = survey->nregions;
+
+	while (first < after) {
+		size_t middle = first + (after - first) / 2;
+
+		if (survey->regions[middle].group < group)
+			first = middle + 1;
+		else
+			after = middle;
+	}
+	return first;
 }
 
 /* group: of the machine's own numbers; PCI_GROUP_UNSAID: those of every group. */
@@ -25,12 +43,11 @@ static void print_regions(const struct explanation *explanation, int group, FILE
 {
 	const struct pci_survey *survey = explanation->survey;
 
-	for (size_t i = 0; i < survey->nregions; i++) {
+	for (size_t i = first_region(survey, group); i < survey->nregions && survey->regions[i].group == group; i++) {
 		const struct pci_region *region = &survey->regions[i];
 
-		if (region->group == group)
-			fprintf(to, "  reserved 0x%llx-0x%llx %s: %s\n", (unsigned long long)region->start,
-				(unsigned long long)region->last, region->kind, region->from);
+		fprintf(to, "  reserved 0x%llx-0x%llx %s: %s\n", (unsigned long long)region->start,
+			(unsigned long long)region->last, region->kind, region->from);
 	}
 }
 
@@ -89,6 +106,39 @@ static void print_ids(const struct explanation *explanation, const struct pci_fu
 	fputc('\n', to);
 }
 
+/* The merge that keeps it in company: its own, or, of a founder, the first of those who joined. */
+static const struct pci_merge *merge_of(const struct explanation *explanation, const struct pci_function *function)
+{
+	const struct pci_merge *merges = explanation->grouping->merges;
+	int group = group_of(explanation, function);
+
+	if (merges[function->index].rule != MERGE_FOUNDED)
+		return &merges[function->index];
+	for (size_t i = explanation->first[group]; i < explanation->first[group + 1]; i++)
+		if (merges[explanation->by_group[i]->index].rule != MERGE_FOUNDED)
+			return &merges[explanation->by_group[i]->index];
+	return NULL;
+}
+
+/* What somebody who wants it alone can do. */
+static void print_remedy(const struct explanation *explanation, const struct pci_function *function, FILE *to)
+{
+	const struct pci_merge *merge = group_of(explanation, function) < 0 ? NULL : merge_of(explanation, function);
+	char bdf[PCI_ADDR_TEXT];
+
+	if (!merge)
+		return;
+	if (merge->rule != MERGE_NO_ACS_UPSTREAM && merge->rule != MERGE_NO_ACS_SIBLING) {
+		fprintf(to, "  to part them: nothing does, they share an id; assign them together\n");
+		return;
+	}
+	pci_addr_print(merge->over->addr, bdf);
+	fprintf(to, "  to part them: %s; --what-if acs=%s shows what that would give\n",
+		merge->rule == MERGE_NO_ACS_UPSTREAM ? "a slot whose ports have ACS, or firmware that offers it"
+						     : "hardware whose functions have ACS",
+		bdf);
+}
+
 /* What is above it, up to the root: who redirects and who does not. */
 static void print_path(const struct explanation *explanation, const struct pci_function *function, FILE *to)
 {
@@ -131,6 +181,7 @@ void explain_text(const struct explanation *explanation, const struct pci_functi
 		fprintf(to, "\n%s\n", pci_addr_print(only->addr, bdf));
 		print_ids(explanation, only, to);
 		print_path(explanation, only, to);
+		print_remedy(explanation, only, to);
 	}
 }
 
@@ -166,6 +217,15 @@ static int host_group(const struct explanation *explanation, size_t index)
 	return group < MOST_HOST_GROUPS ? group : PCI_GROUP_UNSAID;
 }
 
+/* The likeliest reason first. */
+static const char *guess(const struct explanation *explanation)
+{
+	for (size_t i = 0; i < explanation->survey->count; i++)
+		if (explanation->survey->facts[i].gaps & (PCI_GAP_CAPS | PCI_GAP_EXT_CAPS))
+			return "believe it: it sees capabilities (ACS) that this source does not show";
+	return "it may be older than these rules (--rules), patched (pcie_acs_override), or know its firmware better";
+}
+
 static int explain_difference(const struct explanation *explanation, const int *host_of, const int *ours_of, FILE *to)
 {
 	int differ = 0;
@@ -178,9 +238,7 @@ static int explain_difference(const struct explanation *explanation, const int *
 		if (ours < 0 || host < 0 || (host_of[ours] == host && ours_of[host] == ours))
 			continue;
 		if (differ++ == 0)
-			fprintf(to,
-				"warning: that machine's kernel grouped differently; it may be older than these rules "
-				"(--rules), patched (pcie_acs_override), or know its firmware better\n");
+			fprintf(to, "warning: that machine's kernel grouped differently; %s\n", guess(explanation));
 		fprintf(to, "         %s: there in group %d, here in group %d\n", pci_addr_print(function->addr, bdf),
 			host, ours);
 	}

@@ -109,6 +109,17 @@ const char *name_of(const struct explanation *explanation, const struct pci_func
 	return text_clean(text); /* a name may have been cut inside a character */
 }
 
+const char *assumed_of(const struct explanation *explanation, const struct pci_function *function)
+{
+	const struct pci_traits *traits = &explanation->grouping->traits[function->index];
+	const struct pci_quirk *const quirks[] = {traits->acs_quirk, traits->alias_quirk, traits->bridge_quirk};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(quirks); i++)
+		if (quirks[i] && quirks[i]->assumes)
+			return quirks[i]->assumes;
+	return NULL;
+}
+
 static const char *alone_because(const struct explanation *explanation, const struct pci_function *function)
 {
 	const struct pci_traits *traits = &explanation->grouping->traits[function->index];

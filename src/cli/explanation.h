@@ -47,6 +47,9 @@ const char *name_of(const struct explanation *explanation, const struct pci_func
 const char *sentence_of(const struct explanation *explanation, const struct pci_function *function,
 			char text[static SENTENCE_TEXT]);
 
+/* What the rules took for granted of a function because it cannot be seen from outside; NULL: nothing. */
+const char *assumed_of(const struct explanation *explanation, const struct pci_function *function);
+
 /* ---- ways to tell it ---- */
 
 /* only: the group to show; NULL all. */

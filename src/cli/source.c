@@ -106,42 +106,10 @@ int source_read(const char *path, struct pci_survey **ret, struct why *why)
 	return err;
 }
 
-/* The words are in the order of the functions. */
-static int add_drivers(const struct description *description, struct pci_survey *survey, struct why *why)
-{
-	const struct function_description *words;
-	struct pci_facts *facts = survey->facts;
-
-	list_for_each(words, &description->functions, link) {
-		facts->driver_said = true;
-		if (*words->driver) {
-			facts->driver = alloc_string(words->driver, why);
-			if (!facts->driver)
-				return -why->err;
-		}
-		facts++;
-	}
-	return 0;
-}
-
 int source_read_machine(const char *name, struct pci_survey **ret, struct why *why)
 {
 	_free_(description) struct description *description = NULL;
-	_free_(pci_survey) struct pci_survey *survey = NULL;
-	struct pci_topology topology;
 	int err = description_load(name, &description, why);
 
-	if (err == 0)
-		err = topology_build(description, &topology, why);
-	if (err < 0)
-		return err;
-	err = pci_survey_new(name, &survey, why);
-	if (err == 0)
-		err = pci_survey_adopt(survey, &topology, why);
-	pci_topology_fini(&topology);
-	if (err == 0)
-		err = add_drivers(description, survey, why);
-	if (err == 0)
-		*ret = take(survey);
-	return err;
+	return err < 0 ? err : description_survey(description, name, ret, why);
 }

@@ -11,8 +11,10 @@
 
 static bool needs_direct(const struct iommu_device *device)
 {
-	for (unsigned i = 0; i < device->unit->nregions; i++)
-		if (device->unit->regions[i].kind == RESERVED_DIRECT)
+	const struct reserved_region *region;
+
+	for (unsigned i = 0; (region = iommu_device_region(device, i)); i++)
+		if (region->kind == RESERVED_DIRECT)
 			return true;
 	return false;
 }

@@ -67,11 +67,10 @@ static const struct domain *paging_domain(const struct domain *domain)
 
 static int refuse_reserved(const struct iommu_device *device, const struct domain *domain, struct why *why)
 {
-	const struct iommu_unit *unit = device->unit;
+	const struct reserved_region *region;
 	char text[DOMAIN_TEXT];
 
-	for (unsigned i = 0; i < unit->nregions; i++) {
-		const struct reserved_region *region = &unit->regions[i];
+	for (unsigned i = 0; (region = iommu_device_region(device, i)); i++) {
 		const struct itree_node *area = itree_first(&paging_domain(domain)->areas, region->start, region->last);
 
 		if (!area || region->kind == RESERVED_DIRECT_RELAXABLE)

@@ -298,6 +298,19 @@ const char *reserved_kind_name(enum reserved_kind kind)
 	return names[kind];
 }
 
+const struct reserved_region *iommu_device_region(const struct iommu_device *device, unsigned index)
+{
+	u64 rest = device->region_set;
+
+	if (!device->unit)
+		return NULL;
+	if (index < device->unit->nregions)
+		return &device->unit->regions[index];
+	for (index -= device->unit->nregions; rest && index; index--)
+		rest &= rest - 1;
+	return rest ? &device->regions[__builtin_ctzll(rest)] : NULL;
+}
+
 static int compare_regions(const void *a, const void *b)
 {
 	const struct reserved_region *left = a, *right = b;
@@ -332,11 +345,11 @@ unsigned iommu_group_regions(const struct iommu_group *group, struct reserved_re
 	unsigned count = 0;
 
 	list_for_each(device, &group->devices, group_link) {
-		if (!device->unit)
-			break;
-		/* Every member of one unit adds the same regions; sorting and merging folds them. */
-		for (unsigned i = 0; i < device->unit->nregions && count < max; i++)
-			ret[count++] = device->unit->regions[i];
+		const struct reserved_region *region;
+
+		/* Members add the same regions, mostly; sorting and merging folds them. */
+		for (unsigned i = 0; count < max && (region = iommu_device_region(device, i)); i++)
+			ret[count++] = *region;
 		qsort(ret, count, sizeof(ret[0]), compare_regions);
 		count = merge_regions(ret, count);
 	}

@@ -41,7 +41,8 @@ struct reserved_region {
 	enum reserved_kind kind;
 };
 
-#define UNIT_REGIONS 8
+#define UNIT_REGIONS  8
+#define GROUP_REGIONS 144 /* room to merge: eight of a unit and 64 of devices make 72, and one member's 72 come in */
 
 /*
  * What drives units of one kind. Its calls decide whether a member can have a domain; the core then moves the hardware.
@@ -100,7 +101,10 @@ struct iommu_device {
 	unsigned reset_depth;
 	struct page_requests *requests; /* owned: iommu/page_request.c; NULL: it may not ask for pages */
 	struct dma_port *port;		/* owned; NULL when emulated */
-	struct list_link group_link;	/* group->devices, probe order */
+	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
+	const struct reserved_region *regions;
+	u64 region_set;
+	struct list_link group_link; /* group->devices, probe order */
 };
 
 struct iommu_group {
@@ -173,6 +177,9 @@ struct iommu_group *iommu_group_find(const struct iommu *iommu, int id);
 
 /* The unit of its members; NULL: none, or it is empty. */
 struct iommu_unit *iommu_group_unit(const struct iommu_group *group);
+
+/* The regions of one device: its unit's, then its own; NULL behind the last. */
+const struct reserved_region *iommu_device_region(const struct iommu_device *device, unsigned index);
 
 /* Union over the members, sorted, same kinds merged (spec 01 section 8); at most max regions; returns how many. */
 unsigned iommu_group_regions(const struct iommu_group *group, struct reserved_region *ret, unsigned max);

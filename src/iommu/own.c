@@ -124,10 +124,12 @@ static int refuse_leftovers(const struct iommu_group *group, struct why *why)
 
 static const struct reserved_region *direct_region(const struct iommu_device *device)
 {
-	for (unsigned i = 0; device->unit && i < device->unit->nregions; i++)
-		if (device->unit->regions[i].kind == RESERVED_DIRECT)
-			return &device->unit->regions[i];
-	return NULL;
+	const struct reserved_region *region;
+
+	for (unsigned i = 0; (region = iommu_device_region(device, i)); i++)
+		if (region->kind == RESERVED_DIRECT)
+			break;
+	return region;
 }
 
 /* Blocking a member would take away memory that it needs at any time, for the firmware. */

@@ -26,41 +26,42 @@ struct space {
 };
 
 struct layout {
-	const struct pci_topology *topology;
+	struct pci_function **functions; /* owned: in enumeration order */
+	u32 *first_below, *next_beside;	 /* owned: by index, 1 + index of another; 0 none */
+	u32 *last_below;		 /* owned: likewise; [count] is for root buses */
+	size_t count;
 	struct space low, high, io;
 	struct why *why;
 };
 
-static enum pcie_type type_of(enum function_role role)
+static void add_msi(struct pci_function *function, const struct msi_description *msi)
 {
-	switch (role) {
-	case ROLE_INTEGRATED:
-		return PCIE_RC_ENDPOINT;
-	case ROLE_ROOT_PORT:
-		return PCIE_ROOT_PORT;
-	case ROLE_UPSTREAM_PORT:
-		return PCIE_UPSTREAM_PORT;
-	case ROLE_DOWNSTREAM_PORT:
-		return PCIE_DOWNSTREAM_PORT;
-	case ROLE_PCI_BRIDGE:
-		return PCIE_TO_PCI_BRIDGE;
-	case ROLE_ENDPOINT:
-	case ROLE_CONVENTIONAL:
-	case ROLE_CONVENTIONAL_BRIDGE:
-		break;
-	}
-	return PCIE_ENDPOINT;
+	if (msi->masks)
+		pci_add_maskable_msi(function, msi->vectors_log2, !msi->narrow);
+	else
+		pci_add_msi(function, msi->vectors_log2, !msi->narrow);
 }
 
-static bool is_pcie(const struct function_description *words)
+static void add_extended(struct pci_function *function, const struct function_description *words)
 {
-	return words->role != ROLE_CONVENTIONAL && words->role != ROLE_CONVENTIONAL_BRIDGE;
-}
-
-/* Ports report errors; so do most endpoints, and a model says itself. */
-static bool has_aer(const struct function_description *words)
-{
-	return !words->model && is_pcie(words) && words->role != ROLE_INTEGRATED;
+	if (words->phantom)
+		pci_set_phantom(function, words->phantom);
+	if (words->has_aer && !words->model)
+		pci_add_aer(function);
+	if (words->has_acs)
+		pci_add_acs(function, words->acs_capable, words->acs_enabled);
+	if (words->has_dsn)
+		pci_add_dsn(function, words->dsn);
+	if (words->has_ari)
+		pci_add_ari(function);
+	if (words->has_ats)
+		pci_add_ats(function);
+	if (words->has_pri)
+		pci_add_pri(function);
+	if (words->pasid_width)
+		pci_add_pasid(function, words->pasid_width);
+	if (words->has_sriov)
+		pci_add_sriov(function, &words->sriov);
 }
 
 static void add_capabilities(struct pci_function *function, const struct function_description *words)
@@ -68,25 +69,23 @@ static void add_capabilities(struct pci_function *function, const struct functio
 	for (unsigned i = 0; i <= PCI_ROM; i++)
 		if (words->bars[i].kind != PCI_BAR_NONE)
 			pci_add_bar(function, i, words->bars[i].kind, words->bars[i].size, words->bars[i].prefetchable);
-	if (words->secondary && words->identity.subsystem_vendor)
+	if (words->bridge && words->identity.subsystem_vendor)
 		pci_add_subsystem(function, words->identity.subsystem_vendor, words->identity.subsystem);
 	if (words->has_pm)
 		pci_add_pm(function);
-	if (words->has_msi)
-		pci_add_msi(function, words->msi_log2, true);
-	if (words->msix_vectors && !words->model)
-		pci_add_msix(function, words->msix_vectors, words->msix_bar, 0, words->msix_bar,
-			     (u32)align_up(16ull * words->msix_vectors, 8));
-	if (!is_pcie(words) && words->flr)
+	if (words->msi.present)
+		add_msi(function, &words->msi);
+	if (words->msix.vectors && !words->model)
+		pci_add_msix(function, words->msix.vectors, words->msix.bar, words->msix.offset,
+			     words->msix.pending_bar, words->msix.pending);
+	if (!role_is_pcie(words->role) && words->flr)
 		pci_add_af(function);
-	if (is_pcie(words))
-		pci_add_pcie(function, type_of(words->role), pci_device_number(words->addr), words->flr);
+	if (role_is_pcie(words->role))
+		pci_add_pcie(function, role_type(words->role), pci_device_number(words->addr), words->flr);
 	if (words->model)
 		words->model->build(function, &words->options);
-	if (has_aer(words))
-		pci_add_aer(function);
-	if (words->has_acs)
-		pci_add_acs(function, words->acs_capable, words->acs_enabled);
+	if (role_is_pcie(words->role))
+		add_extended(function, words);
 }
 
 /* Firmware's swizzle over eight lines, as legacy-free chipsets route them. */
@@ -95,56 +94,84 @@ static u8 interrupt_line(const struct function_description *words)
 	return words->intx_pin ? (u8)(16 + (pci_device_number(words->addr) + words->intx_pin - 1) % 8) : 0;
 }
 
-/* The bridge is mostly that of the function before. */
-static struct pci_function *parent_of(const struct function_description *words, const struct pci_topology *topology)
-{
-	struct pci_function *last = list_empty(&topology->functions)
-					    ? NULL
-					    : list_entry(topology->functions.head.previous, struct pci_function, link);
-
-	if (!words->parent)
-		return NULL;
-	if (last && last->parent && pci_addr_equal(last->parent->addr, words->parent->addr))
-		return last->parent;
-	return pci_topology_find(topology, words->parent->addr);
-}
-
 static int build_function(const struct description *description, const struct function_description *words,
-			  struct pci_topology *topology, struct why *why)
+			  struct layout *layout)
 {
-	struct pci_function *function = alloc_new(struct pci_function, why);
+	struct pci_function *function = alloc_new(struct pci_function, layout->why);
 
 	if (!function)
-		return -why->err;
+		return -layout->why->err;
+	layout->functions[words->index] = function;
 	pci_function_init(function, words->addr, &words->identity);
-	if (words->secondary)
+	if (words->bridge)
 		pci_make_bridge(function, words->secondary, words->subordinate);
+	if (words->multifunction)
+		pci_set_multifunction(function);
 	pci_set_intx(function, words->intx_pin, interrupt_line(words));
 	add_capabilities(function, words);
-	function->parent = parent_of(words, topology);
+	function->parent = words->parent ? layout->functions[words->parent->index] : NULL;
+	function->physical = words->physical ? layout->functions[words->physical->index] : NULL;
+	function->unit = words->unit;
 	function->untranslated = !description->iommu.present || !words->behind_iommu;
-	pci_topology_add(topology, function);
 	return 0;
 }
 
-static bool same_slot(const struct pci_function *a, const struct pci_function *b)
+/* Who makes the requests of functions behind VMD. */
+static void link_vmd(const struct description *description, const struct layout *layout)
 {
-	return a->addr.segment == b->addr.segment && a->addr.bus == b->addr.bus &&
-	       pci_device_number(a->addr) == pci_device_number(b->addr);
+	const struct function_description *words;
+
+	list_for_each(words, &description->functions, link)
+		if (words->below_vmd)
+			layout->functions[words->index]->dma_device =
+				layout->functions[description_find(description, words->vmd)->index];
 }
 
-/* Functions of a slot are neighbours in enumeration order. */
-static void mark_multifunction(struct pci_topology *topology)
+/* What hangs below each bridge, in enumeration order. */
+static void link_below(const struct description *description, const struct layout *layout)
 {
-	struct pci_function *function, *previous = NULL;
+	const struct function_description *words;
 
-	list_for_each(function, &topology->functions, link) {
-		if (previous && same_slot(function, previous)) {
-			pci_set_multifunction(previous);
-			pci_set_multifunction(function);
-		}
-		previous = function;
+	list_for_each(words, &description->functions, link) {
+		size_t above = words->parent ? words->parent->index : layout->count;
+
+		if (layout->last_below[above])
+			layout->next_beside[layout->last_below[above] - 1] = words->index + 1;
+		else
+			layout->first_below[above] = words->index + 1;
+		layout->last_below[above] = words->index + 1;
 	}
+}
+
+static int layout_init(struct layout *layout, size_t count, struct why *why)
+{
+	*layout = (struct layout){.count = count,
+				  .low = {LOW_START, LOW_LAST},
+				  .high = {HIGH_START, HIGH_LAST},
+				  .io = {IO_START, IO_LAST},
+				  .why = why};
+	layout->functions = alloc_array(count + 1, sizeof(struct pci_function *), why);
+	if (layout->functions)
+		layout->first_below = alloc_array(count + 1, sizeof(u32), why);
+	if (layout->first_below)
+		layout->next_beside = alloc_array(count + 1, sizeof(u32), why);
+	if (layout->next_beside)
+		layout->last_below = alloc_array(count + 1, sizeof(u32), why);
+	return layout->last_below ? 0 : -why->err;
+}
+
+/* The functions are those of nobody yet, unless they have entered a topology. */
+static void layout_fini(struct layout *layout, bool with_functions)
+{
+	for (size_t i = 0; with_functions && layout->functions && i < layout->count; i++) {
+		if (layout->functions[i])
+			pci_function_fini(layout->functions[i]);
+		free(layout->functions[i]);
+	}
+	free(layout->functions);
+	free(layout->first_below);
+	free(layout->next_beside);
+	free(layout->last_below);
 }
 
 static int take_address(struct layout *layout, const struct pci_function *function, unsigned bar, u64 *ret)
@@ -179,7 +206,7 @@ static int place_bars(struct layout *layout, struct pci_function *function)
 	return 0;
 }
 
-static int place_bus(struct layout *layout, const struct pci_function *bridge);
+static int place_bus(struct layout *layout, size_t above);
 
 /* A window of nothing has its base above its limit. */
 static void program_windows(struct pci_function *bridge, const struct layout *start, const struct layout *now)
@@ -205,28 +232,27 @@ static void round_up(struct layout *layout)
 	layout->io.next = align_up(layout->io.next, IO_WINDOW);
 }
 
-static int place_below(struct layout *layout, struct pci_function *bridge)
+static int place_below(struct layout *layout, size_t index)
 {
+	struct pci_function *bridge = layout->functions[index];
 	struct layout start;
 	int err;
 
 	round_up(layout);
 	start = *layout;
-	err = place_bus(layout, bridge);
+	err = place_bus(layout, index);
 	round_up(layout);
 	program_windows(bridge, &start, layout);
 	return err;
 }
 
-static int place_bus(struct layout *layout, const struct pci_function *bridge)
+/* above: the index of a bridge, or count for the root buses. */
+static int place_bus(struct layout *layout, size_t above)
 {
-	struct pci_function *function;
-	int err = 0;
+	for (u32 at = layout->first_below[above]; at; at = layout->next_beside[at - 1]) {
+		struct pci_function *function = layout->functions[at - 1];
+		int err = pci_is_bridge(function) ? place_below(layout, at - 1) : place_bars(layout, function);
 
-	list_for_each(function, &layout->topology->functions, link) {
-		if (function->parent != bridge)
-			continue;
-		err = pci_is_bridge(function) ? place_below(layout, function) : place_bars(layout, function);
 		if (err < 0)
 			return err;
 	}
@@ -264,26 +290,33 @@ static int allocate_bars(struct pci_topology *topology, struct why *why)
 	return err;
 }
 
-int topology_build(const struct description *description, struct pci_topology *topology, struct why *why)
+/* Functions with addresses for their BARs, but no memory behind them yet. */
+static int build_functions(const struct description *description, struct layout *layout)
 {
-	struct layout layout = {.topology = topology,
-				.low = {LOW_START, LOW_LAST},
-				.high = {HIGH_START, HIGH_LAST},
-				.io = {IO_START, IO_LAST},
-				.why = why};
 	const struct function_description *words;
 	int err = 0;
 
-	pci_topology_init(topology);
 	list_for_each(words, &description->functions, link) {
-		err = build_function(description, words, topology, why);
+		err = build_function(description, words, layout);
 		if (err < 0)
-			break;
+			return err;
 	}
-	if (err == 0) {
-		mark_multifunction(topology);
-		err = place_bus(&layout, NULL);
-	}
+	link_vmd(description, layout);
+	link_below(description, layout);
+	return place_bus(layout, layout->count);
+}
+
+int topology_build(const struct description *description, struct pci_topology *topology, struct why *why)
+{
+	struct layout layout;
+	int err = layout_init(&layout, description->count, why);
+
+	pci_topology_init(topology);
+	if (err == 0)
+		err = build_functions(description, &layout);
+	for (size_t i = 0; err == 0 && i < layout.count; i++)
+		pci_topology_add(topology, layout.functions[i]);
+	layout_fini(&layout, err < 0);
 	/* Not before there is an address for each: that bounds the memory. */
 	if (err == 0)
 		err = allocate_bars(topology, why);
@@ -291,5 +324,16 @@ int topology_build(const struct description *description, struct pci_topology *t
 		pci_topology_fini(topology);
 	else
 		switch_on(topology);
+	return err;
+}
+
+int topology_fits(const struct description *description, struct why *why)
+{
+	struct layout layout;
+	int err = layout_init(&layout, description->count, why);
+
+	if (err == 0)
+		err = build_functions(description, &layout);
+	layout_fini(&layout, true);
 	return err;
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Machine file -> description. A file is a tree: devices hang below bridges. Buses are numbered depth first, in the
- * order of the bridges' slots, as firmware does; functions end up in Linux's enumeration order: by segment, bus, slot.
- *
- * Any bytes are legal input. Depth, functions and buses are bounded, so a YAML alias that contains itself ends in a
- * refusal, not in a loop.
+ * Machine file -> description: what is said of the machine as a whole, and what is done with a description once it is
+ * there. Any bytes are legal input.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,151 +9,6 @@
 
 #include "base/alloc.h"
 #include "machine/reading.h"
-
-enum { DEPTH_MAX = 32, FUNCTIONS_MAX = 65536, FILE_MAX = 1 << 20 };
-
-static void function_free(struct function_description *function)
-{
-	if (!function)
-		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(function->option_text); i++)
-		free(function->option_text[i]);
-	free(function);
-}
-
-/* The devices of one bus as they are read, sorted by slot. */
-struct bus_reading {
-	struct reading *reading;
-	struct function_description *bridge;
-	struct device_reading *first; /* owned */
-};
-
-static void bus_reading_fini(struct bus_reading *bus)
-{
-	while (bus->first) {
-		struct device_reading *device = bus->first;
-
-		bus->first = device->next;
-		function_free(device->function);
-		free(device);
-	}
-}
-
-/* By slot; a slot taken twice is refused. */
-static int insert(struct bus_reading *bus, struct device_reading *device)
-{
-	struct device_reading **at = &bus->first;
-
-	while (*at && (*at)->function->addr.devfn < device->function->addr.devfn)
-		at = &(*at)->next;
-	if (*at && (*at)->function->addr.devfn == device->function->addr.devfn)
-		return yaml_refuse(&bus->reading->yaml, device->node, "slot %02x.%x is taken on this bus",
-				   device->function->addr.devfn >> 3, device->function->addr.devfn & 7);
-	device->next = *at;
-	*at = device;
-	return 0;
-}
-
-static int fill_device(struct bus_reading *bus, yaml_node_t *node, struct device_reading *device)
-{
-	struct function_description *function = device->function;
-	int err;
-
-	function->has_pm = true;
-	function->parent = bus->bridge;
-	function->addr.bus = bus->bridge ? bus->bridge->secondary : 0;
-	function->behind_iommu = !bus->bridge || bus->bridge->behind_iommu;
-	function->line = (unsigned)node->start_mark.line + 1;
-	function->column = (unsigned)node->start_mark.column + 1;
-	err = device_read_keys(device);
-	if (err == 0)
-		err = device_finish(device);
-	return err < 0 ? err : insert(bus, device);
-}
-
-static int read_device(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct bus_reading *bus = target;
-	struct device_reading *device;
-	int err;
-
-	if (bus->reading->functions++ == FUNCTIONS_MAX)
-		return yaml_refuse(reader, node, "a machine has at most %d functions", FUNCTIONS_MAX);
-	device = alloc_new(struct device_reading, reader->why);
-	if (!device)
-		return -reader->why->err;
-	device->reading = bus->reading;
-	device->node = node;
-	device->function = alloc_new(struct function_description, reader->why);
-	err = device->function ? fill_device(bus, node, device) : -reader->why->err;
-	if (err < 0) {
-		function_free(device->function);
-		free(device);
-	}
-	return err;
-}
-
-static int read_bus(struct reading *reading, yaml_node_t *node, struct function_description *bridge);
-
-/* The devices of the bus enter the description; then the buses below its bridges, one after the other. */
-static int descend(struct bus_reading *bus)
-{
-	struct reading *reading = bus->reading;
-	struct device_reading *device;
-	int err = 0;
-
-	for (device = bus->first; device; device = device->next)
-		list_append(&reading->description->functions, &device->function->link);
-	for (device = bus->first; device && err == 0; device = device->next) {
-		struct function_description *bridge = device->function;
-
-		if (!role_is_bridge(bridge->role))
-			continue;
-		if (reading->last_bus == 255)
-			return yaml_refuse(&reading->yaml, device->node, "a segment has 256 buses");
-		bridge->secondary = (u8)++reading->last_bus;
-		if (device->children)
-			err = read_bus(reading, device->children, bridge);
-		bridge->subordinate = (u8)reading->last_bus;
-	}
-	for (device = bus->first; device; device = device->next)
-		device->function = NULL;
-	return err;
-}
-
-/* Linux looks for more functions only where it finds the first. */
-static int check_slots(const struct bus_reading *bus)
-{
-	unsigned slot = 32; /* of the last function 0 */
-
-	for (const struct device_reading *device = bus->first; device; device = device->next) {
-		struct pci_addr addr = device->function->addr;
-
-		if (pci_function_number(addr) == 0)
-			slot = pci_device_number(addr);
-		else if (pci_device_number(addr) != slot)
-			return yaml_refuse(&bus->reading->yaml, device->node, "device %02x has no function 0",
-					   pci_device_number(addr));
-	}
-	return 0;
-}
-
-static int read_bus(struct reading *reading, yaml_node_t *node, struct function_description *bridge)
-{
-	struct bus_reading bus = {.reading = reading, .bridge = bridge};
-	int err;
-
-	if (reading->depth++ == DEPTH_MAX)
-		return yaml_refuse(&reading->yaml, node, "devices are nested more than %d deep", DEPTH_MAX);
-	err = yaml_read_sequence(&reading->yaml, node, "devices", read_device, &bus);
-	if (err == 0)
-		err = check_slots(&bus);
-	if (err == 0)
-		err = descend(&bus);
-	bus_reading_fini(&bus);
-	reading->depth--;
-	return err;
-}
 
 static int read_name(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
@@ -191,9 +43,73 @@ static int read_iommu_width(struct yaml_reader *reader, yaml_node_t *node, void 
 	return 0;
 }
 
+/* ---- reserved regions ---- */
+
+static int read_region_start(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_number(reader, node, UINT64_MAX, &((struct reserved_region *)target)->start);
+}
+
+static int read_region_last(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_number(reader, node, UINT64_MAX, &((struct reserved_region *)target)->last);
+}
+
+static int read_region_kind(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	static const enum reserved_kind kinds[] = {RESERVED_DIRECT, RESERVED_DIRECT_RELAXABLE, RESERVED_RESERVED,
+						   RESERVED_MSI};
+	struct reserved_region *region = target;
+	const char *text = "";
+	int err = yaml_text(reader, node, &text);
+
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(text, reserved_kind_name(kinds[i])) == 0) {
+			region->kind = kinds[i];
+			return 0;
+		}
+	return yaml_refuse(reader, node, "\"%.40s\" is no kind of region: direct, direct-relaxable, reserved, msi",
+			   text);
+}
+
+int read_region(struct yaml_reader *reader, yaml_node_t *node, struct reserved_region *ret)
+{
+	static const struct yaml_key keys[] = {
+		{"start", read_region_start}, {"last", read_region_last}, {"kind", read_region_kind}};
+	int err;
+
+	*ret = (struct reserved_region){.kind = RESERVED_RESERVED};
+	err = yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "a region", ret);
+	if (err == 0 && ret->start > ret->last)
+		return yaml_refuse(reader, node, "the region ends before it starts; `last` is its last byte");
+	if (err == 0 && !ret->last)
+		return yaml_refuse(reader, node, "a region has a start and a last byte");
+	return err;
+}
+
+static int add_unit_region(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+
+	if (description->iommu.nregions == UNIT_REGIONS)
+		return yaml_refuse(reader, node, "an IOMMU has at most %d regions", UNIT_REGIONS);
+	return read_region(reader, node, &description->iommu.regions[description->iommu.nregions++]);
+}
+
+static int read_unit_regions(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+
+	description->iommu.nregions = 0;
+	return yaml_read_sequence(reader, node, "regions", add_unit_region, description);
+}
+
 static int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	static const struct yaml_key keys[] = {{"kind", read_iommu_kind}, {"width", read_iommu_width}};
+	static const struct yaml_key keys[] = {
+		{"kind", read_iommu_kind}, {"width", read_iommu_width}, {"regions", read_unit_regions}};
 	struct description *description = reading_of(reader)->description;
 
 	if (node && node->type == YAML_SCALAR_NODE && strcmp((const char *)node->data.scalar.value, "none") == 0)
@@ -201,6 +117,9 @@ static int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *targe
 	description->iommu.present = true;
 	description->iommu.width = 48;
 	strcpy(description->iommu.kind, "intel-vtd");
+	/* Stores there are interrupts, on every Intel chipset. */
+	description->iommu.regions[0] = (struct reserved_region){0xfee00000, 0xfeefffff, RESERVED_MSI};
+	description->iommu.nregions = 1;
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "iommu", description);
 }
 
@@ -210,7 +129,21 @@ static int keep_devices(struct yaml_reader *reader, yaml_node_t *node, void *tar
 	return 0;
 }
 
-static const struct yaml_key machine_keys[] = {{"name", read_name}, {"iommu", read_iommu}, {"devices", keep_devices}};
+static int keep_roots(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	reading_of(reader)->roots = node;
+	return 0;
+}
+
+static int read_as_found(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &reading_of(reader)->description->as_found);
+}
+
+static const struct yaml_key machine_keys[] = {
+	{"name", read_name},	   {"iommu", read_iommu}, {"as_found", read_as_found},
+	{"devices", keep_devices}, {"roots", keep_roots},
+};
 
 static int read_machine(struct reading *reading)
 {
@@ -219,9 +152,17 @@ static int read_machine(struct reading *reading)
 
 	if (err < 0)
 		return err;
-	if (!reading->devices)
+	if (!reading->devices && !reading->roots)
 		return yaml_refuse(&reading->yaml, root, "a machine needs devices");
-	return read_bus(reading, reading->devices, NULL);
+	return tree_read(reading);
+}
+
+static void free_functions(struct list *functions)
+{
+	struct function_description *function, *following;
+
+	list_for_each_safe(function, following, functions, link)
+		function_description_free(function);
 }
 
 int description_parse(const char *text, size_t size, const char *file, struct description **ret, struct why *why)
@@ -233,11 +174,13 @@ int description_parse(const char *text, size_t size, const char *file, struct de
 	if (!description)
 		return -why->err;
 	list_init(&description->functions);
+	list_init(&reading.virtuals);
 	snprintf(description->name, sizeof(description->name), "machine");
 	err = yaml_reader_init(&reading.yaml, text, size, file, why);
 	if (err < 0)
 		return err;
 	err = read_machine(&reading);
+	free_functions(&reading.virtuals);
 	yaml_reader_fini(&reading.yaml);
 	if (err == 0)
 		*ret = take(description);
@@ -246,23 +189,28 @@ int description_parse(const char *text, size_t size, const char *file, struct de
 
 void description_free(struct description *description)
 {
-	struct function_description *function, *following;
-
 	if (!description)
 		return;
-	list_for_each_safe(function, following, &description->functions, link)
-		function_free(function);
+	free_functions(&description->functions);
+	free(description->by_address);
 	free(description);
 }
 
-struct function_description *description_find(struct description *description, struct pci_addr addr)
+struct function_description *description_find(const struct description *description, struct pci_addr addr)
 {
-	struct function_description *function;
+	size_t first = 0, after = description->count;
 
-	list_for_each(function, &description->functions, link)
-		if (pci_addr_equal(function->addr, addr))
-			return function;
-	return NULL;
+	while (first < after) {
+		size_t middle = first + (after - first) / 2;
+
+		if (pci_addr_key(description->by_address[middle]->addr) < pci_addr_key(addr))
+			first = middle + 1;
+		else
+			after = middle;
+	}
+	if (first == description->count || !pci_addr_equal(description->by_address[first]->addr, addr))
+		return NULL;
+	return description->by_address[first];
 }
 
 static int refuse_option(const struct function_description *function, const char *key, struct why *why)
@@ -333,7 +281,7 @@ static bool is_path(const char *name)
 	return strchr(name, '/') || (length > 5 && strcmp(name + length - 5, ".yaml") == 0);
 }
 
-/* At most FILE_MAX + 1 bytes into text; their number. */
+/* At most MACHINE_BYTES + 1 bytes into text; their number. */
 static int read_file(const char *path, char *text, size_t *ret_size, struct why *why)
 {
 	FILE *file = fopen(path, "re");
@@ -342,7 +290,7 @@ static int read_file(const char *path, char *text, size_t *ret_size, struct why 
 	if (!file)
 		return refuse_host(why, errno, "open(%.150s)", path);
 	errno = 0;
-	*ret_size = fread(text, 1, FILE_MAX + 1, file);
+	*ret_size = fread(text, 1, MACHINE_BYTES + 1, file);
 	if (ferror(file))
 		err = refuse_host(why, errno, "read(%.150s)", path);
 	fclose(file);
@@ -351,14 +299,15 @@ static int read_file(const char *path, char *text, size_t *ret_size, struct why 
 
 static int load_file(const char *path, struct description **ret, struct why *why)
 {
-	_memory_ char *text = alloc_zero(FILE_MAX + 1, why);
+	_memory_ char *text = alloc_zero(MACHINE_BYTES + 1, why);
 	size_t size = 0;
 	int err = text ? read_file(path, text, &size, why) : -why->err;
 
 	if (err < 0)
 		return err;
-	if (size > FILE_MAX)
-		return refuse(why, MACHINE_FILE, "%.100s:1:1: a machine file has at most %d bytes", path, FILE_MAX);
+	if (size > MACHINE_BYTES)
+		return refuse(why, MACHINE_FILE, "%.100s:1:1: a machine file has at most %u bytes", path,
+			      MACHINE_BYTES);
 	return description_parse(text, size, path, ret, why);
 }
 

@@ -8,14 +8,35 @@
 #include "base/cleanup.h"
 #include "base/list.h"
 #include "dev/model.h"
+#include "iommu/iommu.h"
 #include "pci/caps.h"
-#include "pci/topology.h"
+#include "pci/survey.h"
+
+/* What may stand in a machine file; a capture must stay below. */
+#define MACHINE_BYTES	   (16u << 20)
+#define MACHINE_FUNCTIONS  65536
+#define MACHINE_DEPTH	   256	   /* of devices below devices; a segment has no more buses */
+#define MACHINE_BAR_MAX	   BIT(30) /* registers are host memory, which moves whenever a program opens the device */
+#define MACHINE_BAR32_MAX  BIT(28)
+#define MACHINE_BAR_IO_MAX 256
+#define MACHINE_ROM_MAX	   BIT(24)
 
 struct bar_description {
 	enum pci_bar_kind kind; /* PCI_BAR_NONE: absent */
 	u64 size;
 	bool prefetchable;
 };
+
+/* Sixteen bytes for each vector; pending bits in words of 64. */
+static inline u32 msix_table_size(unsigned vectors)
+{
+	return 16 * vectors;
+}
+
+static inline u32 msix_pending_size(unsigned vectors)
+{
+	return (u32)align_up(vectors, 64) / 8;
+}
 
 enum function_role {
 	ROLE_ENDPOINT,	 /* PCI Express endpoint */
@@ -26,13 +47,33 @@ enum function_role {
 	ROLE_PCI_BRIDGE,   /* PCI Express to PCI bridge */
 	ROLE_CONVENTIONAL, /* no PCI Express capability */
 	ROLE_CONVENTIONAL_BRIDGE,
+	ROLE_LEGACY_ENDPOINT,
+	ROLE_EVENT_COLLECTOR,
+	ROLE_PCIE_BRIDGE, /* PCI to PCI Express bridge */
+};
+
+struct msi_description {
+	bool present, narrow, masks; /* narrow: addresses of 32 bits; masks: a bit for each vector */
+	unsigned vectors_log2;
+};
+
+struct msix_description {
+	unsigned vectors; /* 0: no MSI-X */
+	unsigned bar, pending_bar;
+	u32 offset, pending; /* of the table and of the pending bits in their BARs */
 };
 
 struct function_description {
-	struct pci_addr addr; /* bus numbers are assigned depth first, as firmware and Linux do */
+	struct pci_addr addr; /* bus numbers are assigned depth first, as firmware and Linux do, unless said */
 	enum function_role role;
-	struct function_description *parent; /* the bridge above, NULL on a root bus */
-	u8 secondary, subordinate;	     /* of a bridge */
+	bool bridge;			       /* header type 1; only bridges have functions below them */
+	struct function_description *parent;   /* the bridge above, NULL on a root bus */
+	struct function_description *physical; /* of a virtual function, if known */
+	bool is_virtual;
+	bool below_vmd; /* the function at `vmd` makes its requests */
+	struct pci_addr vmd;
+	u8 secondary, subordinate; /* of a bridge; 0: it leads nowhere */
+	bool multifunction;
 	struct pci_identity identity;
 	bool has_identity;
 	char driver[32]; /* bound at boot; "" none */
@@ -40,19 +81,27 @@ struct function_description {
 	u16 acs_capable, acs_enabled;
 	bool flr;
 	unsigned intx_pin; /* 0 none, 1..4 */
-	unsigned msi_log2; /* with has_msi */
-	bool has_msi;
-	unsigned msix_vectors; /* 0: no MSI-X */
-	unsigned msix_bar;
-	bool has_pm;
+	struct msi_description msi;
+	struct msix_description msix;
+	bool has_pm, has_aer, has_ari, has_ats, has_pri, has_dsn, has_sriov;
+	unsigned pasid_width; /* 0: no PASID */
+	unsigned phantom;     /* bits of the function number it may use on its requests, 0..3 */
+	u64 dsn;
+	struct pci_sriov sriov;
 	struct bar_description bars[PCI_BARS + 1];
 	bool behind_iommu;	   /* if the machine has a unit; default: as the bridge above */
+	u8 unit;		   /* which; likewise */
+	u64 regions;		   /* bits of description->regions */
 	const struct model *model; /* NULL: inert */
 	struct model_options options;
 	char *option_text[MODEL_OPTIONS * 2]; /* owned: the strings options points to */
 	unsigned line, column;		      /* in the machine file */
+	u32 index;			      /* in the list */
 	struct list_link link;
 };
+
+#define MACHINE_UNITS	64
+#define MACHINE_REGIONS 64 /* different ones, of all devices */
 
 struct description {
 	char name[32];
@@ -60,8 +109,15 @@ struct description {
 		bool present;
 		char kind[16]; /* "intel-vtd" */
 		unsigned width;
+		struct reserved_region regions[UNIT_REGIONS]; /* of each unit */
+		unsigned nregions;
 	} iommu;
-	struct list functions; /* owned; enumeration order */
+	bool as_found;					 /* captured: what is where was not questioned */
+	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
+	unsigned nregions;
+	struct list functions;			  /* owned; enumeration order, virtual functions last */
+	struct function_description **by_address; /* owned; count of them */
+	size_t count;
 };
 
 /*
@@ -75,7 +131,7 @@ int description_load(const char *name, struct description **ret, struct why *why
 void description_free(struct description *description); /* NULL is legal */
 DEFINE_FREE(description)
 
-struct function_description *description_find(struct description *description, struct pci_addr addr);
+struct function_description *description_find(const struct description *description, struct pci_addr addr);
 
 /* Adds or replaces an option ("disk") of a function; OPTION_UNKNOWN names what the model does know. */
 int description_set_option(struct function_description *function, const char *key, const char *value, struct why *why);
@@ -89,5 +145,22 @@ const char *description_builtin_name(unsigned index); /* for lists; NULL past th
  * yet attached. topology is initialised; on failure it is empty.
  */
 int topology_build(const struct description *description, struct pci_topology *topology, struct why *why);
+
+/* The machine as `isolde explain` takes it; source is its name for messages. */
+int description_survey(const struct description *description, const char *source, struct pci_survey **ret,
+		       struct why *why);
+
+/* Is there an address for every BAR? BAR_SPACE says for which there is none. */
+int topology_fits(const struct description *description, struct why *why);
+
+/* The word of a machine file for a role, and back. */
+const char *role_name(enum function_role role);
+bool role_parse(const char *name, enum function_role *ret);
+bool role_is_bridge(enum function_role role);
+bool role_is_pcie(enum function_role role);
+enum pcie_type role_type(enum function_role role); /* only when it is PCI Express */
+
+/* What a device is when the file does not say, below a parent with this role; NULL on a root bus. */
+enum function_role role_default(const enum function_role *parent);
 
 #endif

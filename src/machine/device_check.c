@@ -4,21 +4,11 @@
 
 #include "machine/reading.h"
 
-static enum function_role default_role(const struct function_description *parent)
-{
-	if (!parent)
-		return ROLE_INTEGRATED;
-	if (parent->role == ROLE_UPSTREAM_PORT)
-		return ROLE_DOWNSTREAM_PORT;
-	if (parent->role == ROLE_PCI_BRIDGE || parent->role == ROLE_CONVENTIONAL_BRIDGE)
-		return ROLE_CONVENTIONAL;
-	return ROLE_ENDPOINT;
-}
-
 /* A link leads to one device. */
 static bool is_link(const struct function_description *parent)
 {
-	return parent && (parent->role == ROLE_ROOT_PORT || parent->role == ROLE_DOWNSTREAM_PORT);
+	return parent && (parent->role == ROLE_ROOT_PORT || parent->role == ROLE_DOWNSTREAM_PORT ||
+			  parent->role == ROLE_PCIE_BRIDGE);
 }
 
 /* What may be plugged where. */
@@ -27,13 +17,16 @@ static bool fits(enum function_role role, const struct function_description *par
 	switch (role) {
 	case ROLE_INTEGRATED:
 	case ROLE_ROOT_PORT:
+	case ROLE_EVENT_COLLECTOR:
 		return !parent;
 	case ROLE_CONVENTIONAL:
 	case ROLE_CONVENTIONAL_BRIDGE:
+	case ROLE_PCIE_BRIDGE:
 		return !parent || parent->role == ROLE_PCI_BRIDGE || parent->role == ROLE_CONVENTIONAL_BRIDGE;
 	case ROLE_DOWNSTREAM_PORT:
 		return parent && parent->role == ROLE_UPSTREAM_PORT;
 	case ROLE_ENDPOINT:
+	case ROLE_LEGACY_ENDPOINT:
 	case ROLE_UPSTREAM_PORT:
 	case ROLE_PCI_BRIDGE:
 		return is_link(parent);
@@ -45,12 +38,42 @@ static int check_place(struct yaml_reader *reader, const struct device_reading *
 {
 	const struct function_description *function = device->function;
 
+	if (function->is_virtual || function->physical)
+		return 0;
 	if (!fits(function->role, function->parent))
 		return yaml_refuse(reader, device->node, "a device with this role cannot be there");
 	if (is_link(function->parent) && pci_device_number(function->addr) != 0)
 		return yaml_refuse(reader, device->node, "below a port there is only device 00, with its functions");
-	if (device->children && !role_is_bridge(function->role))
+	if (device->other_bus)
+		return yaml_refuse(reader, device->other_bus, "only virtual functions are on another bus than this");
+	if (device->multifunction && !function->multifunction && pci_function_number(function->addr))
+		return yaml_refuse(reader, device->multifunction, "function %x makes its slot a multifunction one",
+				   pci_function_number(function->addr));
+	return 0;
+}
+
+/* What is told by the header, whatever is plugged where. */
+static int check_header(struct yaml_reader *reader, const struct device_reading *device)
+{
+	const struct function_description *function = device->function;
+
+	if (device->children && !function->bridge)
 		return yaml_refuse(reader, device->children, "only ports and bridges have devices below them");
+	if ((device->bus || device->last_bus) && !function->bridge)
+		return yaml_refuse(reader, device->bus ? device->bus : device->last_bus,
+				   "only ports and bridges lead to a bus");
+	if (device->bus && !function->secondary && (device->children || device->last_bus))
+		return yaml_refuse(reader, device->bus, "a bridge that leads to no bus has nothing below it");
+	if (function->is_virtual && (function->bridge || device->vfs || device->sriov))
+		return yaml_refuse(reader, device->node, "a virtual function is no bridge and has none of its own");
+	if (function->physical && !function->is_virtual)
+		return yaml_refuse(reader, device->is_virtual, "what stands below vfs is a virtual function");
+	if (function->is_virtual && !function->physical && !device->reading->description->as_found)
+		return yaml_refuse(reader, device->is_virtual, "whose virtual function it is, say with vfs there");
+	if (function->is_virtual && device->multifunction)
+		return yaml_refuse(reader, device->multifunction, "a virtual function is never multifunction");
+	if (device->vfs && function->bridge)
+		return yaml_refuse(reader, device->vfs, "a bridge has no virtual functions here");
 	return 0;
 }
 
@@ -80,7 +103,7 @@ static int check_bridge(struct yaml_reader *reader, const struct device_reading 
 		return yaml_refuse(reader, device->bars, "a port or bridge has no BARs here");
 	if (device->rom)
 		return yaml_refuse(reader, device->rom, "a port or bridge has no ROM here");
-	if (device->flr)
+	if (device->flr && device->function->flr)
 		return yaml_refuse(reader, device->flr, "a port or bridge has no function-level reset");
 	return 0;
 }
@@ -102,21 +125,45 @@ static bool is_memory(const struct bar_description *bar)
 	return bar->kind == PCI_BAR_MEMORY32 || bar->kind == PCI_BAR_MEMORY64;
 }
 
+/* Each part inside its BAR, and not one over the other. */
+static int check_msix(struct yaml_reader *reader, const struct device_reading *device)
+{
+	const struct msix_description *msix = &device->function->msix;
+	const struct bar_description *table = &device->function->bars[msix->bar];
+	const struct bar_description *pending = &device->function->bars[msix->pending_bar];
+	u64 table_after = (u64)msix->offset + msix_table_size(msix->vectors);
+	u64 pending_after = (u64)msix->pending + msix_pending_size(msix->vectors);
+
+	if (!is_memory(table) || table->size < table_after)
+		return yaml_refuse(reader, device->msix, "BAR %u does not hold an MSI-X table of %u vectors", msix->bar,
+				   msix->vectors);
+	if (!is_memory(pending) || pending->size < pending_after)
+		return yaml_refuse(reader, device->msix, "BAR %u does not hold the pending bits of %u vectors",
+				   msix->pending_bar, msix->vectors);
+	if (msix->bar == msix->pending_bar && msix->pending < table_after && msix->offset < pending_after)
+		return yaml_refuse(reader, device->msix, "the pending bits lie in the MSI-X table");
+	return 0;
+}
+
 static int check_bars(struct yaml_reader *reader, const struct device_reading *device)
 {
 	const struct function_description *function = device->function;
-	const struct bar_description *table = &function->bars[function->msix_bar];
-	u64 table_size = align_up(16ull * function->msix_vectors, 8);
-	u64 pending_size = align_up(function->msix_vectors, 64) / 8;
 
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		if (function->bars[i].kind == PCI_BAR_MEMORY64 &&
 		    (i == PCI_BARS - 1 || function->bars[i + 1].kind != PCI_BAR_NONE))
 			return yaml_refuse(reader, device->bars,
 					   "BAR %u is 64 bits wide and needs BAR %u for its upper half", i, i + 1);
-	if (device->msix && (!is_memory(table) || table->size < table_size + pending_size))
-		return yaml_refuse(reader, device->msix, "BAR %u does not hold an MSI-X table of %u vectors",
-				   function->msix_bar, function->msix_vectors);
+	return device->msix ? check_msix(reader, device) : 0;
+}
+
+static int check_sriov(struct yaml_reader *reader, const struct device_reading *device)
+{
+	const struct pci_sriov *sriov = &device->function->sriov;
+
+	if (device->function->has_sriov && (sriov->enabled > sriov->total || sriov->initial > sriov->total))
+		return yaml_refuse(reader, device->sriov, "of %u virtual functions, %u cannot be enabled", sriov->total,
+				   sriov->enabled > sriov->total ? sriov->enabled : sriov->initial);
 	return 0;
 }
 
@@ -127,12 +174,16 @@ static int check_function(struct yaml_reader *reader, const struct device_readin
 
 	if (!function->has_identity && !function->model)
 		return yaml_refuse(reader, device->node, "a device without a model needs an id");
-	if (function->has_acs && (function->role == ROLE_CONVENTIONAL || function->role == ROLE_CONVENTIONAL_BRIDGE))
+	if (function->has_acs && !role_is_pcie(function->role))
 		return yaml_refuse(reader, device->acs, "ACS belongs to PCI Express; this device is conventional");
-	if (role_is_bridge(function->role))
+	if (device->extended && !role_is_pcie(function->role))
+		return yaml_refuse(reader, device->extended, "this belongs to PCI Express; the device is conventional");
+	if (function->bridge)
 		err = check_bridge(reader, device);
 	else if (function->model)
 		err = check_model(reader, device);
+	if (err == 0)
+		err = check_sriov(reader, device);
 	return err < 0 ? err : check_bars(reader, device);
 }
 
@@ -167,14 +218,33 @@ static int read_options(struct yaml_reader *reader, const struct device_reading 
 	return 0;
 }
 
+/* Ports report errors; so do most endpoints, and a model says itself. */
+static bool reports_errors(const struct function_description *function)
+{
+	return !function->model && role_is_pcie(function->role) && function->role != ROLE_INTEGRATED &&
+	       function->role != ROLE_EVENT_COLLECTOR;
+}
+
+static void set_role(struct device_reading *device)
+{
+	struct function_description *function = device->function;
+
+	if (!device->has_role)
+		function->role = role_default(function->parent ? &function->parent->role : NULL);
+	if (!device->has_bridge)
+		function->bridge = role_is_bridge(function->role);
+}
+
 static void set_defaults(struct device_reading *device)
 {
 	struct function_description *function = device->function;
 
 	if (!function->has_identity)
 		function->identity = function->model->identity;
-	if (role_is_bridge(function->role))
+	if (function->bridge && !device->has_class)
 		function->identity.class_code = 0x060400;
+	if (!device->has_aer)
+		function->has_aer = reports_errors(function);
 	if (!device->has_driver && function->model && function->model->driver)
 		snprintf(function->driver, sizeof(function->driver), "%s", function->model->driver);
 }
@@ -182,14 +252,16 @@ static void set_defaults(struct device_reading *device)
 int device_finish(struct device_reading *device)
 {
 	struct yaml_reader *reader = &device->reading->yaml;
-	int err;
+	int err = 0;
 
 	if (!device->has_slot)
 		return yaml_refuse(reader, device->node, "a device needs a slot");
-	if (!device->has_role)
-		device->function->role = default_role(device->function->parent);
-	err = check_place(reader, device);
+	set_role(device);
+	if (!device->reading->description->as_found)
+		err = check_place(reader, device);
 	if (err == 0)
+		err = check_header(reader, device);
+	if (err == 0 && !device->reading->description->as_found)
 		err = check_iommu(reader, device);
 	if (err == 0)
 		err = check_function(reader, device);

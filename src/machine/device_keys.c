@@ -1,45 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys of a device in a machine file: each value is checked by itself, with the place of what is wrong. */
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "machine/reading.h"
 
-/* The largest BAR: its registers are host memory, which moves whenever a program opens the device. */
-#define BAR_MAX BIT(30)
-
 #define FUNCTION(target) (((struct device_reading *)(target))->function)
 
+/* "1c.0", or with a bus: "05:1c.0". */
 static int read_slot(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	struct device_reading *device = target;
-	char on_bus[16] = "00:";
-	struct pci_addr addr;
+	struct pci_addr *slot = &device->function->addr, addr;
+	char on_bus[16];
 	const char *text = "";
 	int err = yaml_text(reader, node, &text);
 
 	if (err < 0)
 		return err;
-	strncat(on_bus, text, sizeof(on_bus) - strlen(on_bus) - 1);
-	if (!pci_addr_parse(on_bus, &addr))
+	snprintf(on_bus, sizeof(on_bus), "%s%s", strchr(text, ':') ? "" : "00:", text);
+	if (strlen(text) > 7 || !pci_addr_parse(on_bus, &addr))
 		return yaml_refuse(reader, node, "\"%.40s\" is no slot: \"1c.0\" is device 1c, function 0", text);
-	device->function->addr.devfn = addr.devfn;
+	if (strchr(text, ':')) {
+		device->other_bus = node;
+		slot->bus = addr.bus;
+	} else if (device->function->physical) {
+		slot->bus = device->function->physical->addr.bus;
+	}
+	slot->devfn = addr.devfn;
 	device->has_slot = true;
 	return 0;
 }
-
-static const struct {
-	const char *name;
-	enum function_role role;
-} roles[] = {
-	{"endpoint", ROLE_ENDPOINT},
-	{"integrated", ROLE_INTEGRATED},
-	{"root-port", ROLE_ROOT_PORT},
-	{"upstream-port", ROLE_UPSTREAM_PORT},
-	{"downstream-port", ROLE_DOWNSTREAM_PORT},
-	{"pci-bridge", ROLE_PCI_BRIDGE},
-	{"conventional", ROLE_CONVENTIONAL},
-	{"conventional-bridge", ROLE_CONVENTIONAL_BRIDGE},
-};
 
 static int read_role(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
@@ -49,16 +41,93 @@ static int read_role(struct yaml_reader *reader, yaml_node_t *node, void *target
 
 	if (err < 0)
 		return err;
-	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
-		if (strcmp(text, roles[i].name) == 0) {
-			device->function->role = roles[i].role;
-			device->has_role = true;
-			return 0;
-		}
+	device->has_role = role_parse(text, &device->function->role);
+	if (device->has_role)
+		return 0;
 	return yaml_refuse(reader, node,
-			   "\"%.24s\" is no role: endpoint, integrated, conventional, root-port, upstream-port, "
-			   "downstream-port, pci-bridge, conventional-bridge",
+			   "\"%.16s\" is no role: endpoint, integrated, conventional, root-port, upstream-port, "
+			   "downstream-port, pci-bridge, ...",
 			   text);
+}
+
+static int read_bridge(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	((struct device_reading *)target)->has_bridge = true;
+	return yaml_bool(reader, node, &FUNCTION(target)->bridge);
+}
+
+/* The bus a bridge leads to; none: firmware gave it no number. */
+static int read_bus_number(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	u64 bus = 0;
+	const char *text = "";
+	int err = yaml_text(reader, node, &text);
+
+	((struct device_reading *)target)->bus = node;
+	if (err < 0 || strcmp(text, "none") == 0)
+		return err;
+	err = yaml_hex(reader, node, 0xff, &bus);
+	if (err == 0 && !bus)
+		return yaml_refuse(reader, node, "no bridge leads to bus 00");
+	FUNCTION(target)->secondary = (u8)bus;
+	return err;
+}
+
+static int read_last_bus(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	u64 bus = 0;
+	int err = yaml_hex(reader, node, 0xff, &bus);
+
+	((struct device_reading *)target)->last_bus = node;
+	FUNCTION(target)->subordinate = (u8)bus;
+	return err;
+}
+
+static int read_multifunction(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	((struct device_reading *)target)->multifunction = node;
+	return yaml_bool(reader, node, &FUNCTION(target)->multifunction);
+}
+
+static int read_virtual(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	((struct device_reading *)target)->is_virtual = node;
+	return yaml_bool(reader, node, &FUNCTION(target)->is_virtual);
+}
+
+static int read_unit(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	u64 unit = 0;
+	int err = yaml_number(reader, node, MACHINE_UNITS - 1, &unit);
+
+	FUNCTION(target)->unit = (u8)unit;
+	return err;
+}
+
+/* Equal regions of different devices are one; so a group has few, however many members. */
+static int add_region(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = reading_of(reader)->description;
+	struct reserved_region region, *known = description->regions;
+	unsigned i = 0;
+	int err = read_region(reader, node, &region);
+
+	if (err < 0)
+		return err;
+	while (i < description->nregions &&
+	       (known[i].start != region.start || known[i].last != region.last || known[i].kind != region.kind))
+		i++;
+	if (i == MACHINE_REGIONS)
+		return yaml_refuse(reader, node, "devices have at most %d different regions", MACHINE_REGIONS);
+	known[i] = region;
+	description->nregions = (unsigned)max_u64(description->nregions, i + 1);
+	FUNCTION(target)->regions |= BIT(i);
+	return 0;
+}
+
+static int read_device_regions(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_read_sequence(reader, node, "regions", add_region, target);
 }
 
 static int read_pair_of_ids(struct yaml_reader *reader, yaml_node_t *node, u16 *first, u16 *second)
@@ -101,6 +170,7 @@ static int read_class(struct yaml_reader *reader, yaml_node_t *node, void *targe
 
 	if (err == 0)
 		FUNCTION(target)->identity.class_code = (u32)value;
+	((struct device_reading *)target)->has_class = true;
 	return err;
 }
 
@@ -128,62 +198,6 @@ static int read_driver(struct yaml_reader *reader, yaml_node_t *node, void *targ
 	for (const char *c = driver; *c; c++)
 		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-')
 			return yaml_refuse(reader, node, "\"%s\" is no driver: letters, digits, _ and -", driver);
-	return 0;
-}
-
-static int read_acs_bit(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	static const char *const names[] = {"sv", "tb", "rr", "cr", "uf", "ec", "dt"};
-	const char *text = "";
-	int err = yaml_text(reader, node, &text);
-
-	if (err < 0)
-		return err;
-	for (unsigned bit = 0; bit < ARRAY_SIZE(names); bit++)
-		if (strcmp(text, names[bit]) == 0) {
-			if (*(u16 *)target & 1u << bit)
-				return yaml_refuse(reader, node, "ACS bit %s a second time", text);
-			*(u16 *)target |= (u16)(1u << bit);
-			return 0;
-		}
-	return yaml_refuse(reader, node, "\"%.40s\" is no ACS bit: sv, tb, rr, cr, uf, ec, dt", text);
-}
-
-static int read_acs_capable(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	return yaml_read_sequence(reader, node, "capable", read_acs_bit, &FUNCTION(target)->acs_capable);
-}
-
-static int read_acs_enabled(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	return yaml_read_sequence(reader, node, "enabled", read_acs_bit, &FUNCTION(target)->acs_enabled);
-}
-
-/* full, none, [sv, rr] for capable and enabled alike, or {capable: [...], enabled: [...]}. */
-static int read_acs(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	static const struct yaml_key keys[] = {{"capable", read_acs_capable}, {"enabled", read_acs_enabled}};
-	struct function_description *function = FUNCTION(target);
-	const char *text = "";
-	int err;
-
-	((struct device_reading *)target)->acs = node;
-	function->has_acs = true;
-	if (node && node->type == YAML_MAPPING_NODE)
-		return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "acs", target);
-	if (node && node->type == YAML_SEQUENCE_NODE) {
-		err = read_acs_capable(reader, node, target);
-		function->acs_enabled = function->acs_capable;
-		return err;
-	}
-	err = yaml_text(reader, node, &text);
-	if (err < 0)
-		return err;
-	function->has_acs = strcmp(text, "full") == 0;
-	if (!function->has_acs && strcmp(text, "none") != 0)
-		return yaml_refuse(reader, node, "\"%.40s\" is neither full, none nor a list of ACS bits", text);
-	function->acs_capable = PCI_ACS_ISOLATION | PCI_ACS_TB;
-	function->acs_enabled = PCI_ACS_ISOLATION;
 	return 0;
 }
 
@@ -217,150 +231,6 @@ static int read_intx(struct yaml_reader *reader, yaml_node_t *node, void *target
 	return 0;
 }
 
-static int read_msi(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	u64 vectors = 0;
-	int err = yaml_number(reader, node, 32, &vectors);
-
-	if (err < 0)
-		return err;
-	if (!vectors || !is_aligned(vectors, vectors))
-		return yaml_refuse(reader, node, "MSI has 1, 2, 4, 8, 16 or 32 vectors");
-	((struct device_reading *)target)->msi = node;
-	FUNCTION(target)->has_msi = true;
-	FUNCTION(target)->msi_log2 = (unsigned)__builtin_ctzll(vectors);
-	return 0;
-}
-
-static int read_msix_vectors(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	u64 vectors = 0;
-	int err = yaml_number(reader, node, PCI_IRQ_VECTORS, &vectors);
-
-	if (err == 0)
-		FUNCTION(target)->msix_vectors = (unsigned)vectors;
-	return err;
-}
-
-static int read_msix_bar(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	u64 bar = 0;
-	int err = yaml_number(reader, node, PCI_BARS - 1, &bar);
-
-	if (err == 0)
-		FUNCTION(target)->msix_bar = (unsigned)bar;
-	return err;
-}
-
-static int read_msix(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	static const struct yaml_key keys[] = {{"vectors", read_msix_vectors}, {"bar", read_msix_bar}};
-	int err = yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "msix", target);
-
-	if (err < 0)
-		return err;
-	((struct device_reading *)target)->msix = node;
-	if (!FUNCTION(target)->msix_vectors)
-		return yaml_refuse(reader, node, "MSI-X has 1 to %d vectors", PCI_IRQ_VECTORS);
-	return 0;
-}
-
-static int read_bar_size(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	return yaml_size(reader, node, &((struct bar_description *)target)->size);
-}
-
-static int read_bar_prefetchable(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	return yaml_bool(reader, node, &((struct bar_description *)target)->prefetchable);
-}
-
-static int read_bar_width(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	u64 width = 0;
-	int err = yaml_number(reader, node, 64, &width);
-
-	if (err < 0)
-		return err;
-	if (width != 32 && width != 64)
-		return yaml_refuse(reader, node, "a memory BAR is 32 or 64 bits wide");
-	((struct bar_description *)target)->kind = width == 64 ? PCI_BAR_MEMORY64 : PCI_BAR_MEMORY32;
-	return 0;
-}
-
-/* "128K", "io 32" or {size: 128K, prefetchable: true, width: 64}. */
-static int read_bar(struct yaml_reader *reader, yaml_node_t *node, struct bar_description *bar)
-{
-	static const struct yaml_key keys[] = {
-		{"size", read_bar_size}, {"prefetchable", read_bar_prefetchable}, {"width", read_bar_width}};
-	u64 smallest = 16, largest = BAR_MAX;
-	const char *text = "";
-	int err;
-
-	bar->kind = PCI_BAR_MEMORY32;
-	if (node && node->type == YAML_MAPPING_NODE) {
-		err = yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "a BAR", bar);
-	} else {
-		err = yaml_text(reader, node, &text);
-		if (err == 0 && strncmp(text, "io ", 3) == 0) {
-			bar->kind = PCI_BAR_IO;
-			smallest = 4;
-			text += 3;
-		}
-		if (err == 0 && !parse_size(text, &bar->size))
-			return yaml_refuse(reader, node, "\"%.40s\" is no BAR: \"128K\", \"io 32\"", text);
-	}
-	if (err < 0)
-		return err;
-	if (bar->kind == PCI_BAR_IO)
-		largest = 256;
-	else if (bar->kind == PCI_BAR_MEMORY32)
-		largest = BIT(28);
-	if (bar->size < smallest || bar->size > largest || !is_aligned(bar->size, bar->size))
-		return yaml_refuse(reader, node, "a BAR of this kind is a power of two from %llu to %llu bytes",
-				   (unsigned long long)smallest, (unsigned long long)largest);
-	return 0;
-}
-
-static int read_bars(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct device_reading *device = target;
-	u64 index = 0;
-
-	device->bars = node;
-	if (!node || node->type != YAML_MAPPING_NODE)
-		return yaml_refuse(reader, node, "bars is a mapping: {0: 128K, 2: io 32}");
-	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-		yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
-		struct bar_description *bar;
-		int err = yaml_number(reader, key, PCI_BARS - 1, &index);
-
-		if (err < 0)
-			return err;
-		bar = &device->function->bars[index];
-		if (bar->kind != PCI_BAR_NONE)
-			return yaml_refuse(reader, key, "BAR %llu a second time", (unsigned long long)index);
-		err = read_bar(reader, yaml_document_get_node(&reader->document, pair->value), bar);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-static int read_rom(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct bar_description *rom = &FUNCTION(target)->bars[PCI_ROM];
-	int err = yaml_size(reader, node, &rom->size);
-
-	((struct device_reading *)target)->rom = node;
-	if (err < 0)
-		return err;
-	if (rom->size < 2048 || rom->size > BIT(24) || !is_aligned(rom->size, rom->size))
-		return yaml_refuse(reader, node, "an expansion ROM is a power of two from 2K to 16M bytes");
-	rom->kind = PCI_BAR_MEMORY32;
-	return 0;
-}
-
 static int read_model(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	struct function_description *function = FUNCTION(target);
@@ -384,6 +254,12 @@ static int keep_options(struct yaml_reader *reader, yaml_node_t *node, void *tar
 	return 0;
 }
 
+static int keep_vfs(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	((struct device_reading *)target)->vfs = node;
+	return 0;
+}
+
 static int keep_children(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	((struct device_reading *)target)->children = node;
@@ -393,15 +269,31 @@ static int keep_children(struct yaml_reader *reader, yaml_node_t *node, void *ta
 static const struct yaml_key device_keys[] = {
 	{"slot", read_slot},
 	{"role", read_role},
+	{"bridge", read_bridge},
+	{"bus", read_bus_number},
+	{"last_bus", read_last_bus},
+	{"multifunction", read_multifunction},
 	{"id", read_id},
 	{"subsystem", read_subsystem},
 	{"class", read_class},
 	{"revision", read_revision},
 	{"driver", read_driver},
 	{"acs", read_acs},
+	{"aer", read_aer},
+	{"ari", read_ari},
+	{"ats", read_ats},
+	{"pri", read_pri},
+	{"pasid", read_pasid},
+	{"dsn", read_dsn},
+	{"phantom", read_phantom},
+	{"sriov", read_sriov},
+	{"vfs", keep_vfs},
+	{"virtual", read_virtual},
 	{"flr", read_flr},
 	{"pm", read_pm},
 	{"iommu", read_iommu_flag},
+	{"unit", read_unit},
+	{"regions", read_device_regions},
 	{"intx", read_intx},
 	{"msi", read_msi},
 	{"msix", read_msix},

@@ -8,6 +8,8 @@
  */
 #include "machine/machine.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -115,28 +117,30 @@ static u64 unit_ecap(void)
 	return coherent | invalidation | interrupts;
 }
 
-static int add_unit(struct machine *machine, struct iommu_unit **ret, struct why *why)
+static int add_unit(struct machine *machine, unsigned index, struct iommu_unit **ret, struct why *why)
 {
-	unsigned width = machine->description->iommu.width;
+	const struct description *description = machine->description;
+	unsigned width = description->iommu.width;
 	struct iommu_unit unit = {
-		.name = "dmar0",
 		.format = ISOLDE_PT_VTDSS,
 		.width = width,
 		.cap = unit_cap(width),
 		.ecap = unit_ecap(),
-		/* Stores there are interrupts, on every Intel chipset. */
-		.regions = {{0xfee00000, 0xfeefffff, RESERVED_MSI}},
-		.nregions = 1,
+		.nregions = description->iommu.nregions,
 	};
 
+	snprintf(unit.name, sizeof(unit.name), "dmar%u", index);
+	memcpy(unit.regions, description->iommu.regions, sizeof(unit.regions));
 	return iommu_unit_add(&machine->iommu, &unit, ret, why);
 }
 
 /* Adds the function to the group with that index, which is made at its first member. */
 static int add_to_group(struct machine *machine, struct iommu_unit *unit, int index, struct pci_function *function,
-			struct iommu_device **ret, struct why *why)
+			struct why *why)
 {
+	const struct description *description = machine->description;
 	struct iommu_group *group = iommu_group_find(&machine->iommu, index);
+	struct iommu_device *device;
 	int err = 0;
 
 	if (!group)
@@ -145,7 +149,56 @@ static int add_to_group(struct machine *machine, struct iommu_unit *unit, int in
 		return err;
 	/* Both count from 0 in the order of first members. */
 	assert(group->id == index);
-	return iommu_device_add(group, unit, function, ret, why);
+	err = iommu_device_add(group, unit, function, &device, why);
+	if (err < 0)
+		return err;
+	device->regions = description->regions;
+	device->region_set = description_find(description, function->addr)->regions;
+	device->alias_set = machine->grouping->alias_set[function->index];
+	return 0;
+}
+
+/* A unit finds its devices when it comes up, so groups are numbered unit by unit (pci/isolation.c does so too). */
+static int fill_groups(struct machine *machine, struct iommu_unit *unit, unsigned number, struct why *why)
+{
+	struct pci_function *function;
+	int err = 0;
+
+	list_for_each(function, &machine->topology.functions, link) {
+		int index = machine->grouping->group[function->index];
+
+		if (function->unit == number && index >= 0)
+			err = add_to_group(machine, unit, index, function, why);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static unsigned count_units(const struct machine *machine)
+{
+	const struct pci_function *function;
+	unsigned count = 1;
+
+	if (!machine->description->iommu.present)
+		return 0;
+	list_for_each(function, &machine->topology.functions, link)
+		count = (unsigned)max_u64(count, function->unit + 1u);
+	return count;
+}
+
+static int add_groups(struct machine *machine, struct why *why)
+{
+	unsigned count = count_units(machine);
+	struct iommu_unit *unit;
+	int err = 0;
+
+	for (unsigned i = 0; i < count && err == 0; i++) {
+		err = add_unit(machine, i, &unit, why);
+		if (err == 0)
+			err = fill_groups(machine, unit, i, why);
+	}
+	return err;
 }
 
 static int choose_defaults(struct machine *machine, struct why *why)
@@ -163,25 +216,24 @@ static int choose_defaults(struct machine *machine, struct why *why)
 
 static int add_devices(struct machine *machine, struct why *why)
 {
-	struct iommu_unit *unit = NULL;
+	struct iommu_device **iommu = alloc_array(machine->topology.count + 1, sizeof(struct iommu_device *), why);
+	struct iommu_device *member;
 	struct pci_function *function;
+	struct iommu_group *group;
 	struct device *device;
-	size_t i = 0;
-	int err = 0;
+	int err = iommu ? 0 : -why->err;
 
-	if (machine->description->iommu.present)
-		err = add_unit(machine, &unit, why);
+	if (iommu)
+		list_for_each(group, &machine->iommu.groups, link)
+			list_for_each(member, &group->devices, group_link)
+				iommu[member->function->index] = member;
 	list_for_each(function, &machine->topology.functions, link) {
-		int index = machine->grouping->group[i++];
-		struct iommu_device *iommu = NULL;
-
-		if (err == 0 && index >= 0)
-			err = add_to_group(machine, unit, index, function, &iommu, why);
 		if (err == 0)
-			err = device_new(machine, function, iommu, &device, why);
+			err = device_new(machine, function, iommu[function->index], &device, why);
 		if (err < 0)
-			return err;
+			break;
 	}
+	free(iommu);
 	return err < 0 ? err : choose_defaults(machine, why);
 }
 
@@ -273,6 +325,8 @@ static int machine_build(struct machine *machine, struct why *why)
 
 	if (err == 0)
 		err = build_topology(machine, why);
+	if (err == 0)
+		err = add_groups(machine, why);
 	if (err == 0)
 		err = add_devices(machine, why);
 	if (err == 0)

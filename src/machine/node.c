@@ -6,8 +6,8 @@
 
 #include "base/alloc.h"
 
-#define LINK_DEPTH 40  /* links one lookup follows at most, as Linux */
-#define PATH_BYTES 512 /* the deepest path of a room is far below */
+#define LINK_DEPTH 40	/* links one lookup follows at most, as Linux */
+#define PATH_BYTES 8192 /* 256 bridges one below the other, of at most 17 characters each, stay below */
 
 static u64 node_next_inode(struct node *parent)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine file while it is read. description.c walks the tree of devices, device_keys.c reads what a device's mapping
- * says, device_check.c looks whether it makes sense as a whole and where it stands.
+ * A machine file while it is read. description.c reads the machine, tree.c walks the devices, device_keys.c and
+ * device_caps.c read what a device's mapping says, device_check.c looks whether it makes sense as a whole and where it
+ * stands.
  */
 #ifndef MACHINE_READING_H
 #define MACHINE_READING_H
@@ -9,11 +10,22 @@
 #include "machine/description.h"
 #include "machine/yaml.h"
 
+/* The bus numbers of the segment that is read. */
+struct bus_numbers {
+	u32 segment;
+	unsigned last; /* the number given last */
+	bool taken[256];
+};
+
 struct reading {
 	struct yaml_reader yaml; /* first: what the tables' functions get */
 	struct description *description;
-	yaml_node_t *devices;
-	unsigned last_bus, depth, functions;
+	yaml_node_t *devices, *roots;
+	struct bus_numbers buses;
+	struct list virtuals; /* owned: virtual functions, until all others are there */
+	unsigned depth, functions;
+	bool below_vmd; /* of the root that is read */
+	struct pci_addr vmd;
 };
 
 /* A device while its mapping is read. Nodes are those of keys that are given; NULL otherwise. */
@@ -22,7 +34,9 @@ struct device_reading {
 	struct function_description *function; /* owned until it enters the description */
 	yaml_node_t *node;		       /* the mapping */
 	yaml_node_t *children, *acs, *options, *bars, *rom, *flr, *msi, *msix, *model, *iommu;
-	bool has_slot, has_role, has_driver;
+	yaml_node_t *bus, *last_bus, *other_bus, *sriov, *vfs, *multifunction, *is_virtual;
+	yaml_node_t *extended, *phantom; /* the first key that takes extended capabilities, PCI Express */
+	bool has_slot, has_role, has_driver, has_class, has_bridge, has_aer, has_pending_bar, has_pending;
 	struct device_reading *next; /* same bus, by slot */
 };
 
@@ -31,13 +45,30 @@ static inline struct reading *reading_of(struct yaml_reader *reader)
 	return container_of(reader, struct reading, yaml);
 }
 
-static inline bool role_is_bridge(enum function_role role)
-{
-	return role == ROLE_ROOT_PORT || role == ROLE_UPSTREAM_PORT || role == ROLE_DOWNSTREAM_PORT ||
-	       role == ROLE_PCI_BRIDGE || role == ROLE_CONVENTIONAL_BRIDGE;
-}
-
 int device_read_keys(struct device_reading *device);
+
+/* ---- values (device_caps.c); target is the device_reading ---- */
+
+int read_acs(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_msi(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_msix(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_sriov(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_aer(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_ari(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_ats(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_pri(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_dsn(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_phantom(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_bars(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_rom(struct yaml_reader *reader, yaml_node_t *node, void *target);
+
+int read_region(struct yaml_reader *reader, yaml_node_t *node, struct reserved_region *ret); /* description.c */
+
+/* Reads all devices: those on bus 0000:00, and those of the other root buses. */
+int tree_read(struct reading *reading);
+
+void function_description_free(struct function_description *function); /* NULL is legal */
 
 /* Defaults, what must agree, and the model's options. */
 int device_finish(struct device_reading *device);

@@ -9,7 +9,7 @@
 
 static s64 show_regions(struct node *node, char *text, size_t size, struct why *why)
 {
-	struct reserved_region regions[UNIT_REGIONS * 4];
+	struct reserved_region regions[GROUP_REGIONS];
 	unsigned count = iommu_group_regions(node->context, regions, ARRAY_SIZE(regions));
 	size_t used = 0;
 
@@ -74,10 +74,14 @@ static s64 show_ecap(struct node *node, char *text, size_t size, struct why *why
 	return show_text(text, size, "%llx\n", (unsigned long long)unit->ecap);
 }
 
-/* Where chipsets have their first unit. */
+/* Where chipsets have their first unit; the others follow. */
 static s64 show_address(struct node *node, char *text, size_t size, struct why *why)
 {
-	return show_text(text, size, "fed90000\n");
+	const struct iommu_unit *unit = node->context;
+	unsigned index = 0;
+
+	sscanf(unit->name, "dmar%u", &index);
+	return show_text(text, size, "%x\n", 0xfed90000 + index * 0x1000);
 }
 
 /* CAP.ND: 2^(4 + 2 * ND) domain ids (VT-d 5.0 section 11.4.2). */

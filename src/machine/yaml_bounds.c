@@ -7,10 +7,10 @@
 #include "base/alloc.h"
 #include "machine/yaml.h"
 
-enum { NESTING_MAX = 100, ANCHORS_MAX = 256 };
+enum { NESTING_MAX = 600, BRACKETS_MAX = 100, ANCHORS_MAX = 256 };
 
 struct bounds {
-	unsigned depth, anchors, documents;
+	unsigned depth, brackets, anchors, documents; /* depth: those with brackets too */
 };
 
 static bool is_start(const yaml_event_t *event)
@@ -21,6 +21,23 @@ static bool is_start(const yaml_event_t *event)
 static bool is_last(const yaml_event_t *event)
 {
 	return event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT;
+}
+
+static bool has_brackets(const yaml_event_t *event)
+{
+	return event->type == YAML_SEQUENCE_START_EVENT ? event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
+							: event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+}
+
+/* Inside of brackets there are only more of them. */
+static void count_nesting(struct bounds *bounds, const yaml_event_t *event)
+{
+	bounds->depth += is_start(event);
+	bounds->depth -= is_last(event);
+	if (is_start(event))
+		bounds->brackets += bounds->brackets || has_brackets(event);
+	else if (is_last(event) && bounds->brackets)
+		bounds->brackets--;
 }
 
 static bool has_anchor(const yaml_event_t *event)
@@ -41,9 +58,11 @@ static int check_event(struct yaml_reader *reader, struct bounds *bounds, const 
 {
 	const yaml_node_t place = {.start_mark = event->start_mark};
 
-	bounds->depth += is_start(event);
-	bounds->depth -= is_last(event);
+	count_nesting(bounds, event);
 	bounds->anchors += has_anchor(event);
+	if (bounds->brackets > BRACKETS_MAX)
+		return yaml_refuse(reader, &place, "lists and mappings in brackets are nested more than %d deep",
+				   BRACKETS_MAX);
 	if (bounds->depth > NESTING_MAX)
 		return yaml_refuse(reader, &place, "lists and mappings are nested more than %d deep", NESTING_MAX);
 	if (bounds->anchors > ANCHORS_MAX)

@@ -171,6 +171,15 @@ void pci_add_msi(struct pci_function *function, unsigned vectors_log2, bool wide
 	function->cap_msi = at;
 }
 
+/* With a mask and a pending bit for each vector: section 6.8.1, figure 6-9. */
+void pci_add_maskable_msi(struct pci_function *function, unsigned vectors_log2, bool wide)
+{
+	u16 at = append(function, PCI_CAP_MSI, wide ? 24 : 20);
+
+	put_u16(function->config + at + 2, (u16)(0x100 | vectors_log2 << 1 | (wide ? 0x80 : 0)));
+	function->cap_msi = at;
+}
+
 /* Section 6.8.2: table size less one; BAR index in the low bits of both offsets. */
 void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned table_bar, u32 table_offset,
 		  unsigned pba_bar, u32 pba_offset)
@@ -211,6 +220,14 @@ void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned p
 		put_u16(at + 0x1a, 0x0040); /* a card is present */
 	}
 	put_u32(at + 0x24, 0x0000001f);
+}
+
+/* Section 7.5.3.3: so many bits of the function number. */
+void pci_set_phantom(struct pci_function *function, unsigned bits)
+{
+	u8 *at = function->config + function->cap_pcie + 4;
+
+	put_u32(at, (get_u32(at) & ~0x18u) | bits << 3);
 }
 
 /* PCI-to-PCI Bridge 1.2 section 3.2.5.13: what other functions have in their header. */
@@ -274,6 +291,21 @@ void pci_add_ats(struct pci_function *function)
 
 	put_u16(function->config + at + 4, 0x0020);
 	function->cap_ats = at;
+}
+
+/* Section 7.8.7: no function groups, the last function. */
+void pci_add_ari(struct pci_function *function)
+{
+	function->cap_ari = append_extended(function, PCI_EXT_ARI, 1, 8);
+}
+
+/* Section 10.5.2: off, so stopped. */
+void pci_add_pri(struct pci_function *function)
+{
+	u16 at = append_extended(function, PCI_EXT_PRI, 1, 16);
+
+	put_u16(function->config + at + 6, 0x0100);
+	function->cap_pri = at;
 }
 
 /* Section 9.3.3: 64 bytes; page sizes of 4 KiB. */

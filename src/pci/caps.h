@@ -43,6 +43,7 @@ void pci_set_intx(struct pci_function *function, unsigned pin, u8 line); /* pin 
 
 void pci_add_pm(struct pci_function *function);
 void pci_add_msi(struct pci_function *function, unsigned vectors_log2, bool wide);
+void pci_add_maskable_msi(struct pci_function *function, unsigned vectors_log2, bool wide);
 void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned table_bar, u32 table_offset,
 		  unsigned pba_bar, u32 pba_offset);
 void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned port_or_slot, bool flr);
@@ -53,6 +54,9 @@ void pci_add_af(struct pci_function *function); /* Advanced Features: FLR for co
 void pci_add_dsn(struct pci_function *function, u64 serial);
 void pci_add_pasid(struct pci_function *function, unsigned width_bits);
 void pci_add_ats(struct pci_function *function);
+void pci_add_ari(struct pci_function *function);
+void pci_add_pri(struct pci_function *function);
+void pci_set_phantom(struct pci_function *function, unsigned bits); /* 0..3; after pci_add_pcie() */
 
 void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov);
 

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of the computation, and the order of functions by address with its buses. */
+/* Memory of the computation, and the functions by bus and slot. */
 #include "pci/grouping.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
 
-static int by_address(const void *a, const void *b)
+/* Within a slot as they were enumerated, which is how Linux looks at them: virtual functions come last. */
+static int by_slot(const void *a, const void *b)
 {
-	u64 x = pci_addr_key((*(const struct pci_function *const *)a)->addr);
-	u64 y = pci_addr_key((*(const struct pci_function *const *)b)->addr);
+	const struct pci_function *first = *(const struct pci_function *const *)a;
+	const struct pci_function *second = *(const struct pci_function *const *)b;
+	u64 x = pci_addr_key(first->addr) >> 3, y = pci_addr_key(second->addr) >> 3;
 
-	return x < y ? -1 : x > y;
+	if (x == y)
+		return first->index < second->index ? -1 : first->index > second->index;
+	return x < y ? -1 : 1;
 }
 
 static u64 bus_key(const struct pci_function *function)
@@ -50,13 +54,11 @@ static int work_allocate(struct grouping_work *work, size_t count, struct why *w
 		void *at;
 		size_t size;
 	} const arrays[] = {
-		{&work->functions, sizeof(void *)},
-		{&work->by_address, sizeof(void *)},
-		{&work->id_bridge, sizeof(void *)},
-		{&work->weak, sizeof(void *)},
-		{&work->bus, sizeof(u32)},
+		{&work->functions, sizeof(void *)}, {&work->by_slot, sizeof(void *)},
+		{&work->weak, sizeof(void *)},	    {&work->buses, sizeof(struct bus_range)},
+		{&work->bus, sizeof(u32)},	    {&work->probed, sizeof(u32)},
+		{&work->id_bridge, sizeof(u32)},    {&work->weak_bridge, sizeof(u32)},
 		{&work->leader, sizeof(u32)},
-		{&work->buses, sizeof(struct bus_range)},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(arrays); i++) {
@@ -75,7 +77,7 @@ static void number_buses(struct grouping_work *work)
 	struct bus_range *bus = NULL;
 
 	for (size_t i = 0; i < work->grouping->count; i++) {
-		const struct pci_function *function = work->by_address[i];
+		const struct pci_function *function = work->by_slot[i];
 
 		if (!previous || bus_key(previous) != bus_key(function)) {
 			bus = &work->buses[work->nbuses++];
@@ -101,14 +103,13 @@ int grouping_work_init(struct grouping_work *work, const struct pci_topology *to
 		return err;
 	list_for_each(function, &topology->functions, link) {
 		assert(function->index == i);
-		work->functions[i] = work->by_address[i] = function;
+		work->functions[i] = work->by_slot[i] = function;
 		work->leader[i] = i;
-		work->last_unit = (unsigned)max_u64(work->last_unit, function->unit);
 		pci_traits_of(function, rules, &work->grouping->traits[i]);
 		i++;
 	}
 	assert(i == topology->count);
-	qsort(work->by_address, i, sizeof(work->by_address[0]), by_address);
+	qsort(work->by_slot, i, sizeof(work->by_slot[0]), by_slot);
 	number_buses(work);
 	return 0;
 }
@@ -116,10 +117,12 @@ int grouping_work_init(struct grouping_work *work, const struct pci_topology *to
 void grouping_work_fini(struct grouping_work *work)
 {
 	free(work->functions);
-	free(work->by_address);
+	free(work->by_slot);
 	free(work->bus);
+	free(work->probed);
 	free(work->buses);
 	free(work->id_bridge);
+	free(work->weak_bridge);
 	free(work->weak);
 	free(work->leader);
 }
@@ -134,13 +137,13 @@ struct bus_range slot_of(const struct grouping_work *work, const struct pci_func
 	while (bus.first < after) {
 		size_t middle = bus.first + (after - bus.first) / 2;
 
-		if (pci_device_number(work->by_address[middle]->addr) < number)
+		if (pci_device_number(work->by_slot[middle]->addr) < number)
 			bus.first = middle + 1;
 		else
 			after = middle;
 	}
 	slot = (struct bus_range){.first = bus.first, .after = bus.first};
-	while (slot.after < bus.after && pci_device_number(work->by_address[slot.after]->addr) == number)
+	while (slot.after < bus.after && pci_device_number(work->by_slot[slot.after]->addr) == number)
 		slot.after++;
 	return slot;
 }

@@ -5,7 +5,7 @@
 
 #include "pci/topology.h"
 
-/* Functions that are neighbours in by_address. */
+/* Functions that are neighbours in by_slot. */
 struct bus_range {
 	size_t first, after;
 	bool quirks; /* some function of the bus uses another's id */
@@ -13,16 +13,20 @@ struct bus_range {
 
 struct grouping_work {
 	struct pci_grouping *grouping;
-	const struct pci_function **functions;	/* owned: by index */
-	const struct pci_function **by_address; /* owned: sorted by address */
-	u32 *bus;				/* owned: number of its bus in buses, by index */
-	struct bus_range *buses;		/* owned */
+	const struct pci_function **functions; /* owned: by index */
+	const struct pci_function **by_slot;   /* owned: sorted by bus, slot, index */
+	u32 *bus;			       /* owned: number of its bus in buses, by index */
+	u32 *probed;			       /* owned: indices in the order of probing */
+	struct bus_range *buses;	       /* owned */
 	size_t nbuses;
-	/* What a walk from a function upward meets first, by index; NULL if nothing. */
-	const struct pci_function **id_bridge; /* owned: a bridge that puts its own id on requests */
-	const struct pci_function **weak;      /* owned: itself or a bridge that cannot redirect */
-	u32 *leader;			       /* owned: towards the first of the alias set, by index */
-	unsigned last_unit;
+	/*
+	 * What a walk from a function upward meets first, by index. As 1 + index, 0 if nothing: many walks go up many
+	 * bridges, and indices lie closer together than functions.
+	 */
+	u32 *id_bridge;			  /* owned: a bridge that puts its own id on requests */
+	u32 *weak_bridge;		  /* owned: the parent, if there is no good path from it to the root */
+	const struct pci_function **weak; /* owned: itself or a bridge that cannot redirect; NULL if nothing */
+	u32 *leader;			  /* owned: towards the first of the alias set, by index */
 };
 
 /* Allocates, computes the traits, sorts. On failure work_fini() is still due. */

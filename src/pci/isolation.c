@@ -34,12 +34,6 @@ static bool isolates(const struct grouping_work *work, const struct pci_function
 	return work->grouping->traits[function->index].isolates;
 }
 
-/* The first bridge from this one up to the root that cannot redirect; NULL when the whole path can. */
-static const struct pci_function *weak_link(const struct grouping_work *work, const struct pci_function *bridge)
-{
-	return work->weak[bridge->index];
-}
-
 static void find_weak_links(struct grouping_work *work)
 {
 	for (size_t i = 0; i < work->grouping->count; i++) {
@@ -49,6 +43,8 @@ static void find_weak_links(struct grouping_work *work)
 			work->weak[i] = function;
 		else if (function->parent)
 			work->weak[i] = work->weak[function->parent->index];
+		if (function->parent && work->weak[function->parent->index])
+			work->weak_bridge[i] = function->parent->index + 1;
 	}
 }
 
@@ -77,7 +73,7 @@ static const struct pci_function *grouped_alias(const struct grouping_work *work
 		return p;
 	bus = bus_of(work, p);
 	for (size_t i = bus.first; bus.quirks && i < bus.after; i++) {
-		const struct pci_function *other = work->by_address[i], *found;
+		const struct pci_function *other = work->by_slot[i], *found;
 
 		if (other == p || !share_id(work, p, other))
 			continue;
@@ -100,7 +96,7 @@ static const struct pci_function *grouped_sibling(const struct grouping_work *wo
 		return NULL;
 	slot = slot_of(work, p);
 	for (size_t i = slot.first; i < slot.after; i++) {
-		const struct pci_function *sibling = work->by_address[i], *found;
+		const struct pci_function *sibling = work->by_slot[i], *found;
 
 		if (sibling == p || isolates(work, sibling))
 			continue;
@@ -111,17 +107,21 @@ static const struct pci_function *grouped_sibling(const struct grouping_work *wo
 	return NULL;
 }
 
-/* Phase A: follows the bridges that put their ids on the requests of *p, which becomes the last of them. */
-static bool joins_alias_bridge(const struct grouping_work *work, const struct pci_function **p)
+/*
+ * Follows a chain of id_bridge or weak_bridge from *p to its end, or to the first that has a group; that becomes *p.
+ * True if it has a group.
+ */
+static bool finds_group_above(const struct grouping_work *work, const u32 *chain, const struct pci_function **p)
 {
-	const struct pci_function *bridge;
+	u32 at = (*p)->index;
+	bool found = false;
 
-	while ((bridge = work->id_bridge[(*p)->index])) {
-		*p = bridge;
-		if (group_of(work, bridge) >= 0)
-			return true;
+	while (!found && chain[at]) {
+		at = chain[at] - 1;
+		found = work->grouping->group[at] >= 0;
 	}
-	return false;
+	*p = work->functions[at];
+	return found;
 }
 
 /* The group of a function: the phases in order; -1 to found a new one. */
@@ -132,17 +132,10 @@ static int find_group(struct grouping_work *work, const struct pci_function *fun
 
 	if (group_of(work, p) >= 0)
 		return join(work, MERGE_ALIAS_DMA, function, p, p);
-	if (joins_alias_bridge(work, &p))
+	if (finds_group_above(work, work->id_bridge, &p))
 		return join(work, MERGE_ALIAS_BRIDGE, function, p, p);
-	for (const struct pci_function *bridge = p->parent; bridge; bridge = bridge->parent) {
-		const struct pci_function *weak = weak_link(work, bridge);
-
-		if (!weak)
-			break;
-		p = bridge;
-		if (group_of(work, p) >= 0)
-			return join(work, MERGE_NO_ACS_UPSTREAM, function, p, weak);
-	}
+	if (finds_group_above(work, work->weak_bridge, &p))
+		return join(work, MERGE_NO_ACS_UPSTREAM, function, p, work->weak[p->index]);
 	found = grouped_alias(work, p, &visited);
 	if (found)
 		return join(work, MERGE_ALIAS_QUIRK, function, found, p);
@@ -161,14 +154,17 @@ static void probe(struct grouping_work *work, const struct pci_function *functio
 	grouping->group[function->index] = group >= 0 ? group : grouping->ngroups++;
 }
 
-static void find_groups(struct grouping_work *work, bool by_unit)
+/* The order of probing: as enumerated, or one unit after the other. */
+static void order_probes(struct grouping_work *work, bool by_unit)
 {
-	unsigned last = by_unit ? work->last_unit : 0;
+	size_t at[257] = {}; /* where the next one of each unit goes; counted one unit too high at first */
 
-	for (unsigned unit = 0; unit <= last; unit++)
-		for (size_t i = 0; i < work->grouping->count; i++)
-			if (!by_unit || work->functions[i]->unit == unit)
-				probe(work, work->functions[i]);
+	for (size_t i = 0; by_unit && i < work->grouping->count; i++)
+		at[work->functions[i]->unit + 1]++;
+	for (unsigned unit = 1; unit < 256; unit++)
+		at[unit] += at[unit - 1];
+	for (size_t i = 0; i < work->grouping->count; i++)
+		work->probed[at[by_unit ? work->functions[i]->unit : 0]++] = (u32)i;
 }
 
 int pci_grouping_compute(const struct pci_topology *topology, const struct pci_rules *rules, struct pci_grouping **ret,
@@ -180,7 +176,9 @@ int pci_grouping_compute(const struct pci_topology *topology, const struct pci_r
 	if (err == 0) {
 		find_alias_sets(&work);
 		find_weak_links(&work);
-		find_groups(&work, pci_rules_kernel(rules) >= PROBED_BY_UNIT);
+		order_probes(&work, pci_rules_kernel(rules) >= PROBED_BY_UNIT);
+		for (size_t i = 0; i < work.grouping->count; i++)
+			probe(&work, work.functions[work.probed[i]]);
 		*ret = work.grouping;
 	}
 	grouping_work_fini(&work);

@@ -53,22 +53,32 @@ static void describe_sibling(const struct pci_grouping *grouping, const struct p
 			 function, with, over, why);
 }
 
+/* A row that only says what cannot be seen joins nobody. */
+static const struct pci_quirk *alias_quirk(const struct pci_grouping *grouping, const struct pci_function *function)
+{
+	const struct pci_traits *traits = &grouping->traits[function->index];
+
+	return traits->uses_other_ids ? traits->alias_quirk : NULL;
+}
+
 /* The function of the two whose table row says so; it may be neither when the way led over a third. */
 static void describe_quirk(const struct pci_grouping *grouping, const struct pci_merge *merge, const char *function,
 			   const char *with, char text[static PCI_REASON_TEXT])
 {
-	const struct pci_quirk *quirk = grouping->traits[merge->function->index].alias_quirk;
+	const struct pci_quirk *quirk = alias_quirk(grouping, merge->function);
+	char over[PCI_ADDR_TEXT], behind[40] = "";
 
 	if (!quirk)
-		quirk = grouping->traits[merge->with->index].alias_quirk;
+		quirk = alias_quirk(grouping, merge->with);
 	if (!quirk)
-		quirk = grouping->traits[merge->over->index].alias_quirk;
-	snprintf(
-		text, PCI_REASON_TEXT,
-		"%s shares a group with %s: such devices are known to make requests under another's id (quirk %s: %s), "
-		"so the IOMMU cannot tell who made them",
-		function, with, quirk ? quirk->name : "of a third function of the bus",
-		quirk ? quirk->text : "see its alias set");
+		quirk = alias_quirk(grouping, merge->over);
+	if (merge->over != merge->function)
+		snprintf(behind, sizeof(behind), "it is behind %s, and ", pci_addr_print(merge->over->addr, over));
+	snprintf(text, PCI_REASON_TEXT,
+		 "%s shares a group with %s: %ssuch devices are known to make requests under another's id "
+		 "(quirk %s: %s), so the IOMMU cannot tell who made them",
+		 function, with, behind, quirk ? quirk->name : "of a third function of the bus",
+		 quirk ? quirk->text : "see its alias set");
 }
 
 static void describe_alias_bridge(const struct pci_grouping *grouping, const struct pci_merge *merge,
@@ -78,8 +88,7 @@ static void describe_alias_bridge(const struct pci_grouping *grouping, const str
 
 	snprintf(text, PCI_REASON_TEXT,
 		 "%s shares a group with %s: it is behind this bridge to conventional PCI, which sends requests on "
-		 "under "
-		 "%s, so the IOMMU cannot tell who made them",
+		 "under %s, so the IOMMU cannot tell who made them",
 		 function, with, own ? "an id of its own" : "the id of its secondary bus");
 }
 

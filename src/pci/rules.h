@@ -18,7 +18,8 @@ enum pci_quirk_kind {
 	QUIRK_ALIAS,  /* its requests carry other functions' ids */
 	QUIRK_BRIDGE, /* how a bridge passes ids on */
 	QUIRK_ACS,    /* it isolates, or does not, whatever its registers say */
-	QUIRK_ENABLE, /* Linux switches isolation on in registers of the device's own */
+	QUIRK_ENABLE, /* Linux switches isolation on otherwise: in registers of the device's own, or not all of it */
+	QUIRK_RESET,  /* a reset of its bus breaks it */
 	QUIRK_USER,   /* an override of pci_rules */
 };
 
@@ -59,7 +60,9 @@ struct pci_traits {
 	enum pci_bridge_ids ids;      /* of a bridge */
 	bool uses_other_ids;
 	u64 other_ids[4]; /* its requests also carry the ids of these devfns of its bus: a bit each */
-	const struct pci_quirk *acs_quirk, *alias_quirk, *bridge_quirk; /* the rows behind it; NULL: none */
+	/* The rows behind it; NULL: none. alias_quirk without uses_other_ids: there may be ids that cannot be seen. */
+	const struct pci_quirk *acs_quirk, *alias_quirk, *bridge_quirk;
+	const struct pci_quirk *reset_quirk; /* Linux never resets its bus; NULL: it does */
 };
 
 /* ---- sets of rules ---- */
@@ -80,11 +83,15 @@ unsigned pci_rules_kernel(const struct pci_rules *rules); /* NULL: PCI_KERNEL_LA
  *	acs=BDF, no-acs=BDF		as if it had ACS fully on, or none
  *	quirk=BDF, quirk=VVVV:DDDD	as if Linux's table called it isolated
  *	alias=BDF,DD.F			as if its requests also carried the id of DD.F of its bus
- *	override=downstream,multifunction,id:VVVV:DDDD	the widely used "pcie_acs_override" patch, same semantics
- *	config_acs=BITS@DEVICES, pci=config_acs=...	as on the kernel command line (spec 01 section 3.6, step 3)
- *	disable_acs_redir=DEVICES, pci=disable_acs_redir=...
+ *	override=downstream,multifunction,id:VVVV:DDDD	the widely used "pcie_acs_override" patch (also by that name),
+ *			same semantics: PCI Express functions without an ACS capability, after the table
+ *	config_acs=BITS@DEVICE;BITS@DEVICE...		as on the kernel command line (spec 01 section 3.6, step 3)
+ *	disable_acs_redir=DEVICE;DEVICE...
+ *	pci=...						the two above, joined by ','
  *
- * DEVICES is [segment:]bus:dev.fn[/dev.fn]* or pci:vendor:device[:subvendor:subdevice], joined by ';', as in Linux.
+ * DEVICE is [segment:]bus:dev.fn[/dev.fn]* or pci:vendor:device[:subvendor:subdevice], as in Linux. Each device of
+ * config_acs= has its own bits; Linux 6.11 to 6.14 also took those of the device before. acs= and no-acs= are about
+ * registers, so quirks win over them. A text that is refused changes nothing.
  */
 int pci_rules_add(struct pci_rules *rules, const char *text, struct why *why);
 

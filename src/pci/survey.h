@@ -20,6 +20,7 @@ enum pci_gap {			     /* what a reader could not learn about a function, a bit e
 	       PCI_GAP_HEADER = 16,  /* the header type: multifunction or not, when no sibling shows it */
 	       PCI_GAP_BUSES = 32,   /* a bridge's bus numbers */
 	       PCI_GAP_SUBSYSTEM = 64,
+	       PCI_GAP_GROUP = 128, /* its group, though the source says those of others */
 };
 
 #define PCI_GROUP_UNSAID -1
@@ -72,12 +73,14 @@ struct pci_survey {
 	size_t count, room;
 	struct pci_remark *remarks; /* owned */
 	size_t nremarks, remarks_room;
-	struct pci_region *regions; /* owned */
+	struct pci_region *regions; /* owned; a reader adds them in ascending order of their groups */
 	size_t nregions, regions_room;
-	enum pci_platform platform;
-	unsigned kernel;  /* PCI_KERNEL() of that machine, if said; 0 */
-	bool says_groups; /* the source would have said a function's group, so one without has none */
-	bool acs_unarmed; /* no sign that its IOMMU was on: Linux would still switch ACS on */
+	enum pci_platform platform; /* a reader may know it; otherwise finish looks at the chipset */
+	bool units_said;	    /* the source names the unit of each function */
+	const char *see_all;	    /* borrowed: the command that shows most; NULL: that of lspci */
+	unsigned kernel;	    /* PCI_KERNEL() of that machine, if said; 0 */
+	bool says_groups;	    /* the source would have said a function's group, so one without has none */
+	bool acs_unarmed;	    /* no sign that its IOMMU was on: Linux would still switch ACS on */
 };
 
 int pci_survey_new(const char *source, struct pci_survey **ret, struct why *why);
@@ -129,7 +132,11 @@ void pci_ids_free(struct pci_ids *ids); /* NULL is legal */
 int pci_read_lspci(const char *text, size_t size, const char *file, const struct pci_ids *ids, struct pci_survey **ret,
 		   struct why *why);
 
-/* A sysfs tree: root is "/sys", or a copy of one. Only reads. HOST_FAILED names the path. */
+/*
+ * A sysfs tree: root is "/sys", or a copy of one or of part of one (bus/pci/devices, devices, kernel/iommu_groups).
+ * Only reads, and only attributes without side effects. HOST_FAILED names the path; NO_PCI (ENODEV) when there is no
+ * function in it.
+ */
 int pci_read_sysfs(const char *root, struct pci_survey **ret, struct why *why);
 
 #endif

@@ -39,7 +39,7 @@ static int assume_vmd(struct pci_survey *survey, const struct pci_facts *facts, 
 	char bdf[PCI_ADDR_TEXT];
 
 	if (!vmd)
-		return pci_survey_remark(survey, REMARK_WARNING, facts->line, SURVEY_SEE_ALL, why,
+		return pci_survey_remark(survey, REMARK_WARNING, facts->line, survey_see_all(survey), why,
 					 "segment %04x looks like one behind Intel VMD, but no VMD device is there",
 					 facts->function->addr.segment);
 	return pci_survey_remark(survey, REMARK_ASSUMPTION, facts->line, NULL, why,
@@ -121,7 +121,7 @@ static int assume_types(struct pci_survey *survey, struct why *why)
 	}
 	if (!count)
 		return 0;
-	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, SURVEY_SEE_ALL, why,
+	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, survey_see_all(survey), why,
 				 "the capabilities of %u functions were not shown (first: %s); each is taken as PCI "
 				 "Express of the kind usual at its place, without ACS",
 				 count, pci_addr_print(first->function->addr, bdf));
@@ -144,7 +144,7 @@ static int remark_extended(struct pci_survey *survey, struct why *why)
 	}
 	if (!count)
 		return 0;
-	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, SURVEY_SEE_ALL, why,
+	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, survey_see_all(survey), why,
 				 "the extended capabilities of %u functions were not shown (first: %s); they are taken "
 				 "to have no ACS",
 				 count, pci_addr_print(first->function->addr, bdf));
@@ -165,7 +165,7 @@ static int remark_buses(struct pci_survey *survey, struct why *why)
 	if (!count)
 		return 0;
 	return pci_survey_remark(
-		survey, REMARK_MISSING, first->line, SURVEY_SEE_ALL, why,
+		survey, REMARK_MISSING, first->line, survey_see_all(survey), why,
 		"%u bridges do not say which bus they lead to (first: %s), so what is below them is not "
 		"known",
 		count, pci_addr_print(first->function->addr, bdf));

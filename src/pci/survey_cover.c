@@ -43,7 +43,8 @@ static void number_units(struct pci_survey *survey)
 {
 	struct pci_facts *graphics = survey_facts_at(survey, (struct pci_addr){.devfn = 2 << 3});
 
-	if (survey->platform != PLATFORM_INTEL || !graphics || !is_intel_graphics(graphics->function))
+	if (survey->units_said || survey->platform != PLATFORM_INTEL || !graphics ||
+	    !is_intel_graphics(graphics->function))
 		return;
 	for (size_t i = 0; i < survey->count; i++)
 		survey->facts[i].function->unit = &survey->facts[i] != graphics;
@@ -63,7 +64,9 @@ static int assume_regions(struct pci_survey *survey, struct why *why)
 					"the HyperTransport window of AMD platforms", why);
 	if (err < 0)
 		return err;
-	return pci_survey_remark(survey, REMARK_MISSING, 0, "grep . /sys/kernel/iommu_groups/*/reserved_regions", why,
+	/* A host that was read itself has no more to show. */
+	return pci_survey_remark(survey, REMARK_MISSING, 0,
+				 survey->see_all ? NULL : "grep . /sys/kernel/iommu_groups/*/reserved_regions", why,
 				 "memory that the firmware keeps for a device (%s) is not in such a source",
 				 survey->platform == PLATFORM_AMD ? "IVMD" : "RMRR");
 }
@@ -79,7 +82,7 @@ int survey_find_coverage(struct pci_survey *survey, struct why *why)
 	for (size_t i = 0; i < survey->count; i++) {
 		struct pci_facts *facts = &survey->facts[i];
 
-		if (survey->says_groups)
+		if (survey->says_groups && !(facts->gaps & PCI_GAP_GROUP))
 			facts->function->untranslated = facts->host_group == PCI_GROUP_UNSAID;
 		else
 			facts->function->untranslated = beside_the_iommu(survey, facts);

@@ -79,6 +79,8 @@ static void mark_multifunction(struct pci_survey *survey)
 		if (previous && same_slot(previous, facts)) {
 			pci_set_multifunction(previous->function);
 			pci_set_multifunction(facts->function);
+			previous->gaps &= ~(unsigned)PCI_GAP_HEADER;
+			facts->gaps &= ~(unsigned)PCI_GAP_HEADER;
 		}
 		previous = facts;
 	}

@@ -34,22 +34,29 @@ static void mark_virtual(struct pci_facts *facts, struct pci_function *physical)
 		facts->physical = physical->addr;
 }
 
-/* The addresses that an SR-IOV capability gives away (PCI Express Base 5.0 section 9.3.3.9). */
+#define MOST_MISSING 64 /* virtual functions of one device */
+
+/*
+ * The addresses that an SR-IOV capability gives away (PCI Express Base 5.0 section 9.3.3.9). One that speaks of many
+ * functions that are not there, or are another's, is not believed: 65,536 such would cost the square of it.
+ */
 static void mark_virtual_of(struct pci_survey *survey, struct pci_function *physical)
 {
 	const u8 *registers = physical->config + physical->cap_sriov;
 	unsigned enabled = get_u16(registers + 0x10), offset = get_u16(registers + 0x14);
-	unsigned stride = get_u16(registers + 0x16);
+	unsigned stride = get_u16(registers + 0x16), missing = 0;
 
-	for (unsigned i = 0; i < enabled; i++) {
+	for (unsigned i = 0; i < enabled && missing < MOST_MISSING; i++) {
 		unsigned id = pci_requester_id(physical->addr) + offset + i * stride;
 		struct pci_addr addr = {physical->addr.segment, (u8)(id >> 8), (u8)id};
 		struct pci_facts *facts = id > 0xffff || !offset ? NULL : survey_facts_at(survey, addr);
 
 		if (id > 0xffff || !offset || (!stride && i))
 			return;
-		if (facts && facts->function != physical)
+		if (facts && facts->function != physical && !facts->function->physical)
 			mark_virtual(facts, physical);
+		else
+			missing++;
 	}
 }
 
@@ -77,7 +84,7 @@ int survey_find_virtual(struct pci_survey *survey, struct why *why)
 	if (!unknown)
 		return 0;
 	return pci_survey_remark(
-		survey, REMARK_ASSUMPTION, 0, SURVEY_SEE_ALL, why,
+		survey, REMARK_ASSUMPTION, 0, survey_see_all(survey), why,
 		"%u virtual functions do not say whose they are; they are taken as their bus shows them", unknown);
 }
 
@@ -133,7 +140,7 @@ static int parent_of_bus(struct segment *segment, unsigned bus, struct pci_funct
 	*ret = bridge_around(segment, bus);
 	if (!*ret || first->is_virtual)
 		return 0;
-	return pci_survey_remark(segment->survey, REMARK_WARNING, first->line, SURVEY_SEE_ALL, why,
+	return pci_survey_remark(segment->survey, REMARK_WARNING, first->line, survey_see_all(segment->survey), why,
 				 "the bridge to bus %02x is missing; the bus is taken as directly below %s", bus,
 				 pci_addr_print((*ret)->addr, bdf));
 }

@@ -8,7 +8,11 @@
 
 #include "pci/survey.h"
 
-#define SURVEY_SEE_ALL "sudo lspci -vvvnn" /* what shows everything */
+/* The command that shows everything. */
+static inline const char *survey_see_all(const struct pci_survey *survey)
+{
+	return survey->see_all ? survey->see_all : "sudo lspci -vvvnn";
+}
 
 /* By binary search; NULL when there is none. */
 struct pci_facts *survey_facts_at(const struct pci_survey *survey, struct pci_addr addr);

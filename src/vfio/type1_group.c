@@ -15,8 +15,6 @@
 #include "base/alloc.h"
 #include "vfio/type1.h"
 
-#define GROUP_REGIONS 64 /* eight devices with UNIT_REGIONS each, before merging */
-
 int type1_new(struct vfio *vfio, bool v2, struct type1 **ret, struct why *why)
 {
 	struct type1 *type1 = alloc_new(struct type1, why);

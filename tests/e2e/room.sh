@@ -88,7 +88,7 @@ grep -q '"errno":"EINVAL"' "$said" || fail "run --json"
 [ "$(grep -c 'why:' "$work/out")" = 14 ] || fail "each function has a why"
 grep -q '0000:02:00.0 .*0000:00:1c.0 has no ACS capability' "$work/out" || fail "the port without ACS is to blame"
 "$ISOLDE" explain --machine default --json | grep -q '"rule": "alias-bridge"' || fail "explain --json"
-"$ISOLDE" explain --why 0000:02:00.1 --json >"$work/out" || fail "explain --why"
+"$ISOLDE" explain --machine default --why 0000:02:00.1 --json >"$work/out" || fail "explain --why"
 [ "$(grep -c '"rule"' "$work/out")" = 2 ] || fail "--why shows the merges of that group only"
 cat >"$work/odd.yaml" <<-EOF
 	iommu: {width: 48}

@@ -128,6 +128,26 @@ TEST(own, direct_regions_refuse_a_claim)
 	assert_string_equal(reserved_kind_name(regions[1].kind), "msi");
 }
 
+/* The firmware keeps memory for one device; its group cannot be taken, others can. */
+TEST(own, direct_regions_of_a_device_refuse_its_group)
+{
+	static const struct reserved_region table[] = {{0x1000, 0x1fff, RESERVED_RESERVED},
+						       {0x6b000000, 0x6b7fffff, RESERVED_DIRECT}};
+	struct iommu_room *room = *state;
+	struct iommu_device *last = list_entry(room->pair->devices.head.previous, struct iommu_device, group_link);
+	struct reserved_region regions[GROUP_REGIONS];
+	struct why why = WHY_INIT;
+
+	last->regions = table;
+	last->region_set = BIT(1);
+	EXPECT_REFUSED(GROUP_NEEDS_DIRECT, why, iommu_group_claim(room->pair, &owner, &why));
+	EXPECT_SUBSTR("[0x6b000000, 0x6b7fffff]", why.text);
+	assert_int_equal(iommu_group_regions(room->pair, regions, GROUP_REGIONS), 2);
+	assert_int_equal(regions[0].start, 0x6b000000);
+	ASSERT_OK(why, iommu_group_claim(room->single, &owner, &why));
+	iommu_group_release(room->single);
+}
+
 TEST(own, regions_are_sorted_and_merged_by_kind)
 {
 	struct iommu_room *room = *state;
@@ -401,6 +421,7 @@ int main(void)
 		OWN(attach_moves_every_member_and_detach_of_an_owned_group_blocks),
 		OWN(a_private_domain_without_owner_refuses_a_claim),
 		OWN(direct_regions_refuse_a_claim),
+		OWN(direct_regions_of_a_device_refuse_its_group),
 		OWN(regions_are_sorted_and_merged_by_kind),
 		OWN(failures_in_claim_attach_and_map_change_nothing),
 		OWN(every_driver_in_the_way_is_named),

@@ -113,6 +113,30 @@ TEST(build, capabilities_follow_the_keys)
 	pci_topology_fini(&topology);
 }
 
+TEST(build, extended_capabilities_follow_the_keys)
+{
+	struct pci_function *function;
+	struct pci_topology topology;
+
+	build("devices:\n"
+	      "  - {slot: \"01.0\", id: \"8086:0001\", aer: true, ari: true, ats: true, pri: true, pasid: 17,\n"
+	      "     dsn: \"00aabbccddeeff11\", phantom: 2, msi: {vectors: 2, width: 32, masks: true},\n"
+	      "     sriov: {total: 8, enabled: 1, offset: 8, stride: 2, device: \"0123\"}, vfs: [{}]}\n"
+	      "  - {slot: \"05.0\", id: \"8086:0001\", multifunction: true}\n",
+	      &topology);
+	function = at(&topology, "00:01.0");
+	assert_true(function->cap_aer && function->cap_ari && function->cap_ats && function->cap_pri);
+	assert_int_equal(config(&topology, "00:01.0", function->cap_pasid + 4u, 2) >> 8, 17);
+	assert_int_equal(config(&topology, "00:01.0", pci_find_ext_cap(function, PCI_EXT_DSN) + 8u, 4), 0x00aabbcc);
+	assert_int_equal(config(&topology, "00:01.0", function->cap_pcie + 4u, 4) >> 3 & 3, 2);
+	assert_int_equal(config(&topology, "00:01.0", function->cap_msi + 2u, 2), 0x102);
+	assert_int_equal(config(&topology, "00:01.0", function->cap_sriov + 0x10u, 2), 1);
+	assert_ptr_equal(at(&topology, "00:02.0")->physical, function);
+	assert_int_equal(config(&topology, "00:02.0", PCI_VENDOR_ID, 4), 0x01238086);
+	assert_true(at(&topology, "00:05.0")->multifunction);
+	pci_topology_fini(&topology);
+}
+
 TEST(build, message_table_lies_at_the_start_of_its_bar)
 {
 	struct pci_function *function;
@@ -346,6 +370,7 @@ int main(void)
 		CASE(build, machines_built_in_keep_what_every_machine_promises),
 		CASE(build, header_says_what_the_file_says),
 		CASE(build, capabilities_follow_the_keys),
+		CASE(build, extended_capabilities_follow_the_keys),
 		CASE(build, message_table_lies_at_the_start_of_its_bar),
 		CASE(build, windows_hold_what_is_below_and_are_shut_without),
 		CASE(build, windows_of_a_switch_hold_those_of_its_ports),

@@ -132,14 +132,16 @@ TEST(description, everything_is_bounded)
 {
 	char text[16384], *at = text;
 
-	at += sprintf(at, "devices: [{slot: \"01.0\", role: root-port, id: \"8086:0001\", devices: [");
-	for (unsigned i = 0; i < 40; i++)
-		at += sprintf(at, "{slot: \"00.0\", role: %s, id: \"8086:0001\", devices: [",
-			      i & 1 ? "downstream-port" : "upstream-port");
-	for (unsigned i = 0; i < 41; i++)
-		at += sprintf(at, "]}");
-	sprintf(at, "]\n");
-	expect_refused(text, "test.yaml:1:", "more than 32 deep");
+	expect_refused("as_found: true\n"
+		       "devices: &a [{slot: \"00.0\", role: root-port, id: \"8086:0001\", devices: *a}]\n",
+		       "test.yaml:2:14", "a segment has 256 buses");
+	expect_refused(
+		"as_found: true\n"
+		"devices: &a [{slot: \"00:00.0\", role: root-port, bus: \"01\", id: \"8086:0001\", devices: *a}]\n",
+		"test.yaml:2:10", "more than 256 deep");
+	for (unsigned i = 0; i < 601; i++)
+		at += sprintf(at, "- ");
+	expect_refused(text, "test.yaml:1:1201", "600 deep");
 	at = text + sprintf(text, "devices:\n");
 	for (unsigned i = 0; i < 300; i++)
 		at += sprintf(at, "  - &a%u {slot: \"00.0\"}\n", i);
@@ -211,6 +213,233 @@ TEST(description, buses_are_numbered_depth_first_and_functions_enumerated)
 	assert_int_equal(function->secondary, 1);
 	assert_int_equal(function->subordinate, 2);
 	description_free(description);
+}
+
+/* ---- what a captured machine needs ---- */
+
+TEST(description, bus_numbers_can_be_said)
+{
+	struct description *description = parse(
+		"devices:\n"
+		"  - {slot: \"01.0\", role: root-port, id: \"8086:0001\", bus: \"20\", last_bus: \"2f\",\n"
+		"     devices: [{slot: \"00.0\", role: pci-bridge, id: \"8086:0002\", devices: []}]}\n"
+		"  - {slot: \"02.0\", role: root-port, id: \"8086:0003\"}\n"
+		"  - {slot: \"03.0\", role: root-port, id: \"8086:0004\", bus: \"02\"}\n"
+		"  - {slot: \"04.0\", role: root-port, id: \"8086:0005\", bus: none}\n"
+		"  - {slot: \"05.0\", role: root-port, id: \"8086:0006\"}\n"
+		"roots:\n"
+		"  - {bus: \"80\", devices: [{slot: \"01.0\", role: root-port, id: \"8086:0007\"}]}\n"
+		"  - {segment: \"0002\", devices: [{slot: \"01.0\", role: root-port, id: \"8086:0008\"}]}\n");
+	static const struct {
+		struct pci_addr addr;
+		u8 secondary, subordinate;
+	} expected[] = {
+		{{0, 0, 0x08}, 0x20, 0x2f},    {{0, 0, 0x10}, 0x30, 0x30}, {{0, 0, 0x18}, 0x02, 0x02},
+		{{0, 0, 0x20}, 0, 0},	       {{0, 0, 0x28}, 0x03, 0x03}, {{0, 0x20, 0}, 0x21, 0x21},
+		{{0, 0x80, 0x08}, 0x81, 0x81}, {{2, 0, 0x08}, 0x01, 0x01},
+	};
+	const struct function_description *function;
+	unsigned i = 0;
+
+	list_for_each(function, &description->functions, link) {
+		assert_true(i < ARRAY_SIZE(expected));
+		assert_true(pci_addr_equal(function->addr, expected[i].addr));
+		assert_int_equal(function->secondary, expected[i].secondary);
+		assert_int_equal(function->subordinate, expected[i].subordinate);
+		assert_int_equal(function->index, i++);
+	}
+	assert_int_equal(i, ARRAY_SIZE(expected));
+	description_free(description);
+}
+
+#define BRIDGE(slot, keys) "  - {slot: \"" slot "\", role: root-port, id: \"8086:0001\", " keys "}\n"
+
+TEST(description, bus_numbers_that_cannot_be_are_refused)
+{
+	expect_refused(DEVICES BRIDGE("01.0", "bus: \"00\""), "test.yaml:2:59", "no bridge leads to bus 00");
+	expect_refused(DEVICES BRIDGE("01.0", "bus: \"100\""), "test.yaml:2:59", "hexadecimal number up to 255");
+	expect_refused(DEVICES BRIDGE("01.0", "bus: \"05\", last_bus: \"04\""), "test.yaml:2:75",
+		       "the last bus is before bus 05");
+	expect_refused(DEVICES BRIDGE("01.0", "bus: \"05\"") BRIDGE("02.0", "bus: \"05\""), "test.yaml:3:59",
+		       "bus 05 is there already");
+	expect_refused(DEVICES BRIDGE("01.0", "bus: none, devices: []"), "test.yaml:2:59", "leads to no bus");
+	expect_refused(DEVICES BRIDGE("01.0", "bus: none, last_bus: \"01\""), "test.yaml:2:59", "leads to no bus");
+	expect_refused(DEVICES BRIDGE("01.0", "bus: \"ff\"") BRIDGE("02.0", "flr: false"), "test.yaml:3:5",
+		       "a segment has 256 buses");
+	expect_refused(DEVICES "  - {slot: \"01.0\", role: root-port, id: \"8086:0001\", last_bus: \"03\", devices: "
+			       "[{slot: \"00.0\", role: pci-bridge, id: \"8086:0001\", bus: \"04\"}]}\n",
+		       "test.yaml:2:", "the bridge above leads to no bus 04: its last one is 03");
+	expect_refused(DEVICES "  - {slot: \"01.0\", role: root-port, id: \"8086:0001\", bus: \"03\", devices: "
+			       "[{slot: \"00.0\", role: pci-bridge, id: \"8086:0001\", bus: \"03\"}]}\n",
+		       "test.yaml:2:", "bus 03 is not below bus 03");
+	expect_refused(DEVICES "  - {slot: \"01.0\", id: \"8086:0001\", bus: \"03\"}\n",
+		       "test.yaml:2:", "only ports and bridges lead to a bus");
+	expect_refused(DEVICES "  - {slot: \"05:01.0\", id: \"8086:0001\"}\n", "test.yaml:2:12",
+		       "only virtual functions are on another bus");
+	expect_refused(DEVICES "  - {slot: \"0000:05:01.0\", id: \"8086:0001\"}\n", "test.yaml:2:12", "no slot");
+}
+
+TEST(description, roots_are_checked)
+{
+	expect_refused("roots: [{bus: \"80\"}]\n", "test.yaml:1:9", "a root bus needs devices");
+	expect_refused("roots: [{bux: \"80\", devices: []}]\n", "test.yaml:1:10", "did you mean \"bus\"?");
+	expect_refused("roots: [{segment: \"123456789\", devices: []}]\n", "test.yaml:1:19", "hexadecimal");
+	expect_refused("devices: []\nroots: [{bus: 0, devices: []}]\n", "test.yaml:2:15",
+		       "bus 0000:00 is there already");
+	expect_refused("roots: [{devices: []}, {devices: []}]\n", "test.yaml:1:24", "bus 0000:00 is there already");
+	expect_refused("roots: [{vmd: \"00:0e\", devices: []}]\n", "test.yaml:1:15", "no address of a function");
+	expect_refused("roots: [{segment: 10000, vmd: \"0000:00:0e.0\", devices: [{slot: \"00.0\", id: \"1:1\"}]}]\n",
+		       "test.yaml:1:", "no id");
+	expect_refused(
+		"roots: [{segment: 10000, vmd: \"0000:00:0e.0\", devices: [{slot: \"00.0\", id: \"8086:0001\"}]}]\n",
+		"test.yaml:1:57", "10000:00:00.0 is said to be behind a VMD device that is not there");
+	expect_refused("roots: [{segment: ffff, vmd: \"0000:00:0e.0\", devices: []}]\n", "test.yaml:1:9",
+		       "segments from 10000 on are behind VMD");
+	expect_refused("roots: [{segment: 10001, vmd: \"10000:00:0e.0\", devices: []}]\n", "test.yaml:1:9",
+		       "the device is on one before");
+	expect_refused("roots:\n"
+		       "  - {bus: \"80\", devices: [{slot: \"00.0\", id: \"8086:0001\"}]}\n"
+		       "  - {segment: \"0001\", devices: []}\n"
+		       "  - {bus: \"80\", devices: [{slot: \"00.0\", id: \"8086:0001\"}]}\n",
+		       "test.yaml:4:", "0000:80:00.0 is there twice");
+}
+
+TEST(description, virtual_functions_have_what_their_physical_one_has)
+{
+	struct description *description = parse(
+		"devices:\n"
+		"  - slot: \"01.0\"\n"
+		"    role: root-port\n"
+		"    id: \"8086:0001\"\n"
+		"    unit: 1\n"
+		"    last_bus: \"02\"\n"
+		"    devices:\n"
+		"      - slot: \"00.0\"\n"
+		"        id: \"8086:1572\"\n"
+		"        class: \"020000\"\n"
+		"        iommu: false\n"
+		"        sriov: {total: 8, enabled: 4, offset: 254, stride: 2, device: \"154c\"}\n"
+		"        vfs:\n"
+		"          - {pm: false}\n"
+		"          - {driver: iavf}\n"
+		"          - {slot: \"1f.0\", id: \"8086:0009\"}\n");
+	const struct function_description *first, *second, *physical;
+
+	physical = description_find(description, (struct pci_addr){0, 1, 0});
+	first = description_find(description, (struct pci_addr){0, 1, 0xfe});
+	second = description_find(description, (struct pci_addr){0, 2, 0x00});
+	assert_ptr_equal(first->physical, physical);
+	assert_ptr_equal(second->physical, physical);
+	assert_ptr_equal(second->parent, physical->parent);
+	assert_int_equal(second->identity.vendor, 0x8086);
+	assert_int_equal(second->identity.device, 0x154c);
+	assert_int_equal(second->identity.class_code, 0x020000);
+	assert_string_equal(second->driver, "iavf");
+	assert_int_equal(second->unit, 1);
+	assert_false(second->behind_iommu);
+	assert_false(second->multifunction);
+	assert_int_equal(physical->sriov.initial, 8);
+	/* Last of all. */
+	assert_int_equal(description_find(description, (struct pci_addr){0, 1, 0xf8})->index, 2);
+	assert_int_equal(first->index, 3);
+	assert_int_equal(second->index, 4);
+	description_free(description);
+}
+
+#define PHYSICAL(keys) PORT "      - {slot: \"00.0\", id: \"8086:1572\", " keys "}\n"
+
+TEST(description, virtual_functions_that_cannot_be_are_refused)
+{
+	expect_refused(PHYSICAL("sriov: {total: 2, enabled: 3}"), "test.yaml:6:48", "of 2 virtual functions, 3");
+	expect_refused(PHYSICAL("sriov: {total: 2, initial: 4}"), "test.yaml:6:48", "of 2 virtual functions, 4");
+	expect_refused(PHYSICAL("sriov: {total: 65536}"), "test.yaml:6:", "number up to 65535");
+	expect_refused(PHYSICAL("vfs: [{id: \"8086:0001\"}]"), "test.yaml:6:", "needs a slot");
+	expect_refused(PHYSICAL("sriov: {total: 1, offset: 16}, vfs: [{}]"), "test.yaml:6:", "needs an id");
+	expect_refused(PHYSICAL("sriov: {total: 1, offset: 65535, device: \"0001\"}, vfs: [{}]"),
+		       "test.yaml:6:", "needs a slot");
+	expect_refused(PHYSICAL("sriov: {total: 2, offset: 16, device: \"0001\"}, vfs: [{}, {}]"),
+		       "test.yaml:6:", "0000:01:02.0 is there twice");
+	expect_refused(PHYSICAL("vfs: [{slot: \"01.0\", id: \"8086:0001\", vfs: []}]"),
+		       "test.yaml:6:", "none of its own");
+	expect_refused(PHYSICAL("vfs: [{slot: \"01.0\", id: \"8086:0001\", virtual: false}]"),
+		       "test.yaml:6:", "is a virtual function");
+	expect_refused(PHYSICAL("vfs: [{slot: \"01.0\", id: \"8086:0001\", multifunction: true}]"),
+		       "test.yaml:6:", "never multifunction");
+	expect_refused(PHYSICAL("virtual: true"), "test.yaml:6:", "with vfs there");
+	expect_refused(DEVICES BRIDGE("01.0", "vfs: []"), "test.yaml:2:59", "a bridge has no virtual functions");
+	expect_refused(DEVICES "  - {slot: \"00.0\", role: conventional, id: \"8086:0001\", sriov: {}}\n",
+		       "test.yaml:2:", "belongs to PCI Express");
+	expect_refused(DEVICES "  - {slot: \"00.0\", role: conventional, id: \"8086:0001\", ats: true}\n",
+		       "test.yaml:2:", "belongs to PCI Express");
+}
+
+TEST(description, details_of_capabilities_are_checked)
+{
+	expect_refused(PHYSICAL("msi: {vectors: 3}"), "test.yaml:6:", "1, 2, 4");
+	expect_refused(PHYSICAL("msi: {width: 48}"), "test.yaml:6:", "32 or 64 bits");
+	expect_refused(PHYSICAL("msi: {masks: 1}"), "test.yaml:6:", "true nor false");
+	expect_refused(PHYSICAL("pasid: 0"), "test.yaml:6:", "1 to 20 bits");
+	expect_refused(PHYSICAL("pasid: 21"), "test.yaml:6:", "number up to 20");
+	expect_refused(PHYSICAL("dsn: xyz"), "test.yaml:6:", "hexadecimal");
+	expect_refused(PHYSICAL("phantom: 4"), "test.yaml:6:", "number up to 3");
+	expect_refused(PHYSICAL("aer: x"), "test.yaml:6:", "true nor false");
+	expect_refused(PHYSICAL("unit: 64"), "test.yaml:6:", "number up to 63");
+	expect_refused(PHYSICAL("bridge: no"), "test.yaml:6:", "true nor false");
+	expect_refused(PHYSICAL("bars: {0: 4K}, msix: {vectors: 4, bar: 0, offset: 12}"),
+		       "test.yaml:6:", "multiple of 8");
+	expect_refused(PHYSICAL("bars: {0: 4K}, msix: {vectors: 4, bar: 0, pending: 0x20}"),
+		       "test.yaml:6:", "the pending bits lie in the MSI-X table");
+	expect_refused(PHYSICAL("bars: {0: 4K}, msix: {vectors: 4, bar: 0, pending_bar: 1}"),
+		       "test.yaml:6:", "BAR 1 does not hold the pending bits");
+	expect_refused(PHYSICAL("bars: {0: 4K}, msix: {vectors: 4, bar: 0, offset: 0xfc8}"),
+		       "test.yaml:6:", "BAR 0 does not hold an MSI-X table");
+	expect_refused(PORT "      - {slot: \"00.0\", id: \"8086:1572\"}\n"
+			    "      - {slot: \"00.1\", id: \"8086:1572\", multifunction: false}\n",
+		       "test.yaml:7:", "function 1 makes its slot a multifunction one");
+}
+
+TEST(description, regions_are_checked)
+{
+	char text[8192], *at = text;
+
+	expect_refused("iommu: {regions: [{start: 2, last: 1}]}\ndevices: []\n", "test.yaml:1:19", "before it starts");
+	expect_refused("iommu: {regions: [{}]}\ndevices: []\n", "test.yaml:1:19", "a start and a last byte");
+	expect_refused("iommu: {regions: [{last: 9, kind: soft}]}\ndevices: []\n", "test.yaml:1:35",
+		       "no kind of region");
+	expect_refused("iommu: {regions: 5}\ndevices: []\n", "test.yaml:1:18", "regions is a list");
+	expect_refused("iommu: {regions: [{last: 1}, {last: 1}, {last: 1}, {last: 1}, {last: 1}, {last: 1}, {last: 1}, "
+		       "{last: 1}, {last: 1}]}\ndevices: []\n",
+		       "test.yaml:1:", "at most 8 regions");
+	at += sprintf(at, "devices:\n  - slot: \"00.0\"\n    id: \"8086:0001\"\n    regions:\n");
+	for (unsigned i = 0; i < 65; i++)
+		at += sprintf(at, "      - {start: %u, last: %u, kind: direct}\n", i * 4096, i * 4096 + 4095);
+	expect_refused(text, "test.yaml:69:", "at most 64 different regions");
+}
+
+/* The same without questions. */
+TEST(description, a_machine_as_found_may_have_odd_places)
+{
+	struct description *description = parse(
+		"as_found: true\n"
+		"devices:\n"
+		"  - {slot: \"05.3\", role: endpoint, id: \"8086:0001\"}\n"
+		"  - {slot: \"06.0\", role: upstream-port, id: \"8086:0001\", bus: \"03\", iommu: false,\n"
+		"     devices: [{slot: \"07:01.0\", role: integrated, id: \"8086:0002\", iommu: true}]}\n"
+		"  - {slot: \"07.0\", role: endpoint, bridge: true, id: \"8086:0001\", bus: \"03\"}\n"
+		"  - {slot: \"08.7\", virtual: true, id: \"8086:0001\"}\n");
+	const struct function_description *function;
+
+	function = description_find(description, (struct pci_addr){0, 7, 0x08});
+	assert_true(function->behind_iommu && !function->parent->behind_iommu);
+	function = description_find(description, (struct pci_addr){0, 0, 0x38});
+	assert_int_equal(function->secondary, 3);
+	assert_int_equal(function->identity.class_code, 0x060400);
+	function = description_find(description, (struct pci_addr){0, 0, 0x47});
+	assert_true(function->is_virtual && !function->multifunction && function->index == 4);
+	description_free(description);
+	expect_refused("as_found: true\ndevices: [{slot: \"00.0\", role: root-port, id: \"8086:0001\", bus: \"03\",\n"
+		       "devices: [{slot: \"03:05.0\", role: root-port, id: \"8086:0001\", bus: \"02\"}]}]\n",
+		       "test.yaml:3:", "bus 02 is not below bus 03");
 }
 
 TEST(description, options_are_checked_against_the_model)
@@ -356,6 +585,14 @@ int main(void)
 		CASE(description, a_tree_that_grows_by_aliases_is_cut_off),
 		CASE(description, anchors_that_contain_themselves_end_in_a_refusal),
 		CASE(description, buses_are_numbered_depth_first_and_functions_enumerated),
+		CASE(description, bus_numbers_can_be_said),
+		CASE(description, bus_numbers_that_cannot_be_are_refused),
+		CASE(description, roots_are_checked),
+		CASE(description, virtual_functions_have_what_their_physical_one_has),
+		CASE(description, virtual_functions_that_cannot_be_are_refused),
+		CASE(description, details_of_capabilities_are_checked),
+		CASE(description, regions_are_checked),
+		CASE(description, a_machine_as_found_may_have_odd_places),
 		CASE(description, options_are_checked_against_the_model),
 		CASE(description, the_default_room_has_the_groups_it_promises),
 		CASE(description, bars_do_not_overlap_and_lie_in_their_bridges_windows),

@@ -15,6 +15,7 @@
 
 struct room {
 	struct pci_topology topology;
+	struct pci_rules *rules; /* owned; NULL: Linux 7.2's */
 	u8 last_bus;
 	struct pci_function *at[64]; /* in the order of plug() */
 	unsigned count;
@@ -29,6 +30,16 @@ static void room_init(struct room *room)
 static void room_fini(struct room *room)
 {
 	pci_topology_fini(&room->topology);
+	pci_rules_free(room->rules);
+}
+
+static void what_if(struct room *room, const char *text)
+{
+	struct why why = WHY_INIT;
+
+	if (!room->rules)
+		ASSERT_OK(why, pci_rules_new(PCI_KERNEL_LATEST, &room->rules, &why));
+	ASSERT_OK(why, pci_rules_add(room->rules, text, &why));
 }
 
 /* devfn as 0xDDF: device and function. acs: what is capable and enabled; NONE: no capability. */
@@ -71,7 +82,7 @@ static struct pci_grouping *compute(struct room *room)
 	struct pci_grouping *grouping;
 	struct why why = WHY_INIT;
 
-	ASSERT_OK(why, pci_grouping_compute(&room->topology, NULL, &grouping, &why));
+	ASSERT_OK(why, pci_grouping_compute(&room->topology, room->rules, &grouping, &why));
 	return grouping;
 }
 
@@ -295,6 +306,95 @@ TEST(isolation, switched_off_acs_is_said_to_be)
 	expect(&room, "01", NULL);
 }
 
+/* ---- quirks ---- */
+
+TEST(isolation, idt_switches_are_not_asked_for_source_validation)
+{
+	struct pci_function *port;
+	struct room room;
+
+	room_init(&room);
+	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, ALL);
+	put_u16(port->config + port->cap_acs + 6, ALL & ~PCI_ACS_SV);
+	plug(&room, port, 0, PCIE_ENDPOINT, NONE);
+	expect_reason(&room, 1, MERGE_NO_ACS_UPSTREAM, "0000:00:01.0 has ACS, but switched off: SV, so");
+	put_u32(port->config, 0x80b5111d);
+	expect(&room, "01", NULL);
+}
+
+TEST(isolation, quirk_makes_a_function_isolated)
+{
+	struct pci_function *port;
+	struct room room;
+
+	room_init(&room);
+	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, NONE);
+	plug(&room, port, 0, PCIE_ENDPOINT, NONE);
+	what_if(&room, "quirk=00:01.0");
+	expect(&room, "01", NULL);
+
+	room_init(&room);
+	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, NONE);
+	plug(&room, port, 0, PCIE_ENDPOINT, NONE);
+	put_u32(port->config, 0xe0051def);
+	expect(&room, "01", NULL);
+}
+
+TEST(isolation, quirk_may_say_no_against_the_registers)
+{
+	struct pci_function *port;
+	struct room room;
+
+	room_init(&room);
+	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, ALL);
+	put_u32(port->config, 0x08001d17);
+	plug(&room, port, 0, PCIE_ENDPOINT, NONE);
+	expect_reason(&room, 1, MERGE_NO_ACS_UPSTREAM,
+		      "0000:00:01.0 does not isolate, says quirk zhaoxin-other-port: a Zhaoxin port that is not on");
+	expect(&room, "00", NULL);
+}
+
+TEST(isolation, borrowed_ids_join_both_ways_and_through_others)
+{
+	struct room room;
+
+	/* The one that borrows comes last, and is the only link between two that were there before. */
+	room_init(&room);
+	plug(&room, NULL, 0x010, CONVENTIONAL, NONE);
+	plug(&room, NULL, 0x020, CONVENTIONAL, NONE);
+	plug(&room, NULL, 0x030, CONVENTIONAL, NONE);
+	plug(&room, NULL, 0x040, CONVENTIONAL, NONE);
+	what_if(&room, "alias=00:04.0,01.0");
+	what_if(&room, "alias=00:04.0,02.0");
+	expect_reason(&room, 1, MERGE_ALIAS_QUIRK, "0000:00:02.0 shares a group with 0000:00:01.0");
+	expect_reason(&room, 3, MERGE_ALIAS_QUIRK, "under another's id (quirk alias=: it was asked to use");
+	expect(&room, "0010", "0010");
+}
+
+TEST(isolation, controller_with_its_ghost_is_alone_until_somebody_is_there)
+{
+	struct pci_function *port, *controller;
+	struct room room;
+
+	/* Nobody is at 00.1. And the same devfn on another bus is somebody else. */
+	room_init(&room);
+	port = plug_bridge(&room, NULL, 0x001, PCIE_ROOT_PORT, ALL);
+	controller = plug(&room, port, 0x000, PCIE_LEGACY_ENDPOINT, NONE);
+	put_u32(controller->config, 0x91231b4b);
+	expect(&room, "01", "01");
+
+	/* Isolated from each other by ACS, but of one id. */
+	room_init(&room);
+	port = plug_bridge(&room, NULL, 0x010, PCIE_ROOT_PORT, ALL);
+	controller = plug(&room, port, 0x000, PCIE_LEGACY_ENDPOINT, ALL);
+	put_u32(controller->config, 0x91231b4b);
+	make_multifunction(controller, plug(&room, port, 0x001, PCIE_LEGACY_ENDPOINT, ALL));
+	plug(&room, port, 0x002, PCIE_LEGACY_ENDPOINT, ALL);
+	expect_reason(&room, 2, MERGE_ALIAS_QUIRK,
+		      "quirk dma-function-1: this controller makes requests as function 1");
+	expect(&room, "0112", "0112");
+}
+
 TEST(isolation, function_without_iommu_has_no_group_but_an_alias_set)
 {
 	struct pci_grouping *grouping;
@@ -384,6 +484,11 @@ int main(void)
 		CASE(isolation, vf_is_alone_below_a_redirecting_port_and_not_below_another),
 		CASE(isolation, plain_bridges_take_over_ids_all_the_way_up),
 		CASE(isolation, switched_off_acs_is_said_to_be),
+		CASE(isolation, idt_switches_are_not_asked_for_source_validation),
+		CASE(isolation, quirk_makes_a_function_isolated),
+		CASE(isolation, quirk_may_say_no_against_the_registers),
+		CASE(isolation, borrowed_ids_join_both_ways_and_through_others),
+		CASE(isolation, controller_with_its_ghost_is_alone_until_somebody_is_there),
 		CASE(isolation, function_without_iommu_has_no_group_but_an_alias_set),
 		CASE(isolation, port_without_iommu_passes_on_what_is_beside_it),
 		CASE(isolation, nothing_has_no_groups),

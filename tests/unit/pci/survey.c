@@ -237,6 +237,42 @@ TEST(survey, virtual_functions_on_a_bus_without_a_bridge_hang_where_their_physic
 	pci_survey_free(survey);
 }
 
+TEST(survey, a_capability_that_speaks_of_many_missing_functions_is_not_believed)
+{
+	const struct pci_sriov sriov = {.enabled = 0xffff, .offset = 1, .stride = 1};
+	struct pci_survey *survey = survey_new();
+
+	pci_add_sriov(bring_endpoint(survey, "01:00.0")->function, &sriov);
+	bring_endpoint(survey, "01:00.1");
+	pci_add_sriov(bring_endpoint(survey, "01:00.2")->function, &sriov);
+	bring_endpoint(survey, "01:07.7");
+	bring_endpoint(survey, "01:1f.7");
+	finish(survey);
+	assert_ptr_equal(at(survey, "01:00.1")->physical, at(survey, "01:00.0"));
+	assert_ptr_equal(at(survey, "01:07.7")->physical, at(survey, "01:00.0"));
+	assert_null(at(survey, "01:1f.7")->physical);
+	pci_survey_free(survey);
+}
+
+/* Each claims all behind it. The square of their number would be minutes. */
+TEST(survey, thousands_of_physical_functions_are_settled_in_no_time)
+{
+	const struct pci_sriov sriov = {.enabled = 0xffff, .offset = 1, .stride = 1};
+	struct pci_survey *survey = survey_new();
+	char bdf[PCI_ADDR_TEXT];
+
+	for (unsigned id = 0; id < 8192; id++) {
+		const struct pci_addr addr = {0, (u8)(id >> 8), (u8)id};
+
+		pci_add_sriov(bring_endpoint(survey, pci_addr_print(addr, bdf))->function, &sriov);
+	}
+	alarm(20);
+	finish(survey);
+	alarm(0);
+	assert_ptr_equal(at(survey, "1f:1f.7")->physical, at(survey, "00:00.0"));
+	pci_survey_free(survey);
+}
+
 TEST(survey, a_name_can_tell_that_it_is_virtual_but_not_whose)
 {
 	struct pci_survey *survey = survey_new();
@@ -523,6 +559,8 @@ int main(void)
 		CASE(survey, what_the_source_says_is_above_wins_if_it_can_be),
 		CASE(survey, the_capability_tells_whose_virtual_functions_they_are),
 		CASE(survey, virtual_functions_on_a_bus_without_a_bridge_hang_where_their_physical_one_does),
+		CASE(survey, a_capability_that_speaks_of_many_missing_functions_is_not_believed),
+		CASE(survey, thousands_of_physical_functions_are_settled_in_no_time),
 		CASE(survey, a_name_can_tell_that_it_is_virtual_but_not_whose),
 		CASE(survey, a_physical_function_comes_before_its_virtual_ones),
 		CASE(survey, functions_of_one_slot_are_multifunction),

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "pci/reset.h"
+
+#define EXP_SLOT_IMPLEMENTED 0x0100	/* PCI Express Base 5.0 section 7.5.3.2 */
+#define EXP_SLOT_HOT_PLUG    0x00000040 /* section 7.5.3.9 */
+
+/* Only Linux's PCI Express hot-plug driver can reset a slot; it takes ports that say so. */
+static bool is_hot_plug_port(const struct pci_function *bridge)
+{
+	const u8 *capability = bridge->config + bridge->cap_pcie;
+
+	if (!pci_is_pcie(bridge) || (pcie_type(bridge) != PCIE_ROOT_PORT && pcie_type(bridge) != PCIE_DOWNSTREAM_PORT))
+		return false;
+	return (get_u16(capability + 2) & EXP_SLOT_IMPLEMENTED) && (get_u32(capability + 0x14) & EXP_SLOT_HOT_PLUG);
+}
+
+bool pci_hot_reset_hits(const struct pci_hot_reset *reset, const struct pci_function *function)
+{
+	if (function->physical && function->physical->addr.bus != function->addr.bus)
+		return false;
+	return reset->over && pci_is_below(function, reset->over);
+}
+
+static bool forbids(const struct pci_grouping *grouping, const struct pci_function *function)
+{
+	return grouping->traits[function->index].reset_quirk != NULL;
+}
+
+void pci_hot_reset_of(const struct pci_function *function, const struct pci_grouping *grouping,
+		      const struct pci_function *const *functions, struct pci_hot_reset *ret)
+{
+	const struct pci_function *bridge = function->parent;
+
+	*ret = (struct pci_hot_reset){.over = function->physical ? NULL : bridge};
+	if (!ret->over)
+		return;
+	if (forbids(grouping, bridge))
+		ret->obstacle = bridge;
+	for (size_t i = 0; !ret->obstacle && i < grouping->count; i++)
+		if (pci_hot_reset_hits(ret, functions[i]) && forbids(grouping, functions[i]))
+			ret->obstacle = functions[i];
+	if (!ret->obstacle)
+		ret->scope = is_hot_plug_port(bridge) ? RESET_SCOPE_SLOT : RESET_SCOPE_BUS;
+}
