@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "iommu/intent.h"
 #include "machine/files.h"
 #include "machine/sysfs.h"
 
@@ -208,6 +209,11 @@ static void wait_until_closed(struct device *device)
 	}
 }
 
+int device_may_unbind(const struct device *device, struct why *why)
+{
+	return device->iommu && device->iommu->dma_api_driver ? iommu_may_unuse(device->iommu, why) : 0;
+}
+
 void device_unbind(struct device *device)
 {
 	struct driver *driver = device->driver;
@@ -219,7 +225,7 @@ void device_unbind(struct device *device)
 	unclaim(device, driver);
 	device->driver = NULL;
 	if (device->iommu)
-		device->iommu->driver = NULL;
+		iommu_undeclare(device->iommu);
 }
 
 void device_check(const struct device *device)

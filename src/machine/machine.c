@@ -111,8 +111,9 @@ static u64 unit_ecap(void)
 	u64 coherent = BIT(0) | BIT(7);		  /* table walks and snoop control */
 	u64 invalidation = BIT(1) | 0x50ull << 8; /* queued; IOTLB registers at 0x500 */
 	u64 interrupts = BIT(3) | BIT(4);	  /* remapping, extended mode */
+	u64 identity = BIT(6);			  /* requests may pass untranslated */
 
-	return coherent | invalidation | interrupts;
+	return coherent | invalidation | interrupts | identity;
 }
 
 static int add_unit(struct machine *machine, struct iommu_unit **ret, struct why *why)
@@ -172,11 +173,14 @@ static int add_devices(struct machine *machine, struct why *why)
 	if (machine->description->iommu.present)
 		err = add_unit(machine, &unit, why);
 	list_for_each(function, &machine->topology.functions, link) {
-		int index = machine->grouping->group[i++];
+		int index = machine->grouping->group[i], alias_set = machine->grouping->alias_set[i];
 		struct iommu_device *iommu = NULL;
 
+		i++;
 		if (err == 0 && index >= 0)
 			err = add_to_group(machine, unit, index, function, &iommu, why);
+		if (iommu)
+			iommu->alias_set = alias_set;
 		if (err == 0)
 			err = device_new(machine, function, iommu, &device, why);
 		if (err < 0)
