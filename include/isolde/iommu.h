@@ -134,11 +134,13 @@ int isolde_detach_device(struct isolde_domain *domain, struct isolde_device *dev
 
 /* The whole group of a device. DOMAIN_ATTACHED (EBUSY), DOMAIN_FOREIGN (EINVAL), GROUP_RECOVERING (EBUSY). */
 int isolde_attach_group(struct isolde_domain *domain, struct isolde_device *device, struct isolde_why *why);
-void isolde_detach_group(struct isolde_device *device);
+/* Whatever is attached. ATTACHED_BY_DEVICE (EBUSY), as for all calls for groups: a member is, by isolde_attach(). */
+int isolde_detach_group(struct isolde_device *device, struct isolde_why *why);
 
 /* Answers page requests of an attachment; needed by the forms below where Linux wants one. */
 int isolde_handle_new(struct isolde_machine *machine, struct isolde_handle **ret, struct isolde_why *why);
-void isolde_handle_free(struct isolde_handle *handle); /* attached nowhere; NULL is legal */
+/* HANDLE_BUSY (EBUSY): something is attached with it. NULL is legal. */
+int isolde_handle_free(struct isolde_handle *handle, struct isolde_why *why);
 
 int isolde_attach_group_handle(struct isolde_domain *domain, struct isolde_device *device, struct isolde_handle *handle,
 			       struct isolde_why *why);
@@ -160,10 +162,10 @@ int isolde_attach_pasid(struct isolde_domain *domain, struct isolde_device *devi
 			struct isolde_handle *handle, struct isolde_why *why);
 int isolde_replace_pasid(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
 			 struct isolde_handle *handle, struct isolde_why *why);
-void isolde_detach_pasid(struct isolde_device *device, uint32_t pasid);
+int isolde_detach_pasid(struct isolde_device *device, uint32_t pasid, struct isolde_why *why);
 /* One that no other device has. PASID_NONE_FREE (ENOSPC). */
 int isolde_pasid_alloc(struct isolde_device *device, uint32_t *ret, struct isolde_why *why);
-void isolde_pasid_free(struct isolde_machine *machine, uint32_t pasid);
+void isolde_pasid_free(struct isolde_machine *machine, uint32_t pasid); /* free already: nothing happens */
 
 /* One alias set of a group, for the kernel's side; the machine option alias_domains. */
 int isolde_attach_alias_set(struct isolde_domain *domain, struct isolde_device *device, struct isolde_why *why);
@@ -173,7 +175,7 @@ void isolde_detach_alias_set(struct isolde_device *device);
 
 /* *ret_pasid: the one PASID of this process. Counted. */
 int isolde_sva_bind(struct isolde_device *device, uint32_t *ret_pasid, struct isolde_why *why);
-void isolde_sva_unbind(struct isolde_device *device);
+void isolde_sva_unbind(struct isolde_device *device); /* not bound: nothing happens */
 
 /* ---- faults that can be repaired (Linux: io-pgfault.c) ---- */
 
@@ -215,11 +217,14 @@ void isolde_page_group_answer(struct isolde_page_group *group,
 /* ---- reset (Linux: pci_dev_reset_iommu_prepare() and _done()) ---- */
 
 int isolde_reset_prepare(struct isolde_device *device, struct isolde_why *why);
-void isolde_reset_done(struct isolde_device *device);
+void isolde_reset_done(struct isolde_device *device); /* not prepared: nothing happens */
 
 /* ---- the device's side ---- */
 
-/* A request of the device, as its hardware would make it. DMA_FAULT (EIO): the IOMMU said no; bus mastering off too. */
+/*
+ * A request of the device, as its hardware would make it. DMA_FAULT (EFAULT): the IOMMU said no, and why->text is the
+ * fault's sentence; or the device is no bus master.
+ */
 int isolde_dma_read(struct isolde_device *device, uint32_t pasid, uint64_t iova, void *buffer, size_t size,
 		    struct isolde_why *why);
 int isolde_dma_write(struct isolde_device *device, uint32_t pasid, uint64_t iova, const void *buffer, size_t size,

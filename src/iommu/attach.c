@@ -7,7 +7,7 @@
 #include "iommu/page_request.h"
 #include "iommu/port.h"
 
-/* ---- moving a group ---- */
+/* ---- moving members ---- */
 
 static bool needs_direct(const struct iommu_device *device)
 {
@@ -19,17 +19,27 @@ static bool needs_direct(const struct iommu_device *device)
 	return false;
 }
 
-int member_attach(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why)
+int ask_driver(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why)
 {
 	const struct iommu_driver *driver = device->unit->driver;
+	char text[DOMAIN_TEXT];
 
+	if (driver->attach)
+		return driver->attach(device, domain, old, why);
+	if (domain->driver != driver)
+		return refuse(why, DOMAIN_FOREIGN, "%s cannot have %s, which is of %s: it is behind %s, which is %s",
+			      device->name, domain_describe(domain, text), domain->driver->name, device->unit->name,
+			      driver->name);
+	/* A context entry for it. */
+	return fallible() ? 0 : refuse(why, OUT_OF_MEMORY, "no memory to attach %s", device->name);
+}
+
+int member_attach(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why)
+{
 	if (domain->kind == DOMAIN_BLOCKING && needs_direct(device))
 		return refuse(why, DEVICE_NEEDS_DIRECT, "%s cannot be blocked: firmware keeps memory mapped for it",
 			      device->name);
-	if (driver->attach)
-		return driver->attach(device, domain, old, why);
-	/* A context entry for it. */
-	return fallible() ? 0 : refuse(why, OUT_OF_MEMORY, "no memory to attach %s", device->name);
+	return ask_driver(device, domain, old, why);
 }
 
 int refuse_recovering(const struct iommu_group *group, struct why *why)
@@ -42,74 +52,116 @@ int refuse_recovering(const struct iommu_group *group, struct why *why)
 	return 0;
 }
 
+/* Whose turn it is: the members of one alias set, or all that have no domain of theirs. */
+#define WHOLE_GROUP (-1)
+
+static bool takes_part(const struct iommu_device *device, int alias_set)
+{
+	return alias_set == WHOLE_GROUP ? !device->own_domain : device->alias_set == alias_set;
+}
+
+/* Where the member's DMA belongs at the moment. */
+static struct domain *place_of(const struct iommu_device *device)
+{
+	const struct iommu_group *group = device->group;
+
+	if (device->blocked || device->stranded)
+		return group->blocking_domain;
+	return device->own_domain ? device->own_domain : group->domain;
+}
+
+void move_hardware(struct iommu_group *group)
+{
+	struct iommu_device *device;
+
+	rwlock_write(&group->iommu->dma);
+	list_for_each(device, &group->devices, group_link)
+		if (device->port && dma_port_domain(device->port) != place_of(device))
+			dma_port_set_domain(device->port, place_of(device));
+	rwlock_unlock(&group->iommu->dma);
+}
+
 /* Those before `failed` had agreed: back they go. The driver that cannot even do that loses its device. */
-static void put_back(struct iommu_group *group, const struct iommu_device *failed, struct domain *domain)
+static void put_back(struct iommu_group *group, int alias_set, const struct iommu_device *failed, struct domain *domain)
 {
 	struct iommu_device *device;
 	struct why ignored;
 
 	list_for_each(device, &group->devices, group_link) {
 		if (device == failed)
-			return;
-		if (group->domain && member_attach(device, group->domain, domain, &ignored) < 0)
-			device->stranded = true;
+			break;
+		if (takes_part(device, alias_set))
+			device->stranded = group->domain && member_attach(device, group->domain, domain, &ignored) < 0;
 	}
+	move_hardware(group);
 }
 
-/* Every member that follows gets the domain at the same time; then it is the group's. */
-static void move_hardware(struct iommu_group *group, struct domain *domain)
+static int ask_members(struct iommu_group *group, int alias_set, struct domain *domain, struct why *why)
 {
 	struct iommu_device *device;
+	int err;
 
-	rwlock_write(&group->iommu->dma);
+	list_for_each(device, &group->devices, group_link) {
+		if (!takes_part(device, alias_set))
+			continue;
+		err = member_attach(device, domain, group->domain, why);
+		if (err < 0) {
+			put_back(group, alias_set, device, domain);
+			return err;
+		}
+	}
 	list_for_each(device, &group->devices, group_link)
-		if (device->port && !device->blocked && !device->own_domain)
-			dma_port_set_domain(device->port, device->stranded ? group->blocking_domain : domain);
-	rwlock_unlock(&group->iommu->dma);
+		if (takes_part(device, alias_set))
+			device->stranded = false;
+	return 0;
+}
+
+/* All members have been asked: it is the group's. */
+static void move_group(struct iommu_group *group, struct domain *domain)
+{
 	if (group->domain)
 		group->domain->users--;
 	if (domain)
 		domain->users++;
 	group->domain = domain;
+	move_hardware(group);
 }
 
 int group_set_domain(struct iommu_group *group, struct domain *domain, struct why *why)
 {
-	struct iommu_device *device;
+	int err;
 
 	if (group->domain == domain)
 		return 0;
 	if (group->recovering)
 		return refuse_recovering(group, why);
-	list_for_each(device, &group->devices, group_link) {
-		int err = member_attach(device, domain, group->domain, why);
+	err = ask_members(group, WHOLE_GROUP, domain, why);
+	if (err == 0)
+		move_group(group, domain);
+	return err;
+}
 
-		if (err < 0) {
-			put_back(group, device, domain);
-			move_hardware(group, group->domain);
-			return err;
-		}
-	}
-	list_for_each(device, &group->devices, group_link)
-		device->stranded = false;
-	move_hardware(group, domain);
-	return 0;
+/* It must go there. One that is being reset follows when that is over. */
+static void force_member(struct iommu_device *device, struct domain *domain, struct domain *old)
+{
+	const struct iommu_group *group = device->group;
+	struct why ignored;
+	bool follows = !domain || device->blocked || !device->unit ||
+		       member_attach(device, domain, old, &ignored) == 0;
+
+	device->stranded = !follows && group->blocking_domain && group->blocking_domain != domain;
 }
 
 void group_force_domain(struct iommu_group *group, struct domain *domain)
 {
 	struct iommu_device *device;
-	struct why ignored;
 
 	if (group->domain == domain)
 		return;
-	list_for_each(device, &group->devices, group_link) {
-		bool follows = !domain || device->blocked || !device->unit ||
-			       member_attach(device, domain, group->domain, &ignored) == 0;
-
-		device->stranded = !follows && group->blocking_domain && group->blocking_domain != domain;
-	}
-	move_hardware(group, domain);
+	list_for_each(device, &group->devices, group_link)
+		if (takes_part(device, WHOLE_GROUP))
+			force_member(device, domain, group->domain);
+	move_group(group, domain);
 }
 
 int group_prepare_blocking(struct iommu_group *group, struct why *why)
@@ -119,11 +171,15 @@ int group_prepare_blocking(struct iommu_group *group, struct why *why)
 
 	if (group->blocking_domain)
 		return 0;
+	if (!iommu_group_unit(group))
+		return refuse(why, DEVICE_NO_IOMMU, "group %d is behind no IOMMU, so nothing blocks it", group->id);
 	err = domain_new(group->iommu, iommu_group_unit(group), DOMAIN_BLOCKING, &domain, why);
 	if (err < 0)
 		return err;
 	domain->users++;
 	group->blocking_domain = domain;
+	/* Members that could not be put back have waited for it. */
+	move_hardware(group);
 	return 0;
 }
 
@@ -155,23 +211,44 @@ int refuse_foreign(const struct domain *domain, const struct iommu_group *group,
 	return 0;
 }
 
+static int refuse_own_domains(const struct iommu_group *group, struct why *why)
+{
+	const struct iommu_device *device;
+	char text[DOMAIN_TEXT];
+
+	list_for_each(device, &group->devices, group_link)
+		if (device->own_domain)
+			return refuse(why, DOMAIN_ATTACHED, "%s of group %d has a domain of its alias set already: %s",
+				      device->name, group->id, domain_describe(device->own_domain, text));
+	return 0;
+}
+
+int refuse_no_iommu(const struct iommu_device *device, const struct domain *domain, u32 pasid, struct why *why)
+{
+	int err = domain ? intent_check(device, domain, pasid, why) : 0;
+
+	return err < 0 ? err : refuse(why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->name);
+}
+
 static int may_attach(const struct domain *domain, const struct iommu_group *group, struct why *why)
 {
 	char present[DOMAIN_TEXT], owner[OWNER_TEXT];
+	int err;
 
 	if (has_own_domain(group))
 		return refuse(why, DOMAIN_ATTACHED, "group %d is attached to %s already, by %s", group->id,
 			      domain_describe(group->domain, present), iommu_describe_owner(group, owner));
-	if (group->own_domains)
-		return refuse(why, DOMAIN_ATTACHED, "%u devices of group %d have a domain of their alias set already",
-			      group->own_domains, group->id);
-	return refuse_foreign(domain, group, why);
+	err = refuse_own_domains(group, why);
+	return err < 0 ? err : refuse_foreign(domain, group, why);
 }
 
 int iommu_attach_group(struct domain *domain, struct iommu_group *group, struct why *why)
 {
-	int err = may_attach(domain, group, why);
+	/* What a device that is no hardware declared tells more than that it has no IOMMU. */
+	int err = iommu_group_unit(group) ? 0 : intent_check_group(group, domain, 0, why);
 
+	if (err == 0)
+		err = may_attach(domain, group, why);
 	if (err == 0)
 		err = intent_check_group(group, domain, 0, why);
 	return err < 0 ? err : group_set_domain(group, domain, why);
@@ -210,7 +287,7 @@ int iommu_attach_device(struct domain *domain, struct iommu_device *device, stru
 	int err;
 
 	if (!device->unit)
-		return refuse(why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->name);
+		return refuse_no_iommu(device, domain, 0, why);
 	err = refuse_shared(device, why);
 	return err < 0 ? err : iommu_attach_group(domain, device->group, why);
 }
@@ -263,7 +340,11 @@ int iommu_replace_group_handle(struct iommu_group *group, struct domain *domain,
 
 	if (!domain || !handle)
 		return refuse(why, HANDLE_MISSING, "group %d: nothing to attach instead", group->id);
+	if (!iommu_group_unit(group))
+		return refuse(why, DEVICE_NO_IOMMU, "group %d is behind no IOMMU", group->id);
 	err = fallible() ? 0 : refuse(why, OUT_OF_MEMORY, "no memory for the handle of group %d", group->id);
+	if (err == 0)
+		err = refuse_own_domains(group, why);
 	if (err == 0)
 		err = intent_check_group(group, domain, 0, why);
 	if (err == 0)
@@ -302,45 +383,53 @@ static void set_alias_set(struct iommu_group *group, int alias_set, struct domai
 {
 	struct iommu_device *device;
 
-	rwlock_write(&group->iommu->dma);
 	list_for_each(device, &group->devices, group_link) {
-		struct domain *old = device->own_domain;
-
-		if (device->alias_set != alias_set || old == domain)
+		if (!takes_part(device, alias_set))
 			continue;
 		group->own_domains += domain ? 1 : 0;
-		group->own_domains -= old ? 1 : 0;
-		if (old)
-			old->users--;
+		group->own_domains -= device->own_domain ? 1 : 0;
+		if (device->own_domain)
+			device->own_domain->users--;
 		if (domain)
 			domain->users++;
 		device->own_domain = domain;
-		dma_port_set_domain(device->port, domain ? domain : group->domain);
 	}
-	rwlock_unlock(&group->iommu->dma);
+	move_hardware(group);
+}
+
+static int intent_check_alias_set(const struct iommu_device *device, const struct domain *domain, struct why *why)
+{
+	const struct iommu_device *member;
+	int err = 0;
+
+	list_for_each(member, &device->group->devices, group_link)
+		if (err == 0 && takes_part(member, device->alias_set))
+			err = intent_check(member, domain, 0, why);
+	return err;
 }
 
 int iommu_attach_alias_set(struct domain *domain, struct iommu_device *device, struct why *why)
 {
-	struct iommu_group *group = device->group;
-	struct iommu_device *member;
 	int err = may_attach_alias_set(domain, device, why);
 
-	if (err < 0)
-		return err;
-	/* Only hardware without a say can be taken back without asking, so nobody is asked twice. */
-	list_for_each(member, &group->devices, group_link) {
-		if (member->alias_set != device->alias_set)
-			continue;
-		err = member_attach(member, domain, group->domain, why);
-		if (err < 0)
-			return err;
-	}
-	set_alias_set(group, device->alias_set, domain);
-	return 0;
+	if (err == 0)
+		err = intent_check_alias_set(device, domain, why);
+	if (err == 0)
+		err = ask_members(device->group, device->alias_set, domain, why);
+	if (err == 0)
+		set_alias_set(device->group, device->alias_set, domain);
+	return err;
 }
 
 void iommu_detach_alias_set(struct iommu_device *device)
 {
-	set_alias_set(device->group, device->alias_set, NULL);
+	struct iommu_group *group = device->group;
+	struct iommu_device *member;
+
+	if (!device->own_domain)
+		return;
+	list_for_each(member, &group->devices, group_link)
+		if (takes_part(member, device->alias_set))
+			force_member(member, group->domain, member->own_domain);
+	set_alias_set(group, device->alias_set, NULL);
 }

@@ -62,12 +62,17 @@ void iommu_reset_done(struct iommu_device *device);
 
 /* ---- inside the core ---- */
 
-/* May this member have it? Asks its driver. old: NULL when it enters. */
+/* May this member have it? old: NULL when it enters. The first only asks its driver. */
+int ask_driver(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 int member_attach(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
+/* Every member's DMA goes where it belongs, all at the same time. */
+void move_hardware(struct iommu_group *group);
 int refuse_foreign(const struct domain *domain, const struct iommu_group *group, struct why *why);
 int group_set_domain(struct iommu_group *group, struct domain *domain, struct why *why);
 void group_force_domain(struct iommu_group *group, struct domain *domain); /* who cannot follow is blocked */
 int group_prepare_blocking(struct iommu_group *group, struct why *why);
+/* DEVICE_NO_IOMMU, or what a strict machine says first of a device that is no hardware; domain may be NULL. */
+int refuse_no_iommu(const struct iommu_device *device, const struct domain *domain, u32 pasid, struct why *why);
 int refuse_recovering(const struct iommu_group *group, struct why *why); /* 0 when nobody is */
 
 #endif

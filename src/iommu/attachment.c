@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "iommu/intent.h"
+#include "iommu/page_request.h"
 
 /* One device that is attached; the group may have others. */
 struct attached {
@@ -115,7 +117,7 @@ static int refuse_incompatible(const struct iommu_device *device, u32 pasid, con
 static int refuse_first(const struct iommu_device *device, u32 pasid, const struct domain *domain,
 			const struct attach_handle *handle, struct why *why)
 {
-	if (handle && handle->pages && device->function->physical && device->function->cap_pri)
+	if (handle && handle->pages && device->function->physical && iommu_has_pri(device))
 		return refuse(why, VF_PAGE_REQUESTS,
 			      "%s is a virtual function: its page requests cannot be told from its physical function's",
 			      device->name);
@@ -161,13 +163,17 @@ static int may_join(const struct attachment *attachment, const struct iommu_devi
 		    const struct domain *domain, struct why *why)
 {
 	char text[DOMAIN_TEXT];
+	int err;
 
 	if (attachment && find_attached(attachment, device))
 		return refuse(why, ATTACHED_ALREADY, "%s is attached to %s already", device->name,
 			      domain_describe(attachment->domain, text));
 	if (attachment && attachment->domain != domain)
 		return refuse_elsewhere(attachment, device, domain, why);
-	return pasid ? 0 : refuse_reserved(device, domain, why);
+	if (!pasid && (err = refuse_reserved(device, domain, why)) < 0)
+		return err;
+	/* The first one's declaration is looked at together with its siblings'. */
+	return attachment ? intent_check(device, domain, pasid, why) : 0;
 }
 
 int iommu_device_attach(struct iommu_device *device, u32 pasid, struct domain *domain, struct attach_handle *handle,
@@ -178,7 +184,7 @@ int iommu_device_attach(struct iommu_device *device, u32 pasid, struct domain *d
 	int err;
 
 	if (!device->unit)
-		return refuse(why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->name);
+		return refuse_no_iommu(device, domain, pasid, why);
 	attached = alloc_new(struct attached, why);
 	if (!attached)
 		return -why->err;
@@ -220,7 +226,7 @@ int iommu_device_replace(struct iommu_device *device, u32 pasid, struct domain *
 	int err;
 
 	if (!device->unit)
-		return refuse(why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->name);
+		return refuse_no_iommu(device, domain, pasid, why);
 	err = may_replace(attachment, device, pasid, domain, handle, why);
 	if (err < 0 || attachment->domain == domain)
 		return err;
@@ -251,6 +257,29 @@ bool iommu_device_detach(struct iommu_device *device, u32 pasid)
 	list_remove(&attachment->link);
 	free(attachment);
 	return true;
+}
+
+bool attachments_have(const struct iommu_device *device)
+{
+	const struct attachment *attachment;
+
+	list_for_each(attachment, &device->group->attachments, link)
+		if (find_attached(attachment, device))
+			return true;
+	return false;
+}
+
+int iommu_may_bypass(const struct iommu_group *group, u32 pasid, struct why *why)
+{
+	const struct attachment *attachment = find_attachment(group, pasid);
+	char text[DOMAIN_TEXT];
+
+	if (!attachment)
+		return 0;
+	return refuse(why, ATTACHED_BY_DEVICE,
+		      "group %d cannot be moved as a whole: %s of it is attached to %s by itself", group->id,
+		      list_first(&attachment->devices, struct attached, link)->device->name,
+		      domain_describe(attachment->domain, text));
 }
 
 void attachments_check(const struct iommu_group *group)

@@ -26,6 +26,13 @@ bool iommu_device_detach(struct iommu_device *device, u32 pasid);
 /* What this device is attached to; NULL: nothing. */
 struct domain *iommu_device_domain(const struct iommu_device *device, u32 pasid);
 
+/*
+ * The calls for whole groups (iommu/attach.h, iommu/pasid.h) do not look here: who mixes both asks first.
+ * ATTACHED_BY_DEVICE (EBUSY) names the device that is attached by itself.
+ */
+int iommu_may_bypass(const struct iommu_group *group, u32 pasid, struct why *why);
+
+bool attachments_have(const struct iommu_device *device); /* at any PASID */
 void attachments_check(const struct iommu_group *group);
 
 #endif

@@ -197,10 +197,9 @@ static void describe(struct dma_fault *fault, const struct dma_context *context,
 }
 
 /* A PASID that was never attached is blocked like one whose domain was taken away. */
-static enum dma_result run(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned nsegments,
-			   enum dma_direction direction)
+enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned nsegments,
+			    enum dma_direction direction, struct dma_fault *ret_fault)
 {
-	struct dma_fault fault;
 	struct dma_context *context;
 	u64 total = 0, iova = nsegments ? segments[0].iova : 0;
 	int reason;
@@ -213,14 +212,15 @@ static enum dma_result run(struct dma_port *port, u32 pasid, const struct dma_se
 	context = dma_port_context(port, pasid);
 	reason = context ? transfer(context, segments, nsegments, direction, &iova) : DMA_FAULT_BLOCKED + 1;
 	if (reason) {
-		fault = (struct dma_fault){port->function, pasid, iova, direction, (enum dma_fault_reason)(reason - 1)};
-		describe(&fault, context, segments, nsegments);
+		*ret_fault = (struct dma_fault){port->function, pasid, iova, direction,
+						(enum dma_fault_reason)(reason - 1)};
+		describe(ret_fault, context, segments, nsegments);
 	}
 	rwlock_unlock(&port->iommu->dma);
 	if (reason) {
 		dma_count(&port->faults, 1);
 		if (port->iommu->fault)
-			port->iommu->fault(port->iommu->fault_context, &fault);
+			port->iommu->fault(port->iommu->fault_context, ret_fault);
 		return DMA_FAULT;
 	}
 	dma_count(direction == DMA_READ ? &port->bytes_read : &port->bytes_written, total);
@@ -230,23 +230,27 @@ static enum dma_result run(struct dma_port *port, u32 pasid, const struct dma_se
 enum dma_result dma_readv_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments,
 				unsigned nsegments)
 {
-	return run(port, pasid, segments, nsegments, DMA_READ);
+	struct dma_fault fault;
+
+	return dma_request(port, pasid, segments, nsegments, DMA_READ, &fault);
 }
 
 enum dma_result dma_writev_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments,
 				 unsigned nsegments)
 {
-	return run(port, pasid, segments, nsegments, DMA_WRITE);
+	struct dma_fault fault;
+
+	return dma_request(port, pasid, segments, nsegments, DMA_WRITE, &fault);
 }
 
 enum dma_result dma_readv(struct dma_port *port, const struct dma_segment *segments, unsigned nsegments)
 {
-	return run(port, 0, segments, nsegments, DMA_READ);
+	return dma_readv_pasid(port, 0, segments, nsegments);
 }
 
 enum dma_result dma_writev(struct dma_port *port, const struct dma_segment *segments, unsigned nsegments)
 {
-	return run(port, 0, segments, nsegments, DMA_WRITE);
+	return dma_writev_pasid(port, 0, segments, nsegments);
 }
 
 enum dma_result dma_read(struct dma_port *port, u64 iova, void *buffer, size_t size)

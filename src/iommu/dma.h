@@ -62,6 +62,10 @@ enum dma_result dma_writev(struct dma_port *port, const struct dma_segment *segm
 enum dma_result dma_readv_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned count);
 enum dma_result dma_writev_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned count);
 
+/* Either direction; *ret_fault is filled with DMA_FAULT. */
+enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned count,
+			    enum dma_direction direction, struct dma_fault *ret_fault);
+
 /* Totals since the port was made, for `inspect` and for tests that prove the walk. */
 struct dma_counters {
 	u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;

@@ -49,9 +49,9 @@ int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct cl
 {
 	struct domain *domain;
 
-	if (unit->driver->lacks_pasids || !unit->max_pasids)
-		return refuse(why, SVA_UNSUPPORTED,
-			      "%s has no PASIDs, so no device behind it can use a process's addresses", unit->name);
+	if (unit->driver->lacks_pasids || unit->driver->lacks_sva || !unit->max_pasids)
+		return refuse(why, SVA_UNSUPPORTED, "%s (%s) cannot give devices a process's addresses", unit->name,
+			      unit->driver->name);
 	domain = domain_alloc(iommu, unit, DOMAIN_SVA, why);
 	if (!domain)
 		return -why->err;

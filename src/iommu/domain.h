@@ -39,6 +39,7 @@ struct domain {
 	struct isolde_pt *pt;		   /* owned; NULL unless paging */
 	u64 last_iova;			   /* what both the format and the unit can translate */
 	bool pasid_compatible;		   /* may be used beside PASIDs, and for one */
+	bool flush_queue;		   /* of a default one: IOTLBs are flushed later, for many unmaps at once */
 	struct itree areas;		   /* under iommu->dma, like the table */
 	struct extent *space;		   /* owned: all of the client's addresses; NULL unless SVA */
 	struct domain *parent;		   /* of a nested one: counted among its users */
@@ -58,7 +59,7 @@ struct domain {
 /* kind is paging, blocking or identity. */
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
 	       struct why *why);
-/* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit has no PASIDs. */
+/* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit cannot, or has no PASIDs. */
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why);
 struct domain *domain_free(struct domain *domain); /* unmaps all; asserts no users; NULL is legal; returns NULL */

@@ -6,12 +6,23 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "iommu/attachment.h"
+#include "iommu/default_domain.h"
 #include "iommu/intent.h"
 #include "iommu/pasid.h"
 #include "iommu/port.h"
 
+/* VT-d 5.0 section 11.4.3: hardware that passes requests through untranslated. */
+#define ECAP_PASS_THROUGH BIT(6)
+
+static enum group_type intel_preference(const struct iommu_device *device)
+{
+	return device->unit->ecap & ECAP_PASS_THROUGH ? TYPE_AUTO : TYPE_DMA;
+}
+
 /* The plain one: whatever is asked of it works as long as there is memory. */
-static const struct iommu_driver intel_driver = {.name = "intel-iommu", .nested_format = ISOLDE_PT_FORMATS};
+static const struct iommu_driver intel_driver = {
+	.name = "intel-iommu", .preference = intel_preference, .nested_format = ISOLDE_PT_FORMATS};
 
 static void group_free(struct iommu_group *group);
 
@@ -96,32 +107,6 @@ int iommu_group_add(struct iommu *iommu, struct iommu_group **ret, struct why *w
 	list_insert_between(&group->link, gap->previous, gap);
 	*ret = group;
 	return 0;
-}
-
-int iommu_group_choose_default(struct iommu_group *group, struct why *why)
-{
-	struct domain *domain = NULL;
-	int err;
-
-	assert(!group->default_domain);
-	err = domain_new(group->iommu, iommu_group_unit(group), DOMAIN_PAGING, &domain, why);
-	if (err == 0 && !group->domain)
-		err = group_set_domain(group, domain, why);
-	if (err < 0) {
-		domain_free(domain);
-		return err;
-	}
-	domain->users++;
-	group->default_domain = domain;
-	return 0;
-}
-
-static void drop_core_domain(struct domain *domain)
-{
-	if (!domain)
-		return;
-	domain->users--;
-	domain_free(domain);
 }
 
 static void group_free(struct iommu_group *group)
@@ -264,6 +249,7 @@ void iommu_device_remove(struct iommu_device *device)
 	struct iommu_group *group = device->group;
 
 	assert(!device->dma_api_driver && !device->claims && !device->own_domain && !device->requests);
+	assert(!attachments_have(device));
 	iommu_undeclare(device);
 	if (device->blocked)
 		group->recovering--;
@@ -276,16 +262,6 @@ void iommu_device_remove(struct iommu_device *device)
 }
 
 /* ---- what sysfs shows ---- */
-
-const char *iommu_group_type(const struct iommu_group *group)
-{
-	if (!group->default_domain)
-		return "unknown";
-	if (group->default_domain->kind == DOMAIN_IDENTITY)
-		return "identity";
-	/* Debian's kernels translate lazily (CONFIG_IOMMU_DEFAULT_DMA_LAZY). */
-	return group->default_domain->kind == DOMAIN_PAGING ? "DMA-FQ" : "blocked";
-}
 
 const char *reserved_kind_name(enum reserved_kind kind)
 {

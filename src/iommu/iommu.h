@@ -44,6 +44,9 @@ struct reserved_region {
 #define UNIT_REGIONS  8
 #define GROUP_REGIONS 144 /* room to merge: eight of a unit and 64 of devices make 72, and one member's 72 come in */
 
+/* What a group's kernel drivers get when nothing is asked for; AUTO only asks. */
+enum group_type { TYPE_AUTO, TYPE_IDENTITY, TYPE_DMA, TYPE_DMA_FQ };
+
 /*
  * What drives units of one kind. Its calls decide whether a member can have a domain; the core then moves the hardware.
  * A NULL member never refuses. All are under machine.lock.
@@ -53,7 +56,11 @@ struct iommu_driver {
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
+	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
+	enum group_type (*preference)(const struct iommu_device *device);
 	bool lacks_pasids;		     /* no attach per PASID at all */
+	bool lacks_sva;			     /* no domain of a process's addresses */
+	bool user_pasid_table;		     /* below a nested domain PASIDs are the user's, their requests its own */
 	enum isolde_pt_format nested_format; /* of the user's tables that its hardware walks */
 };
 
@@ -154,8 +161,10 @@ int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, st
 
 /* A new group with the lowest free id. It has no default domain yet: EPROBE_DEFER for whoever wants it. */
 int iommu_group_add(struct iommu *iommu, struct iommu_group **ret, struct why *why);
-/* Every member is attached to it, unless an owner came first. */
+/* Every member is attached to it, unless an owner came first. Its type can change: iommu/default_domain.h. */
 int iommu_group_choose_default(struct iommu_group *group, struct why *why);
+/* The default domain's type as sysfs `type` shows it: "DMA-FQ". */
+const char *iommu_group_type(const struct iommu_group *group);
 
 /*
  * A device joins: at boot, or hot-plugged into a group in use; it gets the group's current domain, of an owner too, but
@@ -184,9 +193,6 @@ const struct reserved_region *iommu_device_region(const struct iommu_device *dev
 /* Union over the members, sorted, same kinds merged (spec 01 section 8); at most max regions; returns how many. */
 unsigned iommu_group_regions(const struct iommu_group *group, struct reserved_region *ret, unsigned max);
 const char *reserved_kind_name(enum reserved_kind kind); /* "direct-relaxable" */
-
-/* The default domain's type as sysfs `type` shows it: "DMA-FQ". */
-const char *iommu_group_type(const struct iommu_group *group);
 
 void iommu_check(const struct iommu *iommu); /* invariants of spec 02 section 10 that apply; for machine_check() */
 

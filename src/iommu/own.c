@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "iommu/attach.h"
-#include "iommu/page_request.h"
 
 /* "0000:02:00.1 is bound to e1000e, 0000:02:00.2 to igb" */
 static const char *list_drivers(const struct iommu_group *group, char *text, size_t size)
@@ -39,6 +38,10 @@ static int refuse_use(const struct iommu_device *device, const char *driver, str
 	if (group->owner)
 		return refuse(why, GROUP_OWNED, "%s cannot have %s: its group %d is held by %s", driver, device->name,
 			      group->id, iommu_describe_owner(group, owner));
+	if (device->own_domain)
+		return refuse(why, GROUP_PRIVATE, "%s cannot have %s: its alias set is attached to %s of a driver (%s)",
+			      driver, device->name, domain_describe(device->own_domain, domain),
+			      iommu_describe_owner(group, owner));
 	if (group->domain != group->default_domain)
 		return refuse(why, GROUP_PRIVATE, "%s cannot have %s: its group %d is attached to %s of a driver (%s)",
 			      driver, device->name, group->id, domain_describe(group->domain, domain),
@@ -154,9 +157,11 @@ static int take_group(struct iommu_group *group, const struct owner *owner, stru
 {
 	int err = refuse_leftovers(group, why);
 
-	/* In this order: Linux makes the blocking domain before it finds out. */
+	/* In this order: Linux makes the blocking domain before it finds out, and asks who is reset before the rest. */
 	if (err == 0)
 		err = group_prepare_blocking(group, why);
+	if (err == 0)
+		err = refuse_recovering(group, why);
 	if (err == 0)
 		err = refuse_direct_regions(group, why);
 	if (err == 0)
@@ -202,6 +207,17 @@ int iommu_device_claim(struct iommu_device *device, const struct owner *owner, s
 	return err;
 }
 
+/* With a handle, or device by device: whoever did that still counts on it. */
+static int refuse_attached(const struct iommu_group *group, struct why *why)
+{
+	char owner[OWNER_TEXT], domain[DOMAIN_TEXT];
+
+	if (!group->handle && list_empty(&group->attachments))
+		return 0;
+	return refuse(why, RELEASE_ATTACHED, "group %d cannot be released by %s: it is attached to %s", group->id,
+		      iommu_describe_owner(group, owner), domain_describe(group->domain, domain));
+}
+
 int iommu_may_release(const struct iommu_group *group, struct why *why)
 {
 	char text[OWNER_TEXT];
@@ -212,7 +228,14 @@ int iommu_may_release(const struct iommu_group *group, struct why *why)
 	if (!list_empty(&group->pasids))
 		return refuse(why, RELEASE_PASIDS, "group %d cannot be released by %s: %zu PASIDs are attached",
 			      group->id, iommu_describe_owner(group, text), list_length(&group->pasids));
-	return 0;
+	return refuse_attached(group, why);
+}
+
+int iommu_may_release_device(const struct iommu_device *device, struct why *why)
+{
+	if (!device->claims)
+		return refuse(why, RELEASE_UNOWNED, "%s was not claimed by itself", device->name);
+	return device->group->owner_count > 1 ? 0 : iommu_may_release(device->group, why);
 }
 
 static void forget_claims(struct iommu_group *group)
@@ -226,10 +249,9 @@ static void forget_claims(struct iommu_group *group)
 void iommu_group_release(struct iommu_group *group)
 {
 	assert(group->owner && group->owner_count > 0 && list_empty(&group->pasids));
-	page_requests_drop(group, 0);
+	assert(!group->handle && list_empty(&group->attachments));
 	group->owner = NULL;
 	group->owner_count = 0;
-	group->handle = NULL;
 	forget_claims(group);
 	group_force_domain(group, group->default_domain);
 }

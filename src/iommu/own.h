@@ -39,8 +39,9 @@ void iommu_device_release(struct iommu_device *device);
 
 /* Only the first half of a claim: is nobody else counted? */
 int iommu_group_may_claim(const struct iommu_group *group, struct why *why);
-/* RELEASE_UNOWNED, RELEASE_PASIDS (EINVAL). */
+/* RELEASE_UNOWNED, RELEASE_PASIDS, RELEASE_ATTACHED (EINVAL): to a domain with a handle. One without is dropped. */
 int iommu_may_release(const struct iommu_group *group, struct why *why);
+int iommu_may_release_device(const struct iommu_device *device, struct why *why);
 
 bool iommu_group_claimed(const struct iommu_group *group); /* owner_count != 0, kernel drivers included */
 

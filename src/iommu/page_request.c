@@ -18,9 +18,19 @@ struct page_requests {
 	struct list pending; /* struct page_group, owned: with a handler */
 };
 
+bool iommu_has_pri(const struct iommu_device *device)
+{
+	const struct pci_function *function = device->function;
+
+	/* A virtual function has no such capability: it uses its physical function's (PCIe 5.0 section 10.5.2). */
+	if (function && function->physical)
+		function = function->physical;
+	return device->unit && function->cap_pri;
+}
+
 int iommu_enable_page_requests(struct iommu_device *device, page_respond *respond, void *context, struct why *why)
 {
-	if (!device->unit || !device->function->cap_pri)
+	if (!iommu_has_pri(device))
 		return refuse(why, PAGE_NO_PRI, "%s has no page request interface (PRI)", device->name);
 	if (device->requests)
 		return refuse(why, PAGE_ENABLED, "%s asks for pages already", device->name);
@@ -114,7 +124,7 @@ static unsigned count_partial(const struct page_requests *requests, u16 number)
 	return count;
 }
 
-/* Those of last's group, in order, then last itself. */
+/* Those of last's group, in order, then last itself; to NULL: they are dropped. */
 static void collect(struct page_requests *requests, const struct page_request *last, struct page_request *to)
 {
 	struct partial *partial, *following;
@@ -122,11 +132,13 @@ static void collect(struct page_requests *requests, const struct page_request *l
 	list_for_each_safe(partial, following, &requests->partial, link) {
 		if (partial->request.group != last->group)
 			continue;
-		*to++ = partial->request;
+		if (to)
+			*to++ = partial->request;
 		list_remove(&partial->link);
 		free(partial);
 	}
-	*to = *last;
+	if (to)
+		*to = *last;
 }
 
 static struct page_group *make_group(struct iommu_device *device, const struct page_request *last, struct why *why)
@@ -135,29 +147,36 @@ static struct page_group *make_group(struct iommu_device *device, const struct p
 	struct page_group *group = alloc_new(struct page_group, why);
 	struct page_request *all = group ? alloc_array(count, sizeof(*all), why) : NULL;
 
+	/* The answer to the last one is the answer to all of them, so they go even if there is no memory. */
+	collect(device->requests, last, all);
 	if (!all) {
 		free(group);
 		return NULL;
 	}
-	collect(device->requests, last, all);
 	*group = (struct page_group){.device = device, .requests = all, .count = count};
 	return group;
 }
 
-/*
- * Whose attachment a request belongs to. A PASID that the core does not know may be of a table that the user keeps:
- * then it is the nested domain's.
- */
-static struct attach_handle *handle_of(const struct iommu_device *device, const struct page_request *request)
+/* The handle of an attachment, NULL: none, or of another kind. */
+static struct attach_handle *find(const struct iommu_group *group, u32 pasid, enum domain_kind kind)
 {
 	struct attach_handle *handle;
 	struct why ignored;
 
-	if (!request->has_pasid)
-		return iommu_find_handle(device->group, 0, DOMAIN_ANY, &handle, &ignored) < 0 ? NULL : handle;
-	if (request->pasid && iommu_find_handle(device->group, request->pasid, DOMAIN_ANY, &handle, &ignored) == 0)
+	return iommu_find_handle(group, pasid, kind, &handle, &ignored) < 0 ? NULL : handle;
+}
+
+/*
+ * Whose attachment a request belongs to. Where user space keeps the table of PASIDs, the core knows none of them: then
+ * it is the nested domain's.
+ */
+static struct attach_handle *handle_of(const struct iommu_device *device, const struct page_request *request)
+{
+	struct attach_handle *handle = find(device->group, request->has_pasid ? request->pasid : 0, DOMAIN_ANY);
+
+	if (handle || !request->has_pasid || !device->unit->driver->user_pasid_table)
 		return handle;
-	return iommu_find_handle(device->group, 0, DOMAIN_NESTED, &handle, &ignored) < 0 ? NULL : handle;
+	return find(device->group, 0, DOMAIN_NESTED);
 }
 
 static int refuse_no_handler(const struct iommu_device *device, const struct page_request *request, struct why *why)

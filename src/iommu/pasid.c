@@ -31,7 +31,7 @@ static int refuse_common(const struct domain *domain, const struct iommu_device 
 	int err;
 
 	if (!device->unit)
-		return refuse(why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->name);
+		return refuse_no_iommu(device, domain, pasid, why);
 	if (device->unit->driver->lacks_pasids)
 		return refuse(why, PASID_UNSUPPORTED, "%s, before %s, attaches no domains to PASIDs",
 			      device->unit->name, device->name);
@@ -225,9 +225,8 @@ int iommu_replace_pasid(struct domain *domain, struct iommu_device *device, u32 
 	return 0;
 }
 
-void iommu_detach_pasid(struct iommu_device *device, u32 pasid)
+void group_detach_pasid(struct iommu_group *group, u32 pasid)
 {
-	struct iommu_group *group = device->group;
 	struct pasid_slot *slot = iommu_pasid_slot(group, pasid);
 
 	if (!slot)
@@ -237,6 +236,11 @@ void iommu_detach_pasid(struct iommu_device *device, u32 pasid)
 	slot->domain->users--;
 	list_remove(&slot->link);
 	free(slot);
+}
+
+void iommu_detach_pasid(struct iommu_device *device, u32 pasid)
+{
+	group_detach_pasid(device->group, pasid);
 }
 
 /* ---- handles ---- */
@@ -277,7 +281,10 @@ int iommu_alloc_pasid(struct iommu_device *device, u32 *ret, struct why *why)
 
 void iommu_free_pasid(struct iommu *iommu, u32 pasid)
 {
-	idmap_abandon(&iommu->global_pasids, pasid);
+	const struct idmap *pool = &iommu->global_pasids;
+
+	if (pasid < pool->size && pool->slots[pasid])
+		idmap_abandon(&iommu->global_pasids, pasid);
 }
 
 /* ---- a member that is being reset ---- */
@@ -286,15 +293,26 @@ void pasids_park(struct iommu_device *device)
 {
 	struct dma_context *context;
 
+	rwlock_write(&device->group->iommu->dma);
 	list_for_each(context, &device->port->contexts, of_port)
 		dma_port_set_pasid(device->port, context->pasid, NULL);
+	rwlock_unlock(&device->group->iommu->dma);
 }
 
+/* A driver that cannot any more leaves the PASID blocked on this device; Linux only warns. */
 void pasids_resume(struct iommu_device *device)
 {
-	struct dma_context *context;
+	const struct iommu_group *group = device->group;
+	const struct pasid_slot *slot;
+	struct why ignored;
 
-	list_for_each(context, &device->port->contexts, of_port)
-		dma_port_set_pasid(device->port, context->pasid,
-				   iommu_pasid_slot(device->group, context->pasid)->domain);
+	list_for_each(slot, &group->pasids, link) {
+		/* A device that was plugged in later has no room for it. */
+		if (!dma_port_context(device->port, slot->pasid) ||
+		    member_attach_pasid(device, slot->pasid, slot->domain, NULL, &ignored) < 0)
+			continue;
+		rwlock_write(&group->iommu->dma);
+		dma_port_set_pasid(device->port, slot->pasid, slot->domain);
+		rwlock_unlock(&group->iommu->dma);
+	}
 }

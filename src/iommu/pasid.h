@@ -40,8 +40,11 @@ int iommu_find_handle(const struct iommu_group *group, u32 pasid, enum domain_ki
 
 /* System-wide, for one device: PASID_NONE_FREE (ENOSPC) when it has none, or all below its limit are taken. */
 int iommu_alloc_pasid(struct iommu_device *device, u32 *ret, struct why *why);
-void iommu_free_pasid(struct iommu *iommu, u32 pasid);
+void iommu_free_pasid(struct iommu *iommu, u32 pasid); /* free already: nothing happens */
 
+/* ---- inside the core ---- */
+
+void group_detach_pasid(struct iommu_group *group, u32 pasid);
 /* The domain of each PASID is taken from, or given to, one member; it is being reset. */
 void pasids_park(struct iommu_device *device);
 void pasids_resume(struct iommu_device *device);

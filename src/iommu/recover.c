@@ -4,11 +4,16 @@
  * blocked by itself, while the group keeps its domain and cannot change it.
  */
 #include "iommu/pasid.h"
-#include "iommu/port.h"
 
 static bool takes_part(const struct iommu_device *device)
 {
 	return device->unit && device->function->cap_ats;
+}
+
+/* Where it would be. */
+static struct domain *own_place(const struct iommu_device *device)
+{
+	return device->own_domain ? device->own_domain : device->group->domain;
 }
 
 int iommu_reset_prepare(struct iommu_device *device, struct why *why)
@@ -23,47 +28,40 @@ int iommu_reset_prepare(struct iommu_device *device, struct why *why)
 		return 0;
 	}
 	err = group_prepare_blocking(group, why);
-	if (err == 0 && group->domain != group->blocking_domain)
-		err = member_attach(device, group->blocking_domain, group->domain, why);
+	/* Firmware's memory is out of reach too for as long as it takes: only the driver may object. */
+	if (err == 0 && own_place(device) != group->blocking_domain)
+		err = ask_driver(device, group->blocking_domain, own_place(device), why);
 	if (err < 0)
 		return err;
-	rwlock_write(&group->iommu->dma);
-	dma_port_set_domain(device->port, group->blocking_domain);
-	pasids_park(device);
-	rwlock_unlock(&group->iommu->dma);
 	device->reset_depth = 1;
 	device->blocked = true;
 	group->recovering++;
+	move_hardware(group);
+	pasids_park(device);
 	return 0;
 }
 
-/* Where the device goes: what it had, unless that fails. */
-static struct domain *domain_after(struct iommu_device *device)
+/* What it had, unless that fails. */
+static bool returns(struct iommu_device *device)
 {
-	struct iommu_group *group = device->group;
-	struct domain *wanted = device->own_domain ? device->own_domain : group->domain;
+	struct domain *wanted = own_place(device), *blocking = device->group->blocking_domain;
 	struct why ignored;
 
-	device->stranded = wanted && wanted != group->blocking_domain &&
-			   member_attach(device, wanted, group->blocking_domain, &ignored) < 0;
-	return device->stranded ? group->blocking_domain : wanted;
+	return !wanted || wanted == blocking || ask_driver(device, wanted, blocking, &ignored) == 0;
 }
 
 void iommu_reset_done(struct iommu_device *device)
 {
 	struct iommu_group *group = device->group;
-	struct domain *domain;
 
 	if (!takes_part(device))
 		return;
 	assert(device->reset_depth > 0);
 	if (--device->reset_depth)
 		return;
-	domain = domain_after(device);
-	rwlock_write(&group->iommu->dma);
-	dma_port_set_domain(device->port, domain);
-	pasids_resume(device);
-	rwlock_unlock(&group->iommu->dma);
+	device->stranded = !returns(device);
 	device->blocked = false;
 	group->recovering--;
+	move_hardware(group);
+	pasids_resume(device);
 }

@@ -17,7 +17,7 @@ struct sva_process {
 };
 
 struct sva_bond {
-	struct iommu_device *device;
+	struct iommu_group *group;
 	struct sva_process *process;
 	struct domain *domain; /* owned */
 	struct attach_handle handle;
@@ -35,12 +35,12 @@ static struct sva_process *find_process(const struct iommu *iommu, const struct 
 	return NULL;
 }
 
-static struct sva_bond *find_bond(const struct sva_process *process, const struct iommu_device *device)
+static struct sva_bond *find_bond(const struct sva_process *process, const struct iommu_group *group)
 {
 	struct sva_bond *bond;
 
 	list_for_each(bond, &process->bonds, link)
-		if (bond->device == device)
+		if (bond->group == group)
 			return bond;
 	return NULL;
 }
@@ -103,7 +103,7 @@ static int bond_new(struct iommu_device *device, struct sva_process *process, st
 		free(bond);
 		return err;
 	}
-	bond->device = device;
+	bond->group = device->group;
 	bond->process = process;
 	bond->users = 1;
 	list_append(&process->bonds, &bond->link);
@@ -111,24 +111,38 @@ static int bond_new(struct iommu_device *device, struct sva_process *process, st
 	return 0;
 }
 
+/* That PASID of the group belongs to somebody else. */
+static int refuse_taken(const struct sva_process *process, const struct iommu_group *group, struct why *why)
+{
+	const struct pasid_slot *slot = iommu_pasid_slot(group, process->pasid);
+	char text[DOMAIN_TEXT];
+
+	if (!slot)
+		return 0;
+	return refuse(why, PASID_TAKEN, "PASID %u is the process's, but group %d has it attached to %s", process->pasid,
+		      group->id, domain_describe(slot->domain, text));
+}
+
 int iommu_sva_bind(struct iommu_device *device, struct client *client, struct sva_bond **ret, struct why *why)
 {
 	struct sva_process *process = find_process(device->group->iommu, client);
-	struct sva_bond *bond = process ? find_bond(process, device) : NULL;
+	struct sva_bond *bond = process ? find_bond(process, device->group) : NULL;
 	int err = 0;
 
 	if (!device->unit)
-		return refuse(why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->name);
+		return refuse_no_iommu(device, NULL, 0, why);
+	if (process && process->pasid >= device->max_pasids)
+		return refuse(why, SVA_PASID_LIMIT, "%s has PASIDs below %u; the process has %u", device->name,
+			      device->max_pasids, process->pasid);
 	if (bond) {
 		bond->users++;
 		*ret = bond;
 		return 0;
 	}
-	if (process && process->pasid >= device->max_pasids)
-		return refuse(why, SVA_PASID_LIMIT, "%s has PASIDs below %u; the process has %u", device->name,
-			      device->max_pasids, process->pasid);
 	if (!process)
 		err = process_new(device, client, &process, why);
+	if (err == 0)
+		err = refuse_taken(process, device->group, why);
 	return err < 0 ? err : bond_new(device, process, ret, why);
 }
 
@@ -136,7 +150,7 @@ bool iommu_sva_unbind(struct sva_bond *bond)
 {
 	if (--bond->users)
 		return false;
-	iommu_detach_pasid(bond->device, bond->process->pasid);
+	group_detach_pasid(bond->group, bond->process->pasid);
 	list_remove(&bond->link);
 	domain_free(bond->domain);
 	free(bond);

@@ -5,7 +5,7 @@
 
 #include "iommu/pasid.h"
 
-struct sva_bond; /* one device and one process; counted */
+struct sva_bond; /* one group and one process; counted */
 
 /*
  * DEVICE_NO_IOMMU (ENODEV); SVA_PASID_LIMIT (EOVERFLOW): the process has a PASID that this device cannot use;

@@ -24,7 +24,8 @@ struct isolde_device {
 	struct isolde_machine *machine; /* borrowed */
 	struct device *device;		/* borrowed; NULL: emulated */
 	struct iommu_device *core;	/* borrowed; NULL: no IOMMU covers it */
-	struct sva_bond *bond;		/* to this process; NULL: none */
+	struct sva_bond *bond;		/* its group's, to this process; NULL: none */
+	unsigned bindings;		/* of bond, through this device */
 	void (*respond)(void *context, const struct isolde_page_request *last, enum isolde_page_answer answer);
 	void *respond_context;
 	struct list_link link; /* machine->devices */

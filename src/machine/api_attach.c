@@ -179,6 +179,8 @@ static int detach_device(struct domain *domain, struct iommu_device *device, str
 	int err = iommu_may_detach_device(domain, device, why);
 
 	if (err == 0)
+		err = iommu_may_bypass(device->group, 0, why);
+	if (err == 0)
 		iommu_detach_device(device);
 	return err;
 }
@@ -200,11 +202,33 @@ int isolde_attach_group_handle(struct isolde_domain *domain, struct isolde_devic
 		    iommu_attach_group_handle(domain->core, core->group, core_of(handle), &why));
 }
 
+static int replace_group(struct isolde_domain *domain, struct iommu_device *device, struct isolde_handle *handle,
+			 struct why *why)
+{
+	int err = iommu_may_bypass(device->group, 0, why);
+
+	return err < 0 ? err
+		       : iommu_replace_group_handle(device->group, domain ? domain->core : NULL, core_of(handle), why);
+}
+
 int isolde_replace_group_handle(struct isolde_domain *domain, struct isolde_device *device,
 				struct isolde_handle *handle, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "replace_group_handle",
-		    iommu_replace_group_handle(core->group, domain ? domain->core : NULL, core_of(handle), &why));
+	ATTACH_CALL(device, "replace_group_handle", replace_group(domain, core, handle, &why));
+}
+
+static int detach_group(struct iommu_device *device, struct why *why)
+{
+	int err = iommu_may_bypass(device->group, 0, why);
+
+	if (err == 0)
+		iommu_detach_group(device->group);
+	return err;
+}
+
+int isolde_detach_group(struct isolde_device *device, struct isolde_why *reason)
+{
+	ATTACH_CALL(device, "detach_group", detach_group(core, &why));
 }
 
 int isolde_attach(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
@@ -225,10 +249,32 @@ int isolde_attach_pasid(struct isolde_domain *domain, struct isolde_device *devi
 	ATTACH_CALL(device, "attach_pasid", iommu_attach_pasid(domain->core, core, pasid, core_of(handle), &why));
 }
 
+static int replace_pasid(struct isolde_domain *domain, struct iommu_device *device, u32 pasid,
+			 struct isolde_handle *handle, struct why *why)
+{
+	int err = iommu_may_bypass(device->group, pasid, why);
+
+	return err < 0 ? err : iommu_replace_pasid(domain->core, device, pasid, core_of(handle), why);
+}
+
 int isolde_replace_pasid(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
 			 struct isolde_handle *handle, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "replace_pasid", iommu_replace_pasid(domain->core, core, pasid, core_of(handle), &why));
+	ATTACH_CALL(device, "replace_pasid", replace_pasid(domain, core, pasid, handle, &why));
+}
+
+static int detach_pasid(struct iommu_device *device, u32 pasid, struct why *why)
+{
+	int err = iommu_may_bypass(device->group, pasid, why);
+
+	if (err == 0)
+		iommu_detach_pasid(device, pasid);
+	return err;
+}
+
+int isolde_detach_pasid(struct isolde_device *device, uint32_t pasid, struct isolde_why *reason)
+{
+	ATTACH_CALL(device, "detach_pasid", detach_pasid(core, pasid, &why));
 }
 
 int isolde_attach_alias_set(struct isolde_domain *domain, struct isolde_device *device, struct isolde_why *reason)
@@ -257,8 +303,10 @@ static int sva_bind(struct isolde_device *device, struct iommu_device *core, u32
 {
 	int err = iommu_sva_bind(core, &device->machine->client, &device->bond, why);
 
-	if (err == 0)
+	if (err == 0) {
+		device->bindings++;
 		*ret_pasid = iommu_sva_pasid(device->bond);
+	}
 	return err;
 }
 
@@ -279,19 +327,9 @@ int isolde_sva_bind(struct isolde_device *device, uint32_t *ret_pasid, struct is
 		mutex_unlock(&(device)->machine->machine->lock);                                                       \
 	} while (0)
 
-void isolde_detach_group(struct isolde_device *device)
-{
-	DETACH_CALL(device, iommu_detach_group(core->group));
-}
-
 void isolde_detach(struct isolde_device *device, uint32_t pasid)
 {
 	DETACH_CALL(device, iommu_device_detach(core, pasid));
-}
-
-void isolde_detach_pasid(struct isolde_device *device, uint32_t pasid)
-{
-	DETACH_CALL(device, iommu_detach_pasid(core, pasid));
 }
 
 void isolde_detach_alias_set(struct isolde_device *device)
@@ -299,42 +337,53 @@ void isolde_detach_alias_set(struct isolde_device *device)
 	DETACH_CALL(device, iommu_detach_alias_set(core));
 }
 
+/* The bond is its whole group's: a sibling may keep it. */
+static void sva_unbind(struct isolde_device *device)
+{
+	if (!device->bindings)
+		return;
+	iommu_sva_unbind(device->bond);
+	if (--device->bindings == 0)
+		device->bond = NULL;
+}
+
 void isolde_sva_unbind(struct isolde_device *device)
 {
-	DETACH_CALL(device, if (device->bond && iommu_sva_unbind(device->bond)) device->bond = NULL);
+	DETACH_CALL(device, sva_unbind(device));
 }
 
 void isolde_reset_done(struct isolde_device *device)
 {
-	DETACH_CALL(device, iommu_reset_done(core));
+	DETACH_CALL(device, if (core->reset_depth) iommu_reset_done(core));
 }
 
 /* ---- the device's side ---- */
 
-static int tell_result(const struct isolde_device *device, enum dma_result result, u64 iova, struct isolde_why *reason)
+/* Without machine.lock, as a device's own thread would. */
+static int transfer(const struct isolde_device *device, u32 pasid, const struct dma_segment *segment,
+		    enum dma_direction direction, struct isolde_why *reason)
 {
 	struct why why = WHY_INIT;
+	struct dma_fault fault;
 	int err = 0;
 
-	if (result == DMA_NOT_MASTER)
+	if (!device->core || !device->core->port) {
+		err = refuse(&why, DEVICE_NO_IOMMU, "%s is behind no IOMMU",
+			     device->core ? device->core->name : device->device->name);
+		why_export(reason, &why, err);
+		return err;
+	}
+	switch (dma_request(device->core->port, pasid, segment, 1, direction, &fault)) {
+	case DMA_OK:
+		break;
+	case DMA_NOT_MASTER:
 		err = refuse(&why, DMA_FAULT, "%s is no bus master: its request for IOVA 0x%llx never left it",
-			     device->core->name, (unsigned long long)iova);
-	else if (result == DMA_FAULT)
-		err = refuse(&why, DMA_FAULT, "the IOMMU refused a request of %s for IOVA 0x%llx; the journal says why",
-			     device->core->name, (unsigned long long)iova);
-	why_export(reason, &why, err);
-	return err;
-}
-
-/* Without machine.lock, as a device's own thread would. */
-static int check_port(const struct isolde_device *device, struct isolde_why *reason)
-{
-	struct why why = WHY_INIT;
-	int err;
-
-	if (device->core && device->core->port)
-		return 0;
-	err = refuse(&why, DEVICE_NO_IOMMU, "%s is behind no IOMMU", device->core ? device->core->name : "the device");
+			     device->core->name, (unsigned long long)segment->iova);
+		break;
+	case DMA_FAULT:
+		err = refuse(&why, DMA_FAULT, "%s", fault.text);
+		break;
+	}
 	why_export(reason, &why, err);
 	return err;
 }
@@ -342,19 +391,11 @@ static int check_port(const struct isolde_device *device, struct isolde_why *rea
 int isolde_dma_read(struct isolde_device *device, uint32_t pasid, uint64_t iova, void *buffer, size_t size,
 		    struct isolde_why *reason)
 {
-	const struct dma_segment segment = {iova, buffer, size};
-	int err = check_port(device, reason);
-
-	return err < 0 ? err
-		       : tell_result(device, dma_readv_pasid(device->core->port, pasid, &segment, 1), iova, reason);
+	return transfer(device, pasid, &(struct dma_segment){iova, buffer, size}, DMA_READ, reason);
 }
 
 int isolde_dma_write(struct isolde_device *device, uint32_t pasid, uint64_t iova, const void *buffer, size_t size,
 		     struct isolde_why *reason)
 {
-	const struct dma_segment segment = {iova, (void *)(uintptr_t)buffer, size};
-	int err = check_port(device, reason);
-
-	return err < 0 ? err
-		       : tell_result(device, dma_writev_pasid(device->core->port, pasid, &segment, 1), iova, reason);
+	return transfer(device, pasid, &(struct dma_segment){iova, (void *)(uintptr_t)buffer, size}, DMA_WRITE, reason);
 }

@@ -130,6 +130,9 @@ static int check_driver(const struct isolde_driver *driver, struct why *why)
 {
 	if (driver->size != sizeof(*driver))
 		return refuse(why, OPTIONS_SIZE, "the driver has a size of %zu bytes", driver->size);
+	if (driver->intent & ~(unsigned)(INTENT_DMA | INTENT_PASID | INTENT_ENQCMD | INTENT_SOFTWARE))
+		return refuse(why, INTENT_CONTRADICTORY, "%.40s declares %#x, of which some bits mean nothing",
+			      driver->name ? driver->name : "the driver", driver->intent);
 	if (!driver->name || !*driver->name || strlen(driver->name) >= sizeof(((struct driver *)0)->name) ||
 	    strchr(driver->name, '/'))
 		return refuse(why, DRIVER_NAME, "\"%.40s\" cannot be the name of a driver",
@@ -203,8 +206,8 @@ static int take_driver(struct isolde_device *device, struct why *why)
 	device_lock(device->device);
 	if (!device->device->driver)
 		err = refuse(why, DEVICE_UNBOUND, "%s has no driver", device->device->name);
-	if (err == 0 && device->core && device->core->dma_api_driver)
-		err = iommu_may_unuse(device->core, why);
+	if (err == 0)
+		err = device_may_unbind(device->device, why);
 	if (err == 0)
 		device_unbind(device->device);
 	device_unlock(device->device);

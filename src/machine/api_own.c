@@ -30,7 +30,7 @@ int isolde_owner_new(struct isolde_machine *machine, const char *name, struct is
 	if (owner) {
 		owner->core.describe = describe;
 		owner->machine = machine;
-		snprintf(owner->name, sizeof(owner->name), "%s", name);
+		snprintf(owner->name, sizeof(owner->name), "%s", name ? name : "an owner without a name");
 		*ret = owner;
 	}
 	why_export(reason, &why, err);
@@ -107,20 +107,6 @@ int isolde_device_claim(struct isolde_device *device, struct isolde_owner *owner
 	return api_end(device->machine, "device_claim", &why, err, reason);
 }
 
-/* Other devices of the group may still be claimed: then its PASIDs are theirs. */
-static int release_device(struct iommu_device *core, struct why *why)
-{
-	int err = 0;
-
-	if (!core->claims)
-		err = refuse(why, RELEASE_UNOWNED, "%s was not claimed by itself", core->name);
-	else if (core->group->owner_count == 1)
-		err = iommu_may_release(core->group, why);
-	if (err == 0)
-		iommu_device_release(core);
-	return err;
-}
-
 int isolde_device_release(struct isolde_device *device, struct isolde_why *reason)
 {
 	struct why why = WHY_INIT;
@@ -130,7 +116,9 @@ int isolde_device_release(struct isolde_device *device, struct isolde_why *reaso
 	api_begin(device->machine);
 	err = api_core(device, &core, &why);
 	if (err == 0)
-		err = release_device(core, &why);
+		err = iommu_may_release_device(core, &why);
+	if (err == 0)
+		iommu_device_release(core);
 	return api_end(device->machine, "device_release", &why, err, reason);
 }
 

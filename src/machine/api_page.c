@@ -98,12 +98,48 @@ int isolde_handle_new(struct isolde_machine *machine, struct isolde_handle **ret
 	return err;
 }
 
-void isolde_handle_free(struct isolde_handle *handle)
+/* Attached with it, the core would go on asking it. */
+static int refuse_attached(const struct isolde_handle *handle, struct why *why)
 {
-	if (!handle)
-		return;
+	const struct iommu_group *group;
+	const struct pasid_slot *slot;
+
+	list_for_each(group, &handle->machine->machine->iommu.groups, link) {
+		if (group->handle == &handle->core)
+			return refuse(why, HANDLE_BUSY, "group %d is attached with the handle", group->id);
+		list_for_each(slot, &group->pasids, link)
+			if (slot->handle == &handle->core)
+				return refuse(why, HANDLE_BUSY, "PASID %u of group %d is attached with the handle",
+					      slot->pasid, group->id);
+	}
+	return 0;
+}
+
+/* Groups that were taken are their takers'. */
+static void free_handle(struct isolde_handle *handle)
+{
+	struct isolde_page_group *group, *following;
+
 	assert(list_empty(&handle->waiting));
+	list_for_each_safe(group, following, &handle->taken, taken)
+		list_remove(&group->taken);
 	free(handle);
+}
+
+int isolde_handle_free(struct isolde_handle *handle, struct isolde_why *reason)
+{
+	struct isolde_machine *machine;
+	struct why why = WHY_INIT;
+	int err;
+
+	if (!handle)
+		return 0;
+	machine = handle->machine;
+	api_begin(machine);
+	err = refuse_attached(handle, &why);
+	if (err == 0)
+		free_handle(handle);
+	return api_end(machine, "handle_free", &why, err, reason);
 }
 
 void isolde_handle_accept_pages(struct isolde_handle *handle)

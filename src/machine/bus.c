@@ -51,11 +51,13 @@ int bus_unbind(struct driver *driver, const struct text *text, struct why *why)
 	if (!device)
 		return refuse_unknown(driver->name, text, why);
 	device_lock(device);
-	if (device->driver == driver)
-		device_unbind(device);
-	else
+	if (device->driver != driver)
 		ret = refuse(why, DRIVER_NOT_BOUND, "driver %s does not have %s", driver->name,
 			     device_describe(device, name));
+	else
+		ret = device_may_unbind(device, why);
+	if (ret == 0)
+		device_unbind(device);
 	device_unlock(device);
 	return ret;
 }

@@ -43,6 +43,16 @@ static int read_iommu_width(struct yaml_reader *reader, yaml_node_t *node, void 
 	return 0;
 }
 
+static int read_iommu_pasids(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+	u64 bits = 0;
+	int err = yaml_number(reader, node, 20, &bits);
+
+	description->iommu.pasid_bits = (unsigned)bits;
+	return err;
+}
+
 /* ---- reserved regions ---- */
 
 static int read_region_start(struct yaml_reader *reader, yaml_node_t *node, void *target)
@@ -108,19 +118,48 @@ static int read_unit_regions(struct yaml_reader *reader, yaml_node_t *node, void
 
 static int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	static const struct yaml_key keys[] = {
-		{"kind", read_iommu_kind}, {"width", read_iommu_width}, {"regions", read_unit_regions}};
+	static const struct yaml_key keys[] = {{"kind", read_iommu_kind},
+					       {"width", read_iommu_width},
+					       {"pasids", read_iommu_pasids},
+					       {"regions", read_unit_regions}};
 	struct description *description = reading_of(reader)->description;
 
 	if (node && node->type == YAML_SCALAR_NODE && strcmp((const char *)node->data.scalar.value, "none") == 0)
 		return 0;
 	description->iommu.present = true;
 	description->iommu.width = 48;
+	description->iommu.pasid_bits = 20;
 	strcpy(description->iommu.kind, "intel-vtd");
 	/* Stores there are interrupts, on every Intel chipset. */
 	description->iommu.regions[0] = (struct reserved_region){0xfee00000, 0xfeefffff, RESERVED_MSI};
 	description->iommu.nregions = 1;
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "iommu", description);
+}
+
+static int read_strict_intent(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct iommu_options *)target)->strict_intent);
+}
+
+static int read_private_domains(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct iommu_options *)target)->private_domains);
+}
+
+static int read_alias_domains(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct iommu_options *)target)->alias_domains);
+}
+
+/* Where the room is to do other than Linux. */
+static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
+					       {"private_domains", read_private_domains},
+					       {"alias_domains", read_alias_domains}};
+
+	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options",
+				 &reading_of(reader)->description->options);
 }
 
 static int keep_devices(struct yaml_reader *reader, yaml_node_t *node, void *target)
@@ -141,8 +180,8 @@ static int read_as_found(struct yaml_reader *reader, yaml_node_t *node, void *ta
 }
 
 static const struct yaml_key machine_keys[] = {
-	{"name", read_name},	   {"iommu", read_iommu}, {"as_found", read_as_found},
-	{"devices", keep_devices}, {"roots", keep_roots},
+	{"name", read_name},	   {"iommu", read_iommu},     {"as_found", read_as_found},
+	{"options", read_options}, {"devices", keep_devices}, {"roots", keep_roots},
 };
 
 static int read_machine(struct reading *reading)

@@ -109,9 +109,11 @@ struct description {
 		bool present;
 		char kind[16]; /* "intel-vtd" */
 		unsigned width;
+		unsigned pasid_bits; /* 0: it has none */
 		struct reserved_region regions[UNIT_REGIONS]; /* of each unit */
 		unsigned nregions;
 	} iommu;
+	struct iommu_options options;
 	bool as_found;					 /* captured: what is where was not questioned */
 	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;

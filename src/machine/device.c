@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "iommu/intent.h"
 #include "machine/files.h"
 #include "machine/sysfs.h"
 
@@ -163,6 +164,31 @@ static void remove_from(struct device *device, const struct driver *driver)
 		disable_native(device);
 }
 
+/* What the room's own drivers will do. vfio-pci leaves it to its user, within what the device can. */
+static unsigned intent_of(const struct driver *driver, const struct iommu_device *device)
+{
+	switch (driver->kind) {
+	case DRIVER_DMA_API:
+		return INTENT_DMA;
+	case DRIVER_VFIO_PCI:
+		return INTENT_DMA | (device->max_pasids ? INTENT_PASID : 0);
+	case DRIVER_STUB:
+	case DRIVER_PORT:
+		break;
+	}
+	return INTENT_UNDECLARED;
+}
+
+/* A driver from outside (isolde/iommu.h) has declared for itself already. */
+static void declare(struct device *device, const struct driver *driver)
+{
+	if (!device->iommu)
+		return;
+	device->iommu->driver = driver->name;
+	if (device->iommu->intent & INTENT_UNDECLARED)
+		device->iommu->intent = intent_of(driver, device->iommu);
+}
+
 enum bind_step device_bind(struct device *device, struct driver *driver, struct why *why)
 {
 	assert(!device->driver);
@@ -173,8 +199,7 @@ enum bind_step device_bind(struct device *device, struct driver *driver, struct 
 	if (probe(device, driver, why) < 0)
 		goto unlink;
 	device->driver = driver;
-	if (device->iommu)
-		device->iommu->driver = driver->name;
+	declare(device, driver);
 	return BIND_DONE;
 unlink:
 	sysfs_driver_unbound(device);
@@ -208,6 +233,11 @@ static void wait_until_closed(struct device *device)
 	}
 }
 
+int device_may_unbind(const struct device *device, struct why *why)
+{
+	return device->iommu && device->iommu->dma_api_driver ? iommu_may_unuse(device->iommu, why) : 0;
+}
+
 void device_unbind(struct device *device)
 {
 	struct driver *driver = device->driver;
@@ -219,7 +249,7 @@ void device_unbind(struct device *device)
 	unclaim(device, driver);
 	device->driver = NULL;
 	if (device->iommu)
-		device->iommu->driver = NULL;
+		iommu_undeclare(device->iommu);
 }
 
 void device_check(const struct device *device)

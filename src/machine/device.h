@@ -61,6 +61,8 @@ enum bind_step device_bind(struct device *device, struct driver *driver, struct 
  * The driver gives the bound device up. While a program has it open through vfio-pci this waits, with machine.lock
  * released: the device is hidden from new opens, and its REQ eventfd is signalled every ten seconds, as Linux does.
  */
+/* UNUSE_PASIDS (EINVAL): its driver has PASIDs attached; Linux warns, and its count is wrong ever after. */
+int device_may_unbind(const struct device *device, struct why *why);
 void device_unbind(struct device *device);
 
 /* One bind or unbind at a time: waits for another thread's. */

@@ -81,6 +81,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->description = description;
 	pci_topology_init(&machine->topology);
 	iommu_init(&machine->iommu);
+	machine->iommu.options = description->options;
 	machine->iommu.fault = dma_faulted;
 	machine->iommu.fault_context = machine;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
@@ -108,13 +109,15 @@ static u64 unit_cap(unsigned width)
 	return domain_ids | sagaw | (u64)(width - 1) << 16 | fault_records | pages | BIT(54) | BIT(55);
 }
 
-static u64 unit_ecap(void)
+static u64 unit_ecap(unsigned pasid_bits)
 {
+	u64 pasids = pasid_bits ? BIT(40) | (u64)(pasid_bits - 1) << 35 | BIT(43) | BIT(46) : 0; /* scalable mode */
 	u64 coherent = BIT(0) | BIT(7);		  /* table walks and snoop control */
 	u64 invalidation = BIT(1) | 0x50ull << 8; /* queued; IOTLB registers at 0x500 */
 	u64 interrupts = BIT(3) | BIT(4);	  /* remapping, extended mode */
+	u64 identity = BIT(6);			  /* requests may pass untranslated */
 
-	return coherent | invalidation | interrupts;
+	return coherent | invalidation | interrupts | identity | pasids;
 }
 
 static int add_unit(struct machine *machine, unsigned index, struct iommu_unit **ret, struct why *why)
@@ -125,7 +128,8 @@ static int add_unit(struct machine *machine, unsigned index, struct iommu_unit *
 		.format = ISOLDE_PT_VTDSS,
 		.width = width,
 		.cap = unit_cap(width),
-		.ecap = unit_ecap(),
+		.ecap = unit_ecap(description->iommu.pasid_bits),
+		.max_pasids = description->iommu.pasid_bits ? 1u << description->iommu.pasid_bits : 0,
 		.nregions = description->iommu.nregions,
 	};
 

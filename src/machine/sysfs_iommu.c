@@ -2,8 +2,7 @@
 /* sys/kernel/iommu_groups and the IOMMU units. */
 #include <stdio.h>
 
-#include "iommu/domain.h"
-#include "iommu/own.h"
+#include "iommu/default_domain.h"
 #include "machine/device.h"
 #include "machine/sysfs.h"
 
@@ -25,29 +24,21 @@ static s64 show_type(struct node *node, char *text, size_t size, struct why *why
 	return show_text(text, size, "%s\n", iommu_group_type(node->context));
 }
 
-/* Spec 01 section 10, in its order. The default domain has one type, so that every real change is refused. */
 static int store_type(struct node *node, const char *bytes, size_t size, struct why *why)
 {
-	static const char *const words[] = {"identity", "DMA", "DMA-FQ", "auto"};
-	const struct iommu_group *group = node->context;
-	const char *word = NULL;
+	struct iommu_group *group = node->context;
 	char sample[TEXT_SAMPLE];
 	struct text text;
+	int err = iommu_group_settled(group, why);
 
 	text_take(&text, bytes, size);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (text_is(&text, words[i]))
-			word = words[i];
-	if (!word)
-		return refuse(why, GROUP_TYPE_WORD, "type of group %d cannot be \"%s\"", group->id,
-			      text_sample(text.bytes, sample));
-	if (iommu_group_claimed(group))
-		return refuse(why, GROUP_TYPE_IN_USE, "the type of group %d is fixed while %u of its drivers do DMA",
-			      group->id, group->owner_count);
-	if (strcmp(word, "auto") == 0 || strcmp(word, iommu_group_type(group)) == 0)
-		return 0;
-	return refuse(why, GROUP_TYPE_UNSUPPORTED, "group %d has a default domain of type %s and cannot have %s",
-		      group->id, iommu_group_type(group), word);
+	if (err < 0)
+		return err;
+	for (enum group_type type = TYPE_AUTO; type <= TYPE_DMA_FQ; type++)
+		if (text_is(&text, group_type_name(type)))
+			return iommu_group_set_type(group, type, why);
+	return refuse(why, GROUP_TYPE_WORD, "type of group %d cannot be \"%s\"", group->id,
+		      text_sample(text.bytes, sample));
 }
 
 static const struct attribute group_attributes[] = {

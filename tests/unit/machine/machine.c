@@ -442,11 +442,19 @@ TEST_F(group_types_are_checked_in_linuxs_order)
 	EXPECT_REFUSED(GROUP_TYPE_IN_USE, f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "auto"));
 	/* A driver that does no DMA of its own is no obstacle. */
 	give_to(f, "vfio-pci", NVME);
-	EXPECT_REFUSED(GROUP_TYPE_UNSUPPORTED, f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "identity"));
-	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "auto"));
-	cat(f, DEVICE(NVME, "iommu_group/type"));
-	assert_string_equal(f->text, "DMA-FQ\n");
+	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "identity"));
+	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/type")), "identity\n");
+	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "auto\n"));
+	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/type")), "DMA-FQ\n");
+	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "DMA"));
+	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/type")), "DMA\n");
+	EXPECT_REFUSED(GROUP_TYPE_WORD, f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "identity\n\n"));
+	/* A flush queue can be added while the group is used. */
+	give_to(f, "nvme", NVME);
+	EXPECT_REFUSED(GROUP_TYPE_IN_USE, f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "DMA"));
+	EXPECT_SUBSTR(NVME " is bound to nvme", f->why.text);
 	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "DMA-FQ"));
+	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/type")), "DMA-FQ\n");
 	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/reserved_regions")),
 			    "0x00000000fee00000 0x00000000feefffff msi\n");
 }
