@@ -223,11 +223,14 @@ static void print_hits(const struct explanation *explanation, const struct pci_f
 {
 	for (size_t i = 0; i < explanation->grouping->count; i++) {
 		const struct pci_function *hit = explanation->functions[i];
-		char bdf[PCI_ADDR_TEXT];
+		char bdf[PCI_ADDR_TEXT], group[24] = "no group";
 
-		if (pci_hot_reset_hits(reset, hit))
-			fprintf(to, "    %s  group %d  %s\n", pci_addr_print(hit->addr, bdf),
-				group_of(explanation, hit), consent(explanation, hit, function));
+		if (!pci_hot_reset_hits(reset, hit))
+			continue;
+		if (group_of(explanation, hit) >= 0)
+			snprintf(group, sizeof(group), "group %d", group_of(explanation, hit));
+		fprintf(to, "    %s  %s  %s\n", pci_addr_print(hit->addr, bdf), group,
+			consent(explanation, hit, function));
 	}
 }
 

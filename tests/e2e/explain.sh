@@ -58,6 +58,16 @@ printf '00:0e.0 0104: 8086:9a0b\n10000:e0:06.0 0604: 8086:9a09\n' >"$work/vmd.tx
 explain "$work/vmd.txt" --why 10000:e0:06.0
 says "requester ids: 0000:00:0e.0 (VMD, which makes its requests)"
 
+cat >"$work/bare.yaml" <<'EOF'
+iommu: none
+devices:
+  - {slot: "01.0", role: root-port, id: "8086:1901", devices: [{slot: "00.0", id: "8086:10d3", driver: vfio-pci}]}
+EOF
+explain "$work/bare.yaml" --reset 01:00.0
+says "0000:01:00.0  no group  has no group, so nobody can prove to own it: refused"
+explain "$work/bare.yaml" --assign 01:00.0
+says "it cannot be assigned: no IOMMU covers it"
+
 # What would help.
 explain "$imac" --what-if acs=0000:00:01.0
 says "group 1 with 4 others -> group 1 alone"
