@@ -107,14 +107,17 @@ static int take_option(struct request *request, int option, struct why *why)
 /* Options may come before and after the file. */
 static int parse(int argc, char **argv, struct request *request, struct why *why)
 {
+	bool only_files = false;
 	int option;
 
 	for (;;) {
-		while ((option = next_option(argc, argv, "o:m:h", options, why)) >= 0)
+		while (!only_files && (option = next_option(argc, argv, "o:m:h", options, why)) >= 0)
 			if (take_option(request, option, why) < 0)
 				return -why->err;
 		if (optind >= argc)
 			break;
+		/* Behind "--" all are files; getopt, asked again, would start over. */
+		only_files = only_files || strcmp(argv[optind - 1], "--") == 0;
 		if (request->file)
 			return refuse(why, OPTION_INVALID, "\"%.60s\" is one argument too many", argv[optind]);
 		request->file = argv[optind++];

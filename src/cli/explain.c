@@ -247,6 +247,8 @@ static int tell_text(const struct subject *subject, const struct request *reques
 	size_t changed;
 	int err = 0;
 
+	if (subject->surveys[1])
+		explain_remarks(subject->surveys[0], stderr);
 	explain_remarks(side->survey, stderr);
 	if (subject->nsides == 1 && side->survey->says_groups)
 		err = explain_host(side, stderr, why);
@@ -351,10 +353,12 @@ static int check_request(const struct request *request, struct why *why)
 /* Options may come before and after the files. */
 static int parse(int argc, char **argv, struct request *request, bool *ret_help, struct why *why)
 {
+	bool only_files = false;
 	int option, err = 0;
 
-	while (err == 0 && optind < argc + 1) {
-		while (err == 0 && (option = next_option(argc, argv, "m:w:a:r:W:R:djs:h", options, why)) >= 0) {
+	while (err == 0) {
+		while (err == 0 && !only_files &&
+		       (option = next_option(argc, argv, "m:w:a:r:W:R:djs:h", options, why)) >= 0) {
 			if (option == 'h') {
 				*ret_help = true;
 				return 0;
@@ -363,6 +367,8 @@ static int parse(int argc, char **argv, struct request *request, bool *ret_help,
 		}
 		if (err < 0 || optind >= argc)
 			break;
+		/* Behind "--" all are files; getopt, asked again, would start over. */
+		only_files = only_files || strcmp(argv[optind - 1], "--") == 0;
 		if (request->nfiles == 2)
 			return refuse(why, OPTION_INVALID, "\"%.60s\" is one argument too many", argv[optind]);
 		request->files[request->nfiles++] = argv[optind++];

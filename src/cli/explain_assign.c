@@ -27,6 +27,11 @@ static const char *const part_titles[] = {
 	[PART_UNKNOWN] = "must have no driver that does DMA (the source does not say which they have):",
 };
 
+static bool is_vfio(const char *driver)
+{
+	return strncmp(driver, "vfio-", 5) == 0 || strstr(driver, "_vfio_pci") || strstr(driver, "-vfio-pci");
+}
+
 /* Drivers of Linux 7.2 that set driver_managed_dma (spec 02 section 6), as far as they drive PCI functions. */
 static bool leaves_dma_alone(const char *driver)
 {
@@ -35,7 +40,7 @@ static bool leaves_dma_alone(const char *driver)
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(driver, names[i]) == 0)
 			return true;
-	return strncmp(driver, "vfio-", 5) == 0 || strstr(driver, "_vfio_pci") || strstr(driver, "-vfio-pci");
+	return is_vfio(driver);
 }
 
 static enum part part_of(const struct explanation *explanation, const struct pci_function *function,
@@ -157,9 +162,9 @@ json_t *assign_json(const struct explanation *explanation, const struct pci_func
 							 driver_json(explanation, member), "part",
 							 part_names[part_of(explanation, member, function)]));
 	}
-	return json_pack("{so so so so}", "bdf", bdf_json(function), "group",
+	return json_pack("{so so so so so}", "bdf", bdf_json(function), "group",
 			 group < 0 ? json_null() : json_integer(group), "obstacle", no ? json_string(no) : json_null(),
-			 "members", members);
+			 "members", members, "remarks", remarks_json(explanation->survey));
 }
 
 /* ---- reset ---- */
@@ -199,11 +204,12 @@ static const char *own_reset(const struct pci_function *function)
 static const char *consent(const struct explanation *explanation, const struct pci_function *hit,
 			   const struct pci_function *function)
 {
-	const char *driver = facts_of(explanation, hit)->driver;
+	const struct pci_facts *facts = facts_of(explanation, hit);
 
 	if (pci_is_bridge(hit))
 		return "a bridge, which vfio-pci never has: the reset is refused (EINVAL)";
-	if (driver && strncmp(driver, "vfio-", 5) != 0)
+	/* Who has no driver at all is in the way too: Linux looks for it among the devices of vfio-pci. */
+	if (facts->driver ? !is_vfio(facts->driver) : facts->driver_said)
 		return "must be bound to vfio-pci first";
 	if (group_of(explanation, hit) < 0)
 		return "has no group, so nobody can prove to own it: refused";
@@ -217,11 +223,14 @@ static void print_hits(const struct explanation *explanation, const struct pci_f
 {
 	for (size_t i = 0; i < explanation->grouping->count; i++) {
 		const struct pci_function *hit = explanation->functions[i];
-		char bdf[PCI_ADDR_TEXT];
+		char bdf[PCI_ADDR_TEXT], group[24] = "no group";
 
-		if (pci_hot_reset_hits(reset, hit))
-			fprintf(to, "    %s  group %d  %s\n", pci_addr_print(hit->addr, bdf),
-				group_of(explanation, hit), consent(explanation, hit, function));
+		if (!pci_hot_reset_hits(reset, hit))
+			continue;
+		if (group_of(explanation, hit) >= 0)
+			snprintf(group, sizeof(group), "group %d", group_of(explanation, hit));
+		fprintf(to, "    %s  %s  %s\n", pci_addr_print(hit->addr, bdf), group,
+			consent(explanation, hit, function));
 	}
 }
 
@@ -267,8 +276,8 @@ json_t *reset_json(const struct explanation *explanation, const struct pci_funct
 	for (size_t i = 0; !no && i < explanation->grouping->count; i++)
 		if (pci_hot_reset_hits(&reset, explanation->functions[i]))
 			json_array_append_new(hits, hit_json(explanation, explanation->functions[i], function));
-	return json_pack("{so so so ss so so}", "bdf", bdf_json(function), "alone",
+	return json_pack("{so so so ss so so so}", "bdf", bdf_json(function), "alone",
 			 own ? json_string(own) : json_null(), "obstacle", no ? json_string(no) : json_null(), "scope",
 			 scopes[no ? RESET_SCOPE_NONE : reset.scope], "over", no ? json_null() : bdf_json(reset.over),
-			 "hits", hits);
+			 "hits", hits, "remarks", remarks_json(explanation->survey));
 }

@@ -183,8 +183,11 @@ int explain_diff(const struct explanation *before, const struct explanation *aft
 
 	if (err == 0) {
 		*ret_changed = comparison.count;
-		fprintf(to, comparison.count ? "%zu functions keep other company:\n" : "the groups are the same\n",
-			comparison.count);
+		if (comparison.count)
+			fprintf(to, "%zu function%s other company:\n", comparison.count,
+				comparison.count > 1 ? "s keep" : " keeps");
+		else
+			fprintf(to, "the groups are the same\n");
 		for (size_t i = 0; i < comparison.count; i++)
 			print_change(&comparison, &comparison.changes[i], to);
 	}
@@ -204,6 +207,17 @@ static json_t *side_json(const struct explanation *explanation, const struct pci
 			 sentence_of(explanation, function, sentence));
 }
 
+/* What a member of the object says of the later side, of the earlier one. */
+static json_t *source_json(const struct explanation *explanation)
+{
+	unsigned kernel = pci_rules_kernel(explanation->rules);
+	char rules[16];
+
+	snprintf(rules, sizeof(rules), "%u.%u", kernel >> 8, kernel & 0xff);
+	return json_pack("{so ss so}", "source", json_string(explanation->survey->source), "rules", rules, "remarks",
+			 remarks_json(explanation->survey));
+}
+
 int diff_json(const struct explanation *before, const struct explanation *after, json_t **ret, struct why *why)
 {
 	struct comparison comparison;
@@ -220,6 +234,6 @@ int diff_json(const struct explanation *before, const struct explanation *after,
 						       side_json(after, changed->after)));
 	}
 	comparison_fini(&comparison);
-	*ret = json_pack("{so}", "changed", array);
+	*ret = json_pack("{so so}", "changed", array, "compared_with", source_json(before));
 	return err;
 }

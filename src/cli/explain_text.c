@@ -77,12 +77,18 @@ static void print_group(const struct explanation *explanation, int group, FILE *
 /* The ids that the IOMMU may see on its requests, when there is more than its own. */
 static void print_ids(const struct explanation *explanation, const struct pci_function *function, FILE *to)
 {
-	const struct pci_traits *traits = &explanation->grouping->traits[function->index];
-	u8 phantoms = pci_phantom_functions(function);
-	struct pci_addr addr = function->addr;
+	const struct pci_function *vmd = function->dma_device;
+	const struct pci_traits *traits;
+	struct pci_addr addr;
 	char bdf[PCI_ADDR_TEXT];
+	u8 phantoms;
 
-	fprintf(to, "  requester ids: %s", pci_addr_print(function->addr, bdf));
+	/* What is on the way to Intel VMD does not matter: that makes the requests. */
+	function = vmd ? vmd : function;
+	traits = &explanation->grouping->traits[function->index];
+	phantoms = pci_phantom_functions(function);
+	addr = function->addr;
+	fprintf(to, "  requester ids: %s%s", pci_addr_print(addr, bdf), vmd ? " (VMD, which makes its requests)" : "");
 	for (unsigned devfn = 0; devfn < 256; devfn++) {
 		addr.devfn = (u8)devfn;
 		if (traits->other_ids[devfn / 64] >> devfn % 64 & 1)
@@ -90,8 +96,6 @@ static void print_ids(const struct explanation *explanation, const struct pci_fu
 		else if (addr.devfn >> 3 == function->addr.devfn >> 3 && phantoms >> (devfn & 7) & 1)
 			fprintf(to, ", %s (phantom function, which Linux does not know of)", pci_addr_print(addr, bdf));
 	}
-	if (function->dma_device)
-		fprintf(to, ", as seen by the IOMMU %s (VMD)", pci_addr_print(function->dma_device->addr, bdf));
 	for (const struct pci_function *bridge = function->parent; bridge; bridge = bridge->parent) {
 		enum pci_bridge_ids ids = explanation->grouping->traits[bridge->index].ids;
 

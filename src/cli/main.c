@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,18 @@ static int verb_help(int argc, char **argv)
 	return verb->fn(2, (char *[]){argv[1], "--help", NULL});
 }
 
+/* What was printed must have arrived: half an answer, on a full disk, looks like a whole one. */
+static int finish(const char *verb, int status)
+{
+	struct why why;
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	refuse_host(&why, errno ? errno : EIO, "write(standard output)");
+	complain(verb, &why);
+	return status ? status : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb;
@@ -80,5 +93,5 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	verb = verb_find(argv[1]);
-	return verb ? verb->fn(argc - 1, argv + 1) : unknown_verb(argv[1]);
+	return verb ? finish(argv[1], verb->fn(argc - 1, argv + 1)) : unknown_verb(argv[1]);
 }

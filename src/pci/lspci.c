@@ -208,6 +208,15 @@ static int read_line(struct lspci_reader *reader, const struct lspci_line *line,
 	return 0;
 }
 
+/* The rest of a line of a capability has nothing to be known by but that it is indented; a signature is not. */
+static bool is_prose(const struct lspci_reader *reader, enum lspci_key last)
+{
+	const char *text = reader->lines.text, *newline = memrchr(text, '\n', reader->lines.size);
+	const char *start = newline ? newline + 1 : text;
+
+	return last == KEY_NONE && !(reader->in_caps && start < text + reader->lines.size && *start == '\t');
+}
+
 /* Does the text stop inside the last function? A last line of the kernel's or of bytes is as good as an end. */
 static void find_cut(struct lspci_reader *reader, enum lspci_key last)
 {
@@ -216,7 +225,7 @@ static void find_cut(struct lspci_reader *reader, enum lspci_key last)
 	const unsigned seen = record ? record->seen : 0;
 
 	if (!record || last == KEY_BLANK || last == KEY_DRIVER || last == KEY_MODULES || last == KEY_BYTES ||
-	    last == KEY_NONE || last == KEY_HEAD)
+	    last == KEY_HEAD || is_prose(reader, last))
 		return;
 	record->cut = text[reader->lines.size - 1] != '\n' ||
 		      (seen & SEEN_CAP_BIT && !(seen & (SEEN_CAPS | SEEN_DENIED | SEEN_BROKEN)));
@@ -240,8 +249,41 @@ static int read_lines(struct lspci_reader *reader, struct why *why)
 
 /* ---- the whole ---- */
 
+static bool starts_with(const struct lspci_lines *lines, const char *magic)
+{
+	size_t length = strlen(magic);
+
+	return lines->size >= length && memcmp(lines->text, magic, length) == 0;
+}
+
+static bool mentions(const char *text, size_t size, const char *what)
+{
+	return memmem(text, size, what, strlen(what));
+}
+
+/* What such a text is, and how to make a dump of it; NULL: who knows. */
+static const char *describe_other(const struct lspci_lines *lines)
+{
+	if (!lines->size)
+		return "it is empty";
+	if (starts_with(lines, "\xff\xfe") || starts_with(lines, "\xfe\xff"))
+		return "it is UTF-16; run: iconv -f UTF-16 -t UTF-8";
+	if (starts_with(lines, "\x1f\x8b") ||
+	    starts_with(lines, "\xfd"
+			       "7zXZ") ||
+	    starts_with(lines, "BZh") || starts_with(lines, "\x28\xb5\x2f\xfd") || starts_with(lines, "PK\x03\x04"))
+		return "it is compressed; unpack it first";
+	if (mentions(lines->text, lines->size, "iommu_groups/"))
+		return "a list of groups shows no functions; put it behind the output of lspci in the same file";
+	return NULL;
+}
+
 static int refuse_other(const struct lspci_reader *reader, const char *file, struct why *why)
 {
+	const char *other = describe_other(&reader->lines);
+
+	if (other)
+		return refuse(why, DUMP_INVALID, "%.80s:1: %s", file, other);
 	if (reader->tree_line)
 		return refuse(
 			why, DUMP_INVALID,
@@ -255,11 +297,6 @@ static int refuse_other(const struct lspci_reader *reader, const char *file, str
 			file, reader->fields_line);
 	return refuse(why, DUMP_INVALID, "%.80s:%u: up to here, no line starts a PCI function as those of lspci do",
 		      file, reader->lines.number ? reader->lines.number : 1);
-}
-
-static bool mentions(const char *text, size_t size, const char *what)
-{
-	return memmem(text, size, what, strlen(what));
 }
 
 static void reader_init(struct lspci_reader *reader, const struct pci_ids *ids, const char *text, size_t size)

@@ -248,7 +248,7 @@ static const struct {
 	{"PASIDCap:", KEY_PASIDCAP},
 	{"Vector table:", KEY_VECTORS},
 	{"PBA:", KEY_PENDING_BITS},
-	{"-[0000:", KEY_TREE},
+	{"-[", KEY_TREE},
 	{"-+-", KEY_TREE},
 	{"+-", KEY_TREE},
 	{"\\-[", KEY_TREE},

@@ -122,9 +122,9 @@ static int assume_types(struct pci_survey *survey, struct why *why)
 	if (!count)
 		return 0;
 	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, survey_see_all(survey), why,
-				 "the capabilities of %u functions were not shown (first: %s); each is taken as PCI "
-				 "Express of the kind usual at its place, without ACS",
-				 count, pci_addr_print(first->function->addr, bdf));
+				 "the capabilities of %u function%s not shown (first: %s); each is taken as what "
+				 "is usual at its place (PCI Express below a port), without ACS",
+				 count, count > 1 ? "s were" : " was", pci_addr_print(first->function->addr, bdf));
 }
 
 static int remark_extended(struct pci_survey *survey, struct why *why)
@@ -145,9 +145,9 @@ static int remark_extended(struct pci_survey *survey, struct why *why)
 	if (!count)
 		return 0;
 	return pci_survey_remark(survey, REMARK_ASSUMPTION, first->line, survey_see_all(survey), why,
-				 "the extended capabilities of %u functions were not shown (first: %s); they are taken "
-				 "to have no ACS",
-				 count, pci_addr_print(first->function->addr, bdf));
+				 "the extended capabilities of %u function%s not shown (first: %s); taken to have "
+				 "no ACS",
+				 count, count > 1 ? "s were" : " was", pci_addr_print(first->function->addr, bdf));
 }
 
 static int remark_buses(struct pci_survey *survey, struct why *why)
@@ -164,11 +164,9 @@ static int remark_buses(struct pci_survey *survey, struct why *why)
 	}
 	if (!count)
 		return 0;
-	return pci_survey_remark(
-		survey, REMARK_MISSING, first->line, survey_see_all(survey), why,
-		"%u bridges do not say which bus they lead to (first: %s), so what is below them is not "
-		"known",
-		count, pci_addr_print(first->function->addr, bdf));
+	return pci_survey_remark(survey, REMARK_MISSING, first->line, survey_see_all(survey), why,
+				 "%u bridge%s not say which bus is below (first: %s), so what is there is not known",
+				 count, count > 1 ? "s do" : " does", pci_addr_print(first->function->addr, bdf));
 }
 
 int survey_assume_capabilities(struct pci_survey *survey, struct why *why)

@@ -49,6 +49,24 @@ explain "$imac" --assign 03:00.0
 says "is in group 1 with 4 other(s)" "0000:03:00.1" "leave as they are, they are not in the way" "/dev/vfio/1"
 explain "$imac" --reset 03:00.0
 says "hot reset: of the bus below 0000:02:00.0" "must be bound to vfio-pci first"
+sed '/Kernel driver in use: amdgpu/d' "$imac" >"$work/unbound.txt"
+explain "$work/unbound.txt" --reset 03:00.0
+says "0000:03:00.0  group 1  must be bound to vfio-pci first"
+explain "$work/unbound.txt" --reset 03:00.0 --json
+says '"remarks"'
+printf '00:0e.0 0104: 8086:9a0b\n10000:e0:06.0 0604: 8086:9a09\n' >"$work/vmd.txt"
+explain "$work/vmd.txt" --why 10000:e0:06.0
+says "requester ids: 0000:00:0e.0 (VMD, which makes its requests)"
+
+cat >"$work/bare.yaml" <<'EOF'
+iommu: none
+devices:
+  - {slot: "01.0", role: root-port, id: "8086:1901", devices: [{slot: "00.0", id: "8086:10d3", driver: vfio-pci}]}
+EOF
+explain "$work/bare.yaml" --reset 01:00.0
+says "0000:01:00.0  no group  has no group, so nobody can prove to own it: refused"
+explain "$work/bare.yaml" --assign 01:00.0
+says "it cannot be assigned: no IOMMU covers it"
 
 # What would help.
 explain "$imac" --what-if acs=0000:00:01.0
@@ -62,6 +80,22 @@ explain "$imac" --rules 5.7,7.2 --json
 says '"changed"'
 explain --diff "$imac" "$dumps/intel-comet-lake-u/lspci.txt"
 says "not there"
+explain --diff "$work/vmd.txt" "$imac" --json
+python3 - "$work" <<'EOF' || fail "--diff --json says what both sides lack"
+import json, sys
+said = json.load(open(sys.argv[1] + "/out"))
+assert said["compared_with"]["source"] == sys.argv[1] + "/vmd.txt" and said["compared_with"]["rules"] == "7.2"
+assert any("capabilities of 2 functions" in r["text"] for r in said["compared_with"]["remarks"])
+EOF
+explain --diff "$work/vmd.txt" "$imac"
+warns "$work/vmd.txt:1: the capabilities of 2 functions"
+
+# A file with an odd name; a full disk.
+cp "$imac" "$work/--json"
+(cd "$work" && "$ISOLDE" explain --why 03:00.0 -- --json) >"$work/out" 2>"$said" || fail "explain -- --json"
+says "requester ids: 0000:03:00.0"
+"$ISOLDE" explain --json "$imac" >/dev/full 2>"$said" && fail "a full disk must fail"
+warns "write(standard output): No space left on device"
 
 # From a pipe, quoted in a mail, from an ordinary user.
 sed 's/^/> /' "$imac" | "$ISOLDE" explain - >"$work/quoted" 2>/dev/null || fail "explain - of a quoted dump"

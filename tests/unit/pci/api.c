@@ -79,7 +79,7 @@ TEST(api, what_is_assumed_is_told)
 
 	for (size_t i = 0; i < isolde_topology_remarks(topology); i++) {
 		isolde_topology_remark(topology, i, &text, &command);
-		said |= strstr(text, "extended capabilities of 1 functions") && command;
+		said |= strstr(text, "extended capabilities of 1 function was") && command;
 	}
 	assert_true(said);
 	isolde_topology_free(topology);

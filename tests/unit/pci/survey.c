@@ -395,6 +395,8 @@ TEST(survey, below_a_bridge_to_pci_everything_is_conventional)
 	finish(survey);
 	assert_false(pci_is_pcie(at(survey, "01:00.0")));
 	assert_false(pci_is_pcie(at(survey, "02:00.0")));
+	assert_null(remark_with(survey, "each is taken as PCI Express"));
+	expect_remark(survey, REMARK_ASSUMPTION, 2, "each is taken as what is usual at its place");
 	pci_survey_free(survey);
 }
 
@@ -407,7 +409,7 @@ TEST(survey, gaps_are_counted_and_named)
 	bring(survey, "00:1c.0", 0x1af4, 1, 0x060400)->gaps = PCI_GAP_BUSES;
 	finish(survey);
 	expect_remark(survey, REMARK_ASSUMPTION, 1, "the extended capabilities of 2 functions were not shown");
-	expect_remark(survey, REMARK_MISSING, 3, "1 bridges do not say which bus they lead to (first: 0000:00:1c.0)");
+	expect_remark(survey, REMARK_MISSING, 3, "1 bridge does not say which bus is below (first: 0000:00:1c.0)");
 	pci_survey_free(survey);
 }
 
