@@ -444,11 +444,11 @@ TEST_F(group_types_are_checked_in_linuxs_order)
 	give_to(f, "vfio-pci", NVME);
 	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "identity"));
 	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/type")), "identity\n");
-	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "auto\n"));
+	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "auto"));
 	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/type")), "DMA-FQ\n");
 	ASSERT_OK(f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "DMA"));
 	assert_string_equal(cat(f, DEVICE(NVME, "iommu_group/type")), "DMA\n");
-	EXPECT_REFUSED(GROUP_TYPE_WORD, f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "identity\n\n"));
+	EXPECT_REFUSED(GROUP_TYPE_WORD, f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "identity\n"));
 	/* A flush queue can be added while the group is used. */
 	give_to(f, "nvme", NVME);
 	EXPECT_REFUSED(GROUP_TYPE_IN_USE, f->why, echo(f, DEVICE(NVME, "iommu_group/type"), "DMA"));
