@@ -26,6 +26,7 @@ static const struct pt_ops *ops_of(const struct isolde_pt_config *config)
 {
 	static const struct pt_ops *const simple[ISOLDE_PT_FORMATS] = {
 		[ISOLDE_PT_VTDSS] = &pt_vtdss_ops,
+		[ISOLDE_PT_X86_64] = &pt_x86_64_ops,
 	};
 
 	return config->granule == 4096 ? simple[config->format] : NULL;
@@ -213,7 +214,8 @@ static int make_root(struct isolde_pt *pt, unsigned levels)
 	if (!root)
 		return -ENOMEM;
 	address = pt_table_address(pt, root);
-	if (!is_aligned(address, pt->root_size) || !pt->ops->table_fits(pt, root)) {
+	if (!is_aligned(address, pt->root_size) || !is_aligned((uintptr_t)root, 64) ||
+	    !pt->ops->table_fits(pt, align_down(address, pt->granule))) {
 		pt_table_free(pt, root, pt->root_size);
 		return -ERANGE;
 	}
