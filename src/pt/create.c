@@ -26,6 +26,7 @@ static const struct pt_ops *ops_of(const struct isolde_pt_config *config)
 {
 	static const struct pt_ops *const simple[ISOLDE_PT_FORMATS] = {
 		[ISOLDE_PT_VTDSS] = &pt_vtdss_ops,
+		[ISOLDE_PT_AMDV1] = &pt_amdv1_ops,
 		[ISOLDE_PT_X86_64] = &pt_x86_64_ops,
 	};
 

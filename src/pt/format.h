@@ -50,6 +50,7 @@
 /* Every format with every granule: what has code of its own. */
 #define PT_KINDS(X)                                                                                                    \
 	X(vtdss)                                                                                                       \
+	X(amdv1)                                                                                                       \
 	X(x86_64)
 
 #define PT_KIND_ENUM(name) PT_##name,
