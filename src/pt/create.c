@@ -22,6 +22,22 @@ static int read_config(const struct isolde_pt_config *config, struct isolde_pt_c
 	return (unsigned)ret->format < ISOLDE_PT_FORMATS ? 0 : -EINVAL;
 }
 
+static const struct pt_ops *arm_ops(const struct isolde_pt_config *config)
+{
+	bool second = config->format == ISOLDE_PT_ARM64_S2;
+
+	switch (config->granule) {
+	case 4096:
+		return second ? &pt_arm64s2_4k_ops : &pt_arm64s1_4k_ops;
+	case 16384:
+		return second ? &pt_arm64s2_16k_ops : &pt_arm64s1_16k_ops;
+	case 65536:
+		return second ? &pt_arm64s2_64k_ops : &pt_arm64s1_64k_ops;
+	default:
+		return NULL;
+	}
+}
+
 static const struct pt_ops *ops_of(const struct isolde_pt_config *config)
 {
 	static const struct pt_ops *const simple[ISOLDE_PT_FORMATS] = {
@@ -30,6 +46,8 @@ static const struct pt_ops *ops_of(const struct isolde_pt_config *config)
 		[ISOLDE_PT_X86_64] = &pt_x86_64_ops,
 	};
 
+	if (config->format == ISOLDE_PT_ARM64_S1 || config->format == ISOLDE_PT_ARM64_S2)
+		return arm_ops(config);
 	return config->granule == 4096 ? simple[config->format] : NULL;
 }
 

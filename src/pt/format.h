@@ -51,7 +51,13 @@
 #define PT_KINDS(X)                                                                                                    \
 	X(vtdss)                                                                                                       \
 	X(amdv1)                                                                                                       \
-	X(x86_64)
+	X(x86_64)                                                                                                      \
+	X(arm64s1_4k)                                                                                                  \
+	X(arm64s1_16k)                                                                                                 \
+	X(arm64s1_64k)                                                                                                 \
+	X(arm64s2_4k)                                                                                                  \
+	X(arm64s2_16k)                                                                                                 \
+	X(arm64s2_64k)
 
 #define PT_KIND_ENUM(name) PT_##name,
 enum pt_kind { PT_KINDS(PT_KIND_ENUM) PT_KINDS_N };
