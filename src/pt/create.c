@@ -41,9 +41,9 @@ static const struct pt_ops *arm_ops(const struct isolde_pt_config *config)
 static const struct pt_ops *ops_of(const struct isolde_pt_config *config)
 {
 	static const struct pt_ops *const simple[ISOLDE_PT_FORMATS] = {
-		[ISOLDE_PT_VTDSS] = &pt_vtdss_ops,
-		[ISOLDE_PT_AMDV1] = &pt_amdv1_ops,
-		[ISOLDE_PT_X86_64] = &pt_x86_64_ops,
+		[ISOLDE_PT_VTDSS] = &pt_vtdss_ops,	 [ISOLDE_PT_AMDV1] = &pt_amdv1_ops,
+		[ISOLDE_PT_X86_64] = &pt_x86_64_ops,	 [ISOLDE_PT_RISCV_S1] = &pt_riscv_s1_ops,
+		[ISOLDE_PT_RISCV_S2] = &pt_riscv_s2_ops,
 	};
 
 	if (config->format == ISOLDE_PT_ARM64_S1 || config->format == ISOLDE_PT_ARM64_S2)

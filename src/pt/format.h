@@ -57,7 +57,9 @@
 	X(arm64s1_64k)                                                                                                 \
 	X(arm64s2_4k)                                                                                                  \
 	X(arm64s2_16k)                                                                                                 \
-	X(arm64s2_64k)
+	X(arm64s2_64k)                                                                                                 \
+	X(riscv_s1)                                                                                                    \
+	X(riscv_s2)
 
 #define PT_KIND_ENUM(name) PT_##name,
 enum pt_kind { PT_KINDS(PT_KIND_ENUM) PT_KINDS_N };
