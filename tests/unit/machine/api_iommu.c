@@ -34,9 +34,8 @@ static long told(struct fixture *f, long ret)
 	return told_as(&f->expected, &f->why, ret);
 }
 
-#define OK(call)	    ASSERT_OK(f->expected, told(f, call))
-#define REFUSED(code, call) EXPECT_REFUSED(code, f->expected, told(f, call))
-#define NAMES(needle)	    EXPECT_SUBSTR(needle, f->expected.text)
+#define OK(call)      ASSERT_OK(f->expected, told(f, call))
+#define NAMES(needle) EXPECT_SUBSTR(needle, f->expected.text)
 
 /* What the description of the machine cannot say. */
 static void give_abilities(struct isolde_device *device)
@@ -118,11 +117,12 @@ TEST_F(devices_are_found_by_address)
 
 	OK(isolde_device_get(f->machine, NVME, &device, &f->why));
 	assert_ptr_equal(device, f->nvme);
-	REFUSED(DEVICE_UNKNOWN, isolde_device_get(f->machine, "0000:77:00.0", &device, &f->why));
+	EXPECT_REFUSED(DEVICE_UNKNOWN, f->expected,
+		       told(f, isolde_device_get(f->machine, "0000:77:00.0", &device, &f->why)));
 	NAMES("0000:77:00.0");
 	expect_journal(f, "device_get", WHY_DEVICE_UNKNOWN);
-	REFUSED(DEVICE_UNKNOWN, isolde_device_get(f->machine, "nvme0", &device, &f->why));
-	REFUSED(DEVICE_UNKNOWN, isolde_device_get(f->machine, "", &device, &f->why));
+	EXPECT_REFUSED(DEVICE_UNKNOWN, f->expected, told(f, isolde_device_get(f->machine, "nvme0", &device, &f->why)));
+	EXPECT_REFUSED(DEVICE_UNKNOWN, f->expected, told(f, isolde_device_get(f->machine, "", &device, &f->why)));
 	assert_int_equal(isolde_device_group(f->nic), isolde_device_group(f->nic_b));
 	assert_int_not_equal(isolde_device_group(f->nic), isolde_device_group(f->nvme));
 	assert_int_equal(isolde_device_max_pasids(f->nic), 64);
@@ -135,9 +135,9 @@ TEST_F(drivers_bind_and_unbind)
 	struct isolde_driver driver = {.size = sizeof(driver), .name = "mine", .intent = ISOLDE_INTENT_DMA};
 	char text[64] = "";
 
-	REFUSED(DEVICE_UNBOUND, isolde_driver_unbind(f->nvme, &f->why));
+	EXPECT_REFUSED(DEVICE_UNBOUND, f->expected, told(f, isolde_driver_unbind(f->nvme, &f->why)));
 	NAMES(NVME);
-	REFUSED(DEVICE_BOUND, isolde_driver_bind(f->nic, &driver, &f->why));
+	EXPECT_REFUSED(DEVICE_BOUND, f->expected, told(f, isolde_driver_bind(f->nic, &driver, &f->why)));
 	NAMES("mine cannot have " NIC ": e1000e has it");
 	expect_journal(f, "driver_bind", WHY_DEVICE_BOUND);
 	OK(isolde_driver_bind(f->nvme, &driver, &f->why));
@@ -160,21 +160,21 @@ TEST_F(descriptions_of_drivers_are_checked)
 {
 	struct isolde_driver driver = {.size = sizeof(driver) - 1, .name = "mine"};
 
-	REFUSED(OPTIONS_SIZE, isolde_driver_bind(f->nvme, &driver, &f->why));
+	EXPECT_REFUSED(OPTIONS_SIZE, f->expected, told(f, isolde_driver_bind(f->nvme, &driver, &f->why)));
 	driver.size++;
 	driver.name = NULL;
-	REFUSED(DRIVER_NAME, isolde_driver_bind(f->nvme, &driver, &f->why));
+	EXPECT_REFUSED(DRIVER_NAME, f->expected, told(f, isolde_driver_bind(f->nvme, &driver, &f->why)));
 	driver.name = "a/b";
-	REFUSED(DRIVER_NAME, isolde_driver_bind(f->nvme, &driver, &f->why));
+	EXPECT_REFUSED(DRIVER_NAME, f->expected, told(f, isolde_driver_bind(f->nvme, &driver, &f->why)));
 	NAMES("a/b");
 	driver.name = "a-name-of-exactly-thirty-two-byt";
-	REFUSED(DRIVER_NAME, isolde_driver_bind(f->nvme, &driver, &f->why));
+	EXPECT_REFUSED(DRIVER_NAME, f->expected, told(f, isolde_driver_bind(f->nvme, &driver, &f->why)));
 	driver.name = "mine";
 	driver.intent = 1 << 4;
-	REFUSED(INTENT_CONTRADICTORY, isolde_driver_bind(f->nvme, &driver, &f->why));
+	EXPECT_REFUSED(INTENT_CONTRADICTORY, f->expected, told(f, isolde_driver_bind(f->nvme, &driver, &f->why)));
 	NAMES("mine declares 0x10");
 	driver.intent = ISOLDE_INTENT_SOFTWARE | ISOLDE_INTENT_DMA;
-	REFUSED(INTENT_CONTRADICTORY, isolde_driver_bind(f->nvme, &driver, &f->why));
+	EXPECT_REFUSED(INTENT_CONTRADICTORY, f->expected, told(f, isolde_driver_bind(f->nvme, &driver, &f->why)));
 	isolde_machine_check(f->machine);
 }
 
@@ -183,14 +183,14 @@ TEST_F(an_owned_group_refuses_drivers_and_a_driven_one_owners)
 	struct isolde_driver driver = {.size = sizeof(driver), .name = "mine", .intent = ISOLDE_INTENT_DMA};
 
 	OK(isolde_device_claim(f->nvme, f->owner, &f->why));
-	REFUSED(GROUP_OWNED, isolde_driver_bind(f->nvme, &driver, &f->why));
+	EXPECT_REFUSED(GROUP_OWNED, f->expected, told(f, isolde_driver_bind(f->nvme, &driver, &f->why)));
 	NAMES("the test's driver");
 	assert_int_equal(f->nvme->core->intent, INTENT_UNDECLARED);
 	isolde_machine_check(f->machine);
 	OK(isolde_device_release(f->nvme, &f->why));
-	REFUSED(GROUP_NOT_VIABLE, isolde_group_claim(f->nic, f->owner, &f->why));
+	EXPECT_REFUSED(GROUP_NOT_VIABLE, f->expected, told(f, isolde_group_claim(f->nic, f->owner, &f->why)));
 	NAMES(NIC " is bound to e1000e");
-	REFUSED(GROUP_NOT_VIABLE, isolde_device_claim(f->nic_b, f->owner, &f->why));
+	EXPECT_REFUSED(GROUP_NOT_VIABLE, f->expected, told(f, isolde_device_claim(f->nic_b, f->owner, &f->why)));
 	expect_journal(f, "device_claim", WHY_GROUP_NOT_VIABLE);
 }
 
@@ -199,22 +199,22 @@ TEST_F(owners_are_counted_and_named)
 	struct isolde_owner *stranger = NULL;
 
 	OK(isolde_owner_new(f->machine, NULL, &stranger, &f->why));
-	REFUSED(OWNER_MISSING, isolde_group_claim(f->nvme, NULL, &f->why));
-	REFUSED(RELEASE_UNOWNED, isolde_group_release(f->nvme, &f->why));
-	REFUSED(RELEASE_UNOWNED, isolde_device_release(f->nvme, &f->why));
+	EXPECT_REFUSED(OWNER_MISSING, f->expected, told(f, isolde_group_claim(f->nvme, NULL, &f->why)));
+	EXPECT_REFUSED(RELEASE_UNOWNED, f->expected, told(f, isolde_group_release(f->nvme, &f->why)));
+	EXPECT_REFUSED(RELEASE_UNOWNED, f->expected, told(f, isolde_device_release(f->nvme, &f->why)));
 	OK(isolde_group_claim(f->nvme, f->owner, &f->why));
 	OK(isolde_device_claim(f->nvme, f->owner, &f->why));
 	isolde_machine_check(f->machine);
-	REFUSED(GROUP_CLAIMED, isolde_device_claim(f->nvme, stranger, &f->why));
+	EXPECT_REFUSED(GROUP_CLAIMED, f->expected, told(f, isolde_device_claim(f->nvme, stranger, &f->why)));
 	NAMES("the test's driver");
-	REFUSED(GROUP_CLAIMED, isolde_group_claim(f->nvme, f->owner, &f->why));
-	REFUSED(OWNER_BUSY, isolde_owner_free(f->owner, &f->why));
+	EXPECT_REFUSED(GROUP_CLAIMED, f->expected, told(f, isolde_group_claim(f->nvme, f->owner, &f->why)));
+	EXPECT_REFUSED(OWNER_BUSY, f->expected, told(f, isolde_owner_free(f->owner, &f->why)));
 	NAMES("the test's driver still holds group");
 	OK(isolde_device_release(f->nvme, &f->why));
-	REFUSED(RELEASE_UNOWNED, isolde_device_release(f->nvme, &f->why));
+	EXPECT_REFUSED(RELEASE_UNOWNED, f->expected, told(f, isolde_device_release(f->nvme, &f->why)));
 	OK(isolde_group_release(f->nvme, &f->why));
 	OK(isolde_device_claim(f->nvme, stranger, &f->why));
-	REFUSED(GROUP_CLAIMED, isolde_device_claim(f->nvme, f->owner, &f->why));
+	EXPECT_REFUSED(GROUP_CLAIMED, f->expected, told(f, isolde_device_claim(f->nvme, f->owner, &f->why)));
 	NAMES("an owner without a name");
 	OK(isolde_device_release(f->nvme, &f->why));
 	OK(isolde_owner_free(stranger, &f->why));
@@ -233,23 +233,24 @@ TEST_F(maps_are_checked_like_iommu_map)
 	const unsigned rw = ISOLDE_MAP_READ | ISOLDE_MAP_WRITE;
 	void *hole = f->memory + 3 * PAGE_SIZE;
 
-	REFUSED(MAP_INVALID, map(f, 0x10000, f->memory, 0, rw));
-	REFUSED(MAP_INVALID, map(f, 0x10800, f->memory, PAGE_SIZE, rw));
+	EXPECT_REFUSED(MAP_INVALID, f->expected, told(f, map(f, 0x10000, f->memory, 0, rw)));
+	EXPECT_REFUSED(MAP_INVALID, f->expected, told(f, map(f, 0x10800, f->memory, PAGE_SIZE, rw)));
 	NAMES("0x10800");
-	REFUSED(MAP_INVALID, map(f, 0x10000, f->memory + 8, PAGE_SIZE, rw));
-	REFUSED(MAP_INVALID, map(f, 0x10000, f->memory, PAGE_SIZE + 1, rw));
-	REFUSED(MAP_INVALID, map(f, 0x10000, f->memory, PAGE_SIZE, 0));
-	REFUSED(MAP_INVALID, map(f, 0x10000, f->memory, PAGE_SIZE, 4));
+	EXPECT_REFUSED(MAP_INVALID, f->expected, told(f, map(f, 0x10000, f->memory + 8, PAGE_SIZE, rw)));
+	EXPECT_REFUSED(MAP_INVALID, f->expected, told(f, map(f, 0x10000, f->memory, PAGE_SIZE + 1, rw)));
+	EXPECT_REFUSED(MAP_INVALID, f->expected, told(f, map(f, 0x10000, f->memory, PAGE_SIZE, 0)));
+	EXPECT_REFUSED(MAP_INVALID, f->expected, told(f, map(f, 0x10000, f->memory, PAGE_SIZE, 4)));
 	NAMES("flags 0x4");
-	REFUSED(MAP_BEYOND, map(f, BIT(48), f->memory, PAGE_SIZE, rw));
+	EXPECT_REFUSED(MAP_BEYOND, f->expected, told(f, map(f, BIT(48), f->memory, PAGE_SIZE, rw)));
 	NAMES("0xffffffffffff");
-	REFUSED(MAP_BEYOND, map(f, UINT64_MAX - PAGE_SIZE + 1, f->memory, 2 * PAGE_SIZE, rw));
+	EXPECT_REFUSED(MAP_BEYOND, f->expected,
+		       told(f, map(f, UINT64_MAX - PAGE_SIZE + 1, f->memory, 2 * PAGE_SIZE, rw)));
 	OK(map(f, 0x10000, f->memory, 2 * PAGE_SIZE, rw));
-	REFUSED(MAP_TAKEN, map(f, 0x11000, f->memory, PAGE_SIZE, rw));
+	EXPECT_REFUSED(MAP_TAKEN, f->expected, told(f, map(f, 0x11000, f->memory, PAGE_SIZE, rw)));
 	NAMES("[0x10000, 0x11fff]");
 	expect_journal(f, "domain_map", WHY_MAP_TAKEN);
 	munmap(hole, PAGE_SIZE);
-	REFUSED(CLIENT_FAULT, map(f, 0x20000, hole, PAGE_SIZE, rw));
+	EXPECT_REFUSED(CLIENT_FAULT, f->expected, told(f, map(f, 0x20000, hole, PAGE_SIZE, rw)));
 	isolde_machine_check(f->machine);
 }
 
@@ -306,21 +307,21 @@ TEST_F(a_driver_does_dma_to_this_process)
 	assert_string_equal((char *)f->memory + 0x10, "hello");
 	OK(isolde_dma_read(f->nvme, 0, 0x10010, bytes, 6, &f->why));
 	assert_string_equal(bytes, "hello");
-	REFUSED(DMA_FAULT, isolde_dma_write(f->nvme, 0, 0x11000, "x", 1, &f->why));
+	EXPECT_REFUSED(DMA_FAULT, f->expected, told(f, isolde_dma_write(f->nvme, 0, 0x11000, "x", 1, &f->why)));
 	NAMES(NVME " may not write 0x1 bytes at IOVA 0x11000");
 	assert_int_equal(heard.count, 1);
 	assert_int_equal(heard.iova, 0x11000);
 	assert_true(heard.write);
 	EXPECT_SUBSTR("the mapping forbids it", heard.text);
 	isolde_domain_unmap(f->domain, 0x10000, PAGE_SIZE);
-	REFUSED(DMA_FAULT, isolde_dma_read(f->nvme, 0, 0x10010, bytes, 6, &f->why));
+	EXPECT_REFUSED(DMA_FAULT, f->expected, told(f, isolde_dma_read(f->nvme, 0, 0x10010, bytes, 6, &f->why)));
 	NAMES("not mapped; the nearest mapping is [0x11000, 0x11fff]");
 	assert_int_equal(heard.count, 2);
 	isolde_domain_on_fault(f->domain, NULL, NULL);
 	assert_int_equal(isolde_dma_read(f->nvme, 0, 0x10010, bytes, 6, NULL), -EFAULT);
 	assert_int_equal(heard.count, 2);
 	pci_config_write(f->nvme->core->function, PCI_COMMAND, 2, 0);
-	REFUSED(DMA_FAULT, isolde_dma_read(f->nvme, 0, 0x11000, bytes, 6, &f->why));
+	EXPECT_REFUSED(DMA_FAULT, f->expected, told(f, isolde_dma_read(f->nvme, 0, 0x11000, bytes, 6, &f->why)));
 	NAMES(NVME " is no bus master");
 	OK(isolde_detach_device(f->domain, f->nvme, &f->why));
 }
@@ -329,22 +330,25 @@ TEST_F(a_driver_does_dma_to_this_process)
 
 TEST_F(forms_of_attach)
 {
-	REFUSED(GROUP_SHARED, isolde_attach_device(f->domain, f->nic, &f->why));
+	EXPECT_REFUSED(GROUP_SHARED, f->expected, told(f, isolde_attach_device(f->domain, f->nic, &f->why)));
 	NAMES(NIC);
-	REFUSED(NOT_ATTACHED, isolde_detach_device(f->domain, f->nvme, &f->why));
+	EXPECT_REFUSED(NOT_ATTACHED, f->expected, told(f, isolde_detach_device(f->domain, f->nvme, &f->why)));
 	NAMES("queues of the test");
 	OK(isolde_attach_group(f->domain, f->nvme, &f->why));
-	REFUSED(DOMAIN_ATTACHED, isolde_attach_group(f->other, f->nvme, &f->why));
+	EXPECT_REFUSED(DOMAIN_ATTACHED, f->expected, told(f, isolde_attach_group(f->other, f->nvme, &f->why)));
 	NAMES("queues of the test");
-	REFUSED(DOMAIN_BUSY, isolde_domain_free(f->domain, &f->why));
+	EXPECT_REFUSED(DOMAIN_BUSY, f->expected, told(f, isolde_domain_free(f->domain, &f->why)));
 	NAMES("queues of the test");
 	OK(isolde_detach_group(f->nvme, &f->why));
-	REFUSED(HANDLE_MISSING, isolde_attach_group_handle(f->domain, f->nvme, NULL, &f->why));
+	EXPECT_REFUSED(HANDLE_MISSING, f->expected,
+		       told(f, isolde_attach_group_handle(f->domain, f->nvme, NULL, &f->why)));
 	OK(isolde_attach_group_handle(f->domain, f->nvme, f->handle, &f->why));
-	REFUSED(HANDLE_TAKEN, isolde_attach_group_handle(f->domain, f->nvme, f->second_handle, &f->why));
-	REFUSED(HANDLE_BUSY, isolde_handle_free(f->handle, &f->why));
+	EXPECT_REFUSED(HANDLE_TAKEN, f->expected,
+		       told(f, isolde_attach_group_handle(f->domain, f->nvme, f->second_handle, &f->why)));
+	EXPECT_REFUSED(HANDLE_BUSY, f->expected, told(f, isolde_handle_free(f->handle, &f->why)));
 	NAMES("is attached with the handle");
-	REFUSED(HANDLE_MISSING, isolde_replace_group_handle(NULL, f->nvme, f->second_handle, &f->why));
+	EXPECT_REFUSED(HANDLE_MISSING, f->expected,
+		       told(f, isolde_replace_group_handle(NULL, f->nvme, f->second_handle, &f->why)));
 	OK(isolde_replace_group_handle(f->other, f->nvme, f->second_handle, &f->why));
 	OK(isolde_handle_free(f->handle, &f->why));
 	OK(isolde_handle_new(f->machine, &f->handle, &f->why));
@@ -359,22 +363,24 @@ TEST_F(device_by_device)
 	OK(isolde_driver_unbind(f->nic_b, &f->why));
 	OK(isolde_device_claim(f->nic, f->owner, &f->why));
 	OK(isolde_attach(f->domain, f->nic, 0, NULL, &f->why));
-	REFUSED(ATTACHED_ELSEWHERE, isolde_attach(f->other, f->nic_b, 0, NULL, &f->why));
+	EXPECT_REFUSED(ATTACHED_ELSEWHERE, f->expected, told(f, isolde_attach(f->other, f->nic_b, 0, NULL, &f->why)));
 	NAMES(NIC " of the same group");
 	NAMES("queues of the test");
-	REFUSED(ATTACHED_ALREADY, isolde_attach(f->domain, f->nic, 0, NULL, &f->why));
+	EXPECT_REFUSED(ATTACHED_ALREADY, f->expected, told(f, isolde_attach(f->domain, f->nic, 0, NULL, &f->why)));
 	OK(isolde_attach(f->domain, f->nic_b, 0, NULL, &f->why));
 	/* Who is attached by itself is not moved by calls for the group, nor released. */
-	REFUSED(ATTACHED_BY_DEVICE, isolde_detach_group(f->nic, &f->why));
+	EXPECT_REFUSED(ATTACHED_BY_DEVICE, f->expected, told(f, isolde_detach_group(f->nic, &f->why)));
 	NAMES(NIC);
-	REFUSED(ATTACHED_BY_DEVICE, isolde_replace_group_handle(f->other, f->nic, f->handle, &f->why));
-	REFUSED(RELEASE_ATTACHED, isolde_device_release(f->nic, &f->why));
-	REFUSED(RELEASE_ATTACHED, isolde_group_release(f->nic, &f->why));
+	EXPECT_REFUSED(ATTACHED_BY_DEVICE, f->expected,
+		       told(f, isolde_replace_group_handle(f->other, f->nic, f->handle, &f->why)));
+	EXPECT_REFUSED(RELEASE_ATTACHED, f->expected, told(f, isolde_device_release(f->nic, &f->why)));
+	EXPECT_REFUSED(RELEASE_ATTACHED, f->expected, told(f, isolde_group_release(f->nic, &f->why)));
 	isolde_detach(f->nic, 0);
 	isolde_detach(f->nic, 0);
 	isolde_machine_check(f->machine);
 	OK(isolde_replace(f->other, f->nic_b, 0, f->handle, &f->why));
-	REFUSED(NOT_ATTACHED, isolde_replace(f->other, f->nic, 0, f->second_handle, &f->why));
+	EXPECT_REFUSED(NOT_ATTACHED, f->expected,
+		       told(f, isolde_replace(f->other, f->nic, 0, f->second_handle, &f->why)));
 	isolde_detach(f->nic_b, 0);
 	OK(isolde_device_release(f->nic, &f->why));
 }
@@ -387,30 +393,33 @@ TEST_F(pasids)
 	OK(map(f, 0x10000, f->memory, PAGE_SIZE, ISOLDE_MAP_READ | ISOLDE_MAP_WRITE));
 	OK(isolde_pasid_alloc(f->nvme, &pasid, &f->why));
 	assert_int_equal(pasid, 1);
-	REFUSED(PASID_ZERO, isolde_attach_pasid(f->domain, f->nvme, 0, NULL, &f->why));
-	REFUSED(PASID_TOO_LARGE, isolde_attach_pasid(f->domain, f->nvme, 64, NULL, &f->why));
+	EXPECT_REFUSED(PASID_ZERO, f->expected, told(f, isolde_attach_pasid(f->domain, f->nvme, 0, NULL, &f->why)));
+	EXPECT_REFUSED(PASID_TOO_LARGE, f->expected,
+		       told(f, isolde_attach_pasid(f->domain, f->nvme, 64, NULL, &f->why)));
 	NAMES(NVME);
 	OK(isolde_attach_pasid(f->domain, f->nvme, pasid, NULL, &f->why));
 	OK(isolde_dma_write(f->nvme, pasid, 0x10000, "x", 1, &f->why));
-	REFUSED(DMA_FAULT, isolde_dma_write(f->nvme, 0, 0x10000, "x", 1, &f->why));
-	REFUSED(PASID_TAKEN, isolde_attach_pasid(f->other, f->nvme, pasid, NULL, &f->why));
+	EXPECT_REFUSED(DMA_FAULT, f->expected, told(f, isolde_dma_write(f->nvme, 0, 0x10000, "x", 1, &f->why)));
+	EXPECT_REFUSED(PASID_TAKEN, f->expected, told(f, isolde_attach_pasid(f->other, f->nvme, pasid, NULL, &f->why)));
 	OK(isolde_replace_pasid(f->other, f->nvme, pasid, f->handle, &f->why));
-	REFUSED(HANDLE_REUSED, isolde_replace_pasid(f->domain, f->nvme, pasid, f->handle, &f->why));
-	REFUSED(HANDLE_BUSY, isolde_handle_free(f->handle, &f->why));
+	EXPECT_REFUSED(HANDLE_REUSED, f->expected,
+		       told(f, isolde_replace_pasid(f->domain, f->nvme, pasid, f->handle, &f->why)));
+	EXPECT_REFUSED(HANDLE_BUSY, f->expected, told(f, isolde_handle_free(f->handle, &f->why)));
 	NAMES("PASID 1");
-	REFUSED(DMA_FAULT, isolde_dma_write(f->nvme, pasid, 0x10000, "x", 1, &f->why));
+	EXPECT_REFUSED(DMA_FAULT, f->expected, told(f, isolde_dma_write(f->nvme, pasid, 0x10000, "x", 1, &f->why)));
 	NAMES("with PASID 1");
 	OK(isolde_detach_pasid(f->nvme, pasid, &f->why));
 	OK(isolde_detach_pasid(f->nvme, pasid, &f->why));
 	OK(isolde_attach(f->domain, f->nvme, pasid, f->handle, &f->why));
-	REFUSED(ATTACHED_BY_DEVICE, isolde_detach_pasid(f->nvme, pasid, &f->why));
-	REFUSED(ATTACHED_BY_DEVICE, isolde_replace_pasid(f->other, f->nvme, pasid, f->second_handle, &f->why));
+	EXPECT_REFUSED(ATTACHED_BY_DEVICE, f->expected, told(f, isolde_detach_pasid(f->nvme, pasid, &f->why)));
+	EXPECT_REFUSED(ATTACHED_BY_DEVICE, f->expected,
+		       told(f, isolde_replace_pasid(f->other, f->nvme, pasid, f->second_handle, &f->why)));
 	isolde_detach(f->nvme, pasid);
 	isolde_pasid_free(f->machine, pasid);
 	isolde_pasid_free(f->machine, pasid);
 	isolde_pasid_free(f->machine, 12345);
 	f->nvme->core->max_pasids = 0;
-	REFUSED(PASID_NONE_FREE, isolde_pasid_alloc(f->nvme, &pasid, &f->why));
+	EXPECT_REFUSED(PASID_NONE_FREE, f->expected, told(f, isolde_pasid_alloc(f->nvme, &pasid, &f->why)));
 }
 
 /* A program in the room unbinds the driver while its PASIDs are attached: refused, not a crash. */
@@ -420,10 +429,11 @@ TEST_F(a_driver_with_pasids_cannot_be_unbound_behind_its_back)
 
 	OK(isolde_driver_bind(f->nvme, &driver, &f->why));
 	OK(isolde_attach_pasid(f->domain, f->nvme, 3, NULL, &f->why));
-	REFUSED(UNUSE_PASIDS,
-		isolde_attribute_write(f->machine, "sys/bus/pci/drivers/mine/unbind", NVME, strlen(NVME), &f->why));
+	EXPECT_REFUSED(UNUSE_PASIDS, f->expected,
+		       told(f, isolde_attribute_write(f->machine, "sys/bus/pci/drivers/mine/unbind", NVME, strlen(NVME),
+						      &f->why)));
 	NAMES("mine leaves " NVME);
-	REFUSED(UNUSE_PASIDS, isolde_driver_unbind(f->nvme, &f->why));
+	EXPECT_REFUSED(UNUSE_PASIDS, f->expected, told(f, isolde_driver_unbind(f->nvme, &f->why)));
 	isolde_machine_check(f->machine);
 	OK(isolde_detach_pasid(f->nvme, 3, &f->why));
 	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers/mine/unbind", NVME, strlen(NVME), &f->why));
@@ -434,11 +444,11 @@ TEST_F(virtual_pasids)
 	struct isolde_driver driver = {.size = sizeof(driver), .name = "dma-only", .intent = ISOLDE_INTENT_DMA};
 
 	OK(isolde_driver_bind(f->nvme, &driver, &f->why));
-	REFUSED(INTENT_NO_ENQCMD, isolde_enqcmd_set(f->nvme, 1, 5, &f->why));
+	EXPECT_REFUSED(INTENT_NO_ENQCMD, f->expected, told(f, isolde_enqcmd_set(f->nvme, 1, 5, &f->why)));
 	NAMES("DMA with its requester id");
 	OK(isolde_driver_unbind(f->nvme, &f->why));
 	OK(isolde_enqcmd_set(f->nvme, 1, 5, &f->why));
-	REFUSED(PASID_TAKEN, isolde_enqcmd_set(f->nvme, 1, 6, &f->why));
+	EXPECT_REFUSED(PASID_TAKEN, f->expected, told(f, isolde_enqcmd_set(f->nvme, 1, 6, &f->why)));
 	isolde_enqcmd_clear(f->nvme, 1);
 	isolde_enqcmd_clear(f->nvme, 1);
 	OK(isolde_enqcmd_set(f->nvme, 1, 6, &f->why));
@@ -460,7 +470,8 @@ TEST_F(the_processs_own_addresses)
 	isolde_sva_unbind(f->nic_b);
 	OK(isolde_dma_write(f->nic, pasid, (uintptr_t)f->memory, "y", 1, &f->why));
 	isolde_sva_unbind(f->nic);
-	REFUSED(DMA_FAULT, isolde_dma_write(f->nic, pasid, (uintptr_t)f->memory, "y", 1, &f->why));
+	EXPECT_REFUSED(DMA_FAULT, f->expected,
+		       told(f, isolde_dma_write(f->nic, pasid, (uintptr_t)f->memory, "y", 1, &f->why)));
 	isolde_sva_unbind(f->nic);
 	/* One that is left is taken back with the machine. */
 	OK(isolde_sva_bind(f->nic, &again, &f->why));
@@ -469,7 +480,7 @@ TEST_F(the_processs_own_addresses)
 
 TEST_F(alias_sets)
 {
-	REFUSED(ALIAS_OFF, isolde_attach_alias_set(f->domain, f->nic, &f->why));
+	EXPECT_REFUSED(ALIAS_OFF, f->expected, told(f, isolde_attach_alias_set(f->domain, f->nic, &f->why)));
 	NAMES(NIC);
 	f->machine->machine->iommu.options.alias_domains = true;
 	OK(isolde_attach_alias_set(f->domain, f->nic, &f->why));
@@ -492,18 +503,19 @@ TEST_F(what_is_no_hardware)
 	assert_true(isolde_device_group(mdev) >= 0);
 	assert_int_equal(isolde_device_max_pasids(mdev), 0);
 	OK(isolde_driver_bind(mdev, &driver, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_domain_new(mdev, "none", &domain, &f->why));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_domain_new(mdev, "none", &domain, &f->why)));
 	NAMES("mdev-7");
-	REFUSED(DEVICE_NO_IOMMU, isolde_attach_device(f->domain, mdev, &f->why));
-	REFUSED(DOMAIN_FOREIGN, isolde_attach_group(f->domain, mdev, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_replace_group_handle(f->domain, mdev, f->handle, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_attach(f->domain, mdev, 0, NULL, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_attach_pasid(f->domain, mdev, 3, NULL, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_group_claim(mdev, f->owner, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_device_claim(mdev, f->owner, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_sva_bind(mdev, &(u32){0}, &f->why));
-	REFUSED(DEVICE_NO_IOMMU, isolde_dma_read(mdev, 0, 0, &byte, 1, &f->why));
-	REFUSED(PAGE_NO_PRI, isolde_page_enable(mdev, NULL, NULL, &f->why));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_attach_device(f->domain, mdev, &f->why)));
+	EXPECT_REFUSED(DOMAIN_FOREIGN, f->expected, told(f, isolde_attach_group(f->domain, mdev, &f->why)));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected,
+		       told(f, isolde_replace_group_handle(f->domain, mdev, f->handle, &f->why)));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_attach(f->domain, mdev, 0, NULL, &f->why)));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_attach_pasid(f->domain, mdev, 3, NULL, &f->why)));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_group_claim(mdev, f->owner, &f->why)));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_device_claim(mdev, f->owner, &f->why)));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_sva_bind(mdev, &(u32){0}, &f->why)));
+	EXPECT_REFUSED(DEVICE_NO_IOMMU, f->expected, told(f, isolde_dma_read(mdev, 0, 0, &byte, 1, &f->why)));
+	EXPECT_REFUSED(PAGE_NO_PRI, f->expected, told(f, isolde_page_enable(mdev, NULL, NULL, &f->why)));
 	OK(isolde_reset_prepare(mdev, &f->why));
 	isolde_reset_done(mdev);
 	isolde_detach(mdev, 0);
@@ -545,14 +557,14 @@ TEST_F(a_device_asks_for_a_page_and_the_driver_maps_it)
 	size_t count = 0;
 
 	master(f->nvme);
-	REFUSED(PAGE_NO_PRI, ask(f, 0x10000, 7, true));
+	EXPECT_REFUSED(PAGE_NO_PRI, f->expected, told(f, ask(f, 0x10000, 7, true)));
 	OK(isolde_page_enable(f->nvme, listen, &ears, &f->why));
-	REFUSED(PAGE_ENABLED, isolde_page_enable(f->nvme, listen, &ears, &f->why));
-	REFUSED(PAGE_NO_HANDLER, ask(f, 0x10000, 7, true));
+	EXPECT_REFUSED(PAGE_ENABLED, f->expected, told(f, isolde_page_enable(f->nvme, listen, &ears, &f->why)));
+	EXPECT_REFUSED(PAGE_NO_HANDLER, f->expected, told(f, ask(f, 0x10000, 7, true)));
 	expect_journal(f, "page_request", WHY_PAGE_NO_HANDLER);
 	assert_int_equal(ears.answer, ISOLDE_PAGE_INVALID);
 	OK(isolde_attach_group_handle(f->domain, f->nvme, f->handle, &f->why));
-	REFUSED(PAGE_NO_HANDLER, ask(f, 0x10000, 7, true)); /* nobody reads it yet */
+	EXPECT_REFUSED(PAGE_NO_HANDLER, f->expected, told(f, ask(f, 0x10000, 7, true))); /* nobody reads it yet */
 	isolde_handle_accept_pages(f->handle);
 	assert_null(isolde_handle_next_pages(f->handle));
 	OK(ask(f, 0x10000, 7, false));
@@ -608,7 +620,7 @@ TEST_F(what_a_driver_took_ends_with_the_attachment)
 	assert_int_equal(ears.count, 3);
 	OK(isolde_handle_new(f->machine, &f->handle, &f->why));
 	/* Enabled still: the machine's end takes it back. */
-	REFUSED(PAGE_NO_HANDLER, ask(f, 0x4000, 4, true));
+	EXPECT_REFUSED(PAGE_NO_HANDLER, f->expected, told(f, ask(f, 0x4000, 4, true)));
 }
 
 /* ---- reset, types ---- */
@@ -620,8 +632,9 @@ TEST_F(a_reset_blocks_one_device_and_freezes_its_group)
 	OK(map(f, 0x10000, f->memory, PAGE_SIZE, ISOLDE_MAP_READ | ISOLDE_MAP_WRITE));
 	isolde_reset_done(f->nvme); /* never prepared */
 	OK(isolde_reset_prepare(f->nvme, &f->why));
-	REFUSED(DMA_FAULT, isolde_dma_write(f->nvme, 0, 0x10000, "x", 1, &f->why));
-	REFUSED(GROUP_RECOVERING, isolde_replace_group_handle(f->other, f->nvme, f->handle, &f->why));
+	EXPECT_REFUSED(DMA_FAULT, f->expected, told(f, isolde_dma_write(f->nvme, 0, 0x10000, "x", 1, &f->why)));
+	EXPECT_REFUSED(GROUP_RECOVERING, f->expected,
+		       told(f, isolde_replace_group_handle(f->other, f->nvme, f->handle, &f->why)));
 	NAMES(NVME);
 	isolde_machine_check(f->machine);
 	isolde_reset_done(f->nvme);
@@ -636,7 +649,8 @@ TEST_F(the_type_of_an_owned_group_is_fixed_and_its_owner_named)
 
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/type", isolde_device_group(f->nvme));
 	OK(isolde_device_claim(f->nvme, f->owner, &f->why));
-	REFUSED(GROUP_TYPE_IN_USE, isolde_attribute_write(f->machine, path, "identity", 8, &f->why));
+	EXPECT_REFUSED(GROUP_TYPE_IN_USE, f->expected,
+		       told(f, isolde_attribute_write(f->machine, path, "identity", 8, &f->why)));
 	NAMES("the test's driver");
 	OK(isolde_device_release(f->nvme, &f->why));
 	OK(isolde_attribute_write(f->machine, path, "identity\n", 9, &f->why));
