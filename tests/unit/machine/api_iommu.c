@@ -662,6 +662,59 @@ TEST_F(the_type_of_an_owned_group_is_fixed_and_its_owner_named)
 	OK(isolde_group_release(f->nvme, &f->why));
 }
 
+/* ---- failures ---- */
+
+/* A driver's life up to its first DMA, with everything taken back again; false when a step of it failed. */
+static bool live(struct fixture *f, const char *name)
+{
+	struct isolde_driver driver = {.size = sizeof(driver), .name = name, .intent = ISOLDE_INTENT_DMA};
+	struct isolde_domain *domain = NULL;
+	struct isolde_handle *handle = NULL;
+	struct isolde_device *mdev;
+	u32 pasid;
+	bool bound = isolde_driver_bind(f->nvme, &driver, &f->why) == 0;
+	bool lived = bound && isolde_domain_new(f->nvme, "swept", &domain, &f->why) == 0 &&
+		     isolde_handle_new(f->machine, &handle, &f->why) == 0 &&
+		     isolde_attach(domain, f->nvme, 0, handle, &f->why) == 0 &&
+		     isolde_domain_map(domain, 0x10000, f->memory, PAGE_SIZE, ISOLDE_MAP_READ, &f->why) == 0 &&
+		     isolde_page_enable(f->nvme, listen, &(struct ears){0}, &f->why) == 0 &&
+		     isolde_sva_bind(f->nvme, &pasid, &f->why) == 0 &&
+		     isolde_device_emulate(f->machine, "swept", f->nvme, &mdev, &f->why) == 0;
+
+	isolde_machine_check(f->machine);
+	isolde_sva_unbind(f->nvme);
+	isolde_page_disable(f->nvme);
+	isolde_detach(f->nvme, 0);
+	assert_int_equal(isolde_handle_free(handle, NULL), 0);
+	assert_int_equal(isolde_domain_free(domain, NULL), 0);
+	if (bound)
+		assert_int_equal(isolde_driver_unbind(f->nvme, NULL), 0);
+	isolde_machine_check(f->machine);
+	return lived;
+}
+
+TEST_F(a_life_may_fail_at_any_step_and_leaves_nothing)
+{
+	char name[16];
+	unsigned n;
+
+	for (n = 1; n < 200; n++) {
+		bool lived;
+
+		snprintf(name, sizeof(name), "swept-%u", n);
+		fail_nth_arm(n);
+		lived = live(f, name);
+		if (!fail_nth_fired())
+			break;
+		fail_nth_arm(0);
+		if (!lived)
+			assert_int_equal(f->why.err, ENOMEM);
+	}
+	fail_nth_arm(0);
+	assert_in_range(n, 20, 199);
+	assert_false(isolde_group_claimed(f->nvme));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -685,6 +738,7 @@ int main(void)
 		CASE_F(what_a_driver_took_ends_with_the_attachment),
 		CASE_F(a_reset_blocks_one_device_and_freezes_its_group),
 		CASE_F(the_type_of_an_owned_group_is_fixed_and_its_owner_named),
+		CASE_F(a_life_may_fail_at_any_step_and_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
