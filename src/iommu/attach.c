@@ -146,8 +146,7 @@ static void force_member(struct iommu_device *device, struct domain *domain, str
 {
 	const struct iommu_group *group = device->group;
 	struct why ignored;
-	bool follows = !domain || device->blocked || !device->unit ||
-		       member_attach(device, domain, old, &ignored) == 0;
+	bool follows = !domain || device->blocked || !device->unit || member_attach(device, domain, old, &ignored) == 0;
 
 	device->stranded = !follows && group->blocking_domain && group->blocking_domain != domain;
 }

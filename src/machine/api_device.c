@@ -152,6 +152,7 @@ static int find_driver(struct machine *machine, const struct isolde_driver *want
 	err = driver_new(wanted->name, &machine->drivers, ret, why);
 	if (err < 0)
 		return err;
+	(*ret)->machine = machine;
 	(*ret)->kind = wanted->managed_dma ? DRIVER_STUB : DRIVER_DMA_API;
 	(*ret)->driver_managed_dma = wanted->managed_dma;
 	err = sysfs_add_driver(machine, *ret, why);

@@ -4,28 +4,6 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 
-static unsigned count_dma_api_drivers(const struct iommu_group *group)
-{
-	const struct iommu_device *member;
-	unsigned count = 0;
-
-	list_for_each(member, &group->devices, group_link)
-		count += member->dma_api_driver != NULL;
-	return count;
-}
-
-/* Spec 02 section 10: the kernel's share is its drivers, a container's share is one. */
-static void check_ownership(const struct machine *machine)
-{
-	const struct iommu_group *group;
-
-	list_for_each(group, &machine->iommu.groups, link)
-		if (group->owner)
-			assert(group->owner_count == 1 && count_dma_api_drivers(group) == 0);
-		else
-			assert(group->owner_count == count_dma_api_drivers(group));
-}
-
 /* Only the links to devices have a colon in their name. */
 static unsigned count_links(const struct node *directory)
 {
@@ -80,7 +58,6 @@ void machine_check(struct machine *machine)
 	files_drain(machine->files);
 	iommu_check(&machine->iommu);
 	vfio_check(&machine->vfio);
-	check_ownership(machine);
 	check_drivers(machine);
 	check_devices(machine);
 	check_files(machine);

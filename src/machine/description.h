@@ -109,7 +109,7 @@ struct description {
 		bool present;
 		char kind[16]; /* "intel-vtd" */
 		unsigned width;
-		unsigned pasid_bits; /* 0: it has none */
+		unsigned pasid_bits;			      /* 0: it has none */
 		struct reserved_region regions[UNIT_REGIONS]; /* of each unit */
 		unsigned nregions;
 	} iommu;

@@ -40,10 +40,11 @@ CORE_TEST(attach, a_member_that_cannot_go_back_is_blocked_until_the_next_domain)
 	EXPECT_REFUSED(IDS_EXHAUSTED, core->why, iommu_attach_group(core->u, core->group, &core->why));
 	assert_true(core->first->stranded);
 	expect_places(core, NULL, old, old);
-	/* Somebody makes one: it is where the stranded one is from then on. */
-	ASSERT_OK(core->why, iommu_reset_prepare(core->third, &core->why));
-	expect_places(core, core->group->blocking_domain, old, core->group->blocking_domain);
-	iommu_reset_done(core->third);
+	/* Somebody makes one, here for a claim that fails: it is where the stranded one is from then on. */
+	core->room->unit->regions[0].kind = RESERVED_DIRECT;
+	EXPECT_REFUSED(GROUP_NEEDS_DIRECT, core->why, iommu_group_claim(core->group, core->owner, &core->why));
+	assert_non_null(core->group->blocking_domain);
+	expect_places(core, core->group->blocking_domain, old, old);
 	ASSERT_OK(core->why, iommu_attach_group(core->u, core->group, &core->why));
 	assert_false(core->first->stranded);
 	expect_places(core, core->u, core->u, core->u);

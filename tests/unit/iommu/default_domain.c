@@ -125,7 +125,9 @@ CORE_TEST(default_domain, the_nth_member_refuses_and_the_old_type_stays)
 	core->iommu->options.alias_domains = true;
 	core->third->alias_set = 7;
 	ASSERT_OK(core->why, iommu_attach_alias_set(core->u, core->third, &core->why));
+	script_set(0);
 	ASSERT_OK(core->why, iommu_group_set_type(core->group, TYPE_IDENTITY, &core->why));
+	assert_int_equal(script.calls, 2);
 	assert_ptr_equal(dma_port_domain(core->third->port), core->u);
 	iommu_detach_alias_set(core->third);
 	assert_ptr_equal(dma_port_domain(core->third->port), core->group->default_domain);

@@ -432,10 +432,50 @@ CORE_TEST(precedence, what_linux_warns_about_is_refused_by_name)
 	core_bind(core, core->first, "nvme");
 	ASSERT_OK(*why, iommu_may_unuse(core->first, why));
 	ASSERT_OK(*why, iommu_attach_pasid(core->u, core->first, 5, NULL, why));
+	EXPECT_REFUSED(GROUP_PASIDS, *why, iommu_use_default_domain(core->second, "e1000e", why));
+	EXPECT_SUBSTR("e1000e cannot have 0000:02:00.1", why->text);
 	EXPECT_REFUSED(UNUSE_PASIDS, *why, iommu_may_unuse(core->first, why));
 	EXPECT_SUBSTR("nvme leaves 0000:02:00.0", why->text);
 	EXPECT_ABORT(iommu_unuse_default_domain(core->first));
 	EXPECT_ABORT(iommu_group_release(core->group));
+}
+
+CORE_TEST(precedence, pasids_that_are_left_keep_a_group_from_changing_hands)
+{
+	struct why *why = &core->why;
+
+	EXPECT_REFUSED(PASID_EMPTY, *why, iommu_replace_pasid(core->v, core->first, 5, &core->handle, why));
+	EXPECT_SUBSTR("PASID 5 of group 0", why->text);
+	ASSERT_OK(*why, iommu_attach_pasid(core->u, core->first, 5, NULL, why));
+	EXPECT_REFUSED(GROUP_PASIDS_BUSY, *why, iommu_device_claim(core->first, core->owner, why));
+	EXPECT_SUBSTR("group 0 cannot be claimed: 1 PASIDs", why->text);
+	iommu_detach_pasid(core->first, 5);
+	ASSERT_OK(*why, iommu_device_claim(core->first, core->owner, why));
+	ASSERT_OK(*why, iommu_attach_pasid(core->u, core->first, 5, NULL, why));
+	EXPECT_REFUSED(RELEASE_PASIDS, *why, iommu_may_release_device(core->first, why));
+	EXPECT_SUBSTR("qemu-io (pid 1234)", why->text);
+	EXPECT_ABORT(iommu_device_release(core->first));
+	script_driver.lacks_pasids = true;
+	EXPECT_REFUSED(PASID_UNSUPPORTED, *why, iommu_attach_pasid(core->v, core->first, 6, NULL, why));
+	EXPECT_SUBSTR("dmar0, before 0000:02:00.0", why->text);
+}
+
+CORE_TEST(precedence, a_group_without_a_default_domain_has_no_drivers_yet)
+{
+	struct iommu_group *group;
+
+	iommu_device_remove(core->third);
+	ASSERT_OK(core->why, iommu_group_add(core->iommu, &group, &core->why));
+	ASSERT_OK(core->why, iommu_device_add(group, core->room->unit, &core->function, &core->third, &core->why));
+	EXPECT_REFUSED(GROUP_UNSETTLED, core->why, iommu_use_default_domain(core->third, "nvme", &core->why));
+	EXPECT_SUBSTR("nvme cannot have 0000:02:00.2 yet", core->why.text);
+	/* Claimed first, it is blocked when its default domain comes; released, it goes there. */
+	ASSERT_OK(core->why, iommu_device_claim(core->third, core->owner, &core->why));
+	ASSERT_OK(core->why, iommu_group_choose_default(group, &core->why));
+	assert_ptr_equal(group->domain, group->blocking_domain);
+	iommu_device_release(core->third);
+	assert_ptr_equal(group->domain, group->default_domain);
+	core_bind(core, core->third, "nvme");
 }
 
 CORE_TEST(precedence, an_owner_that_is_still_attached_with_a_handle_cannot_release)
@@ -507,6 +547,8 @@ int main(void)
 		CASE(precedence, each_reason_refuses_by_itself_and_names_its_culprit),
 		CASE(precedence, of_two_reasons_the_earlier_one_is_given),
 		CASE(precedence, what_linux_warns_about_is_refused_by_name),
+		CASE(precedence, pasids_that_are_left_keep_a_group_from_changing_hands),
+		CASE(precedence, a_group_without_a_default_domain_has_no_drivers_yet),
 		CASE(precedence, an_owner_that_is_still_attached_with_a_handle_cannot_release),
 		CASE(precedence, driver_first_or_owner_first),
 		CASE(precedence, claims_of_devices_are_counted),
