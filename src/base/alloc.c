@@ -47,6 +47,24 @@ void *alloc_array(size_t count, size_t size, struct why *why)
 	return alloc_zero(total, why);
 }
 
+int alloc_grow(void **array, size_t *room, size_t count, size_t size, struct why *why)
+{
+	size_t wanted = *room ? *room * 2 : 32;
+	void *larger;
+
+	if (count < *room)
+		return 0;
+	larger = alloc_array(wanted, size, why);
+	if (!larger)
+		return -why->err;
+	if (count)
+		memcpy(larger, *array, count * size);
+	free(*array);
+	*array = larger;
+	*room = wanted;
+	return 0;
+}
+
 char *alloc_string(const char *text, struct why *why)
 {
 	size_t size = strlen(text) + 1;

@@ -19,6 +19,12 @@ void *alloc_zero(size_t size, struct why *why) __attribute__((malloc, alloc_size
 /* alloc_zero() for count objects, with the multiplication checked. */
 void *alloc_array(size_t count, size_t size, struct why *why) __attribute__((malloc, alloc_size(1, 2)));
 
+/*
+ * Room for one more than `count` objects of size bytes in *array, which doubles when it is full; the new half is zero.
+ * On failure all stays as it was.
+ */
+int alloc_grow(void **array, size_t *room, size_t count, size_t size, struct why *why);
+
 /* A copy of text; NULL with why filled. */
 char *alloc_string(const char *text, struct why *why) __attribute__((malloc));
 

@@ -52,6 +52,23 @@ void api_begin(struct isolde_machine *machine);
 int api_end(struct isolde_machine *machine, const char *call, const struct why *why, int result,
 	    struct isolde_why *reason);
 
+/*
+ * The body of a call about a device that an IOMMU covers: `core` is the device there, `why` the reason that the
+ * expression may fill, `reason` the caller's.
+ */
+#define API_CALL(device, name, expression)                                                                             \
+	do {                                                                                                           \
+		struct why why = WHY_INIT;                                                                             \
+		struct iommu_device *core;                                                                             \
+		int err;                                                                                               \
+                                                                                                                       \
+		api_begin((device)->machine);                                                                          \
+		err = api_core((device), &core, &why);                                                                 \
+		if (err == 0)                                                                                          \
+			err = (expression);                                                                            \
+		return api_end((device)->machine, (name), &why, err, reason);                                          \
+	} while (0)
+
 /* DEVICE_NO_IOMMU (ENODEV) when no IOMMU covers the device. */
 int api_core(const struct isolde_device *device, struct iommu_device **ret, struct why *why);
 

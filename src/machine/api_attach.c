@@ -150,20 +150,6 @@ void isolde_domain_on_fault(struct isolde_domain *domain,
 
 /* ---- attach ---- */
 
-/* The frame of all that follow: a domain, a device that has an IOMMU, a call of the core. */
-#define ATTACH_CALL(device, name, expression)                                                                          \
-	do {                                                                                                           \
-		struct why why = WHY_INIT;                                                                             \
-		struct iommu_device *core;                                                                             \
-		int err;                                                                                               \
-                                                                                                                       \
-		api_begin((device)->machine);                                                                          \
-		err = api_core((device), &core, &why);                                                                 \
-		if (err == 0)                                                                                          \
-			err = (expression);                                                                            \
-		return api_end((device)->machine, (name), &why, err, reason);                                          \
-	} while (0)
-
 static struct attach_handle *core_of(struct isolde_handle *handle)
 {
 	return handle ? &handle->core : NULL;
@@ -171,7 +157,7 @@ static struct attach_handle *core_of(struct isolde_handle *handle)
 
 int isolde_attach_device(struct isolde_domain *domain, struct isolde_device *device, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "attach_device", iommu_attach_device(domain->core, core, &why));
+	API_CALL(device, "attach_device", iommu_attach_device(domain->core, core, &why));
 }
 
 static int detach_device(struct domain *domain, struct iommu_device *device, struct why *why)
@@ -187,19 +173,19 @@ static int detach_device(struct domain *domain, struct iommu_device *device, str
 
 int isolde_detach_device(struct isolde_domain *domain, struct isolde_device *device, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "detach_device", detach_device(domain->core, core, &why));
+	API_CALL(device, "detach_device", detach_device(domain->core, core, &why));
 }
 
 int isolde_attach_group(struct isolde_domain *domain, struct isolde_device *device, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "attach_group", iommu_attach_group(domain->core, core->group, &why));
+	API_CALL(device, "attach_group", iommu_attach_group(domain->core, core->group, &why));
 }
 
 int isolde_attach_group_handle(struct isolde_domain *domain, struct isolde_device *device, struct isolde_handle *handle,
 			       struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "attach_group_handle",
-		    iommu_attach_group_handle(domain->core, core->group, core_of(handle), &why));
+	API_CALL(device, "attach_group_handle",
+		 iommu_attach_group_handle(domain->core, core->group, core_of(handle), &why));
 }
 
 static int replace_group(struct isolde_domain *domain, struct iommu_device *device, struct isolde_handle *handle,
@@ -214,7 +200,7 @@ static int replace_group(struct isolde_domain *domain, struct iommu_device *devi
 int isolde_replace_group_handle(struct isolde_domain *domain, struct isolde_device *device,
 				struct isolde_handle *handle, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "replace_group_handle", replace_group(domain, core, handle, &why));
+	API_CALL(device, "replace_group_handle", replace_group(domain, core, handle, &why));
 }
 
 static int detach_group(struct iommu_device *device, struct why *why)
@@ -228,25 +214,25 @@ static int detach_group(struct iommu_device *device, struct why *why)
 
 int isolde_detach_group(struct isolde_device *device, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "detach_group", detach_group(core, &why));
+	API_CALL(device, "detach_group", detach_group(core, &why));
 }
 
 int isolde_attach(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
 		  struct isolde_handle *handle, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "attach", iommu_device_attach(core, pasid, domain->core, core_of(handle), &why));
+	API_CALL(device, "attach", iommu_device_attach(core, pasid, domain->core, core_of(handle), &why));
 }
 
 int isolde_replace(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
 		   struct isolde_handle *handle, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "replace", iommu_device_replace(core, pasid, domain->core, core_of(handle), &why));
+	API_CALL(device, "replace", iommu_device_replace(core, pasid, domain->core, core_of(handle), &why));
 }
 
 int isolde_attach_pasid(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
 			struct isolde_handle *handle, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "attach_pasid", iommu_attach_pasid(domain->core, core, pasid, core_of(handle), &why));
+	API_CALL(device, "attach_pasid", iommu_attach_pasid(domain->core, core, pasid, core_of(handle), &why));
 }
 
 static int replace_pasid(struct isolde_domain *domain, struct iommu_device *device, u32 pasid,
@@ -260,7 +246,7 @@ static int replace_pasid(struct isolde_domain *domain, struct iommu_device *devi
 int isolde_replace_pasid(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
 			 struct isolde_handle *handle, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "replace_pasid", replace_pasid(domain, core, pasid, handle, &why));
+	API_CALL(device, "replace_pasid", replace_pasid(domain, core, pasid, handle, &why));
 }
 
 static int detach_pasid(struct iommu_device *device, u32 pasid, struct why *why)
@@ -274,17 +260,17 @@ static int detach_pasid(struct iommu_device *device, u32 pasid, struct why *why)
 
 int isolde_detach_pasid(struct isolde_device *device, uint32_t pasid, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "detach_pasid", detach_pasid(core, pasid, &why));
+	API_CALL(device, "detach_pasid", detach_pasid(core, pasid, &why));
 }
 
 int isolde_attach_alias_set(struct isolde_domain *domain, struct isolde_device *device, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "attach_alias_set", iommu_attach_alias_set(domain->core, core, &why));
+	API_CALL(device, "attach_alias_set", iommu_attach_alias_set(domain->core, core, &why));
 }
 
 int isolde_pasid_alloc(struct isolde_device *device, uint32_t *ret, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "pasid_alloc", iommu_alloc_pasid(core, ret, &why));
+	API_CALL(device, "pasid_alloc", iommu_alloc_pasid(core, ret, &why));
 }
 
 void isolde_pasid_free(struct isolde_machine *machine, uint32_t pasid)
@@ -296,7 +282,7 @@ void isolde_pasid_free(struct isolde_machine *machine, uint32_t pasid)
 
 int isolde_reset_prepare(struct isolde_device *device, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "reset_prepare", iommu_reset_prepare(core, &why));
+	API_CALL(device, "reset_prepare", iommu_reset_prepare(core, &why));
 }
 
 static int sva_bind(struct isolde_device *device, struct iommu_device *core, u32 *ret_pasid, struct why *why)
@@ -312,7 +298,7 @@ static int sva_bind(struct isolde_device *device, struct iommu_device *core, u32
 
 int isolde_sva_bind(struct isolde_device *device, uint32_t *ret_pasid, struct isolde_why *reason)
 {
-	ATTACH_CALL(device, "sva_bind", sva_bind(device, core, ret_pasid, &why));
+	API_CALL(device, "sva_bind", sva_bind(device, core, ret_pasid, &why));
 }
 
 /* ---- detach: cannot fail ---- */

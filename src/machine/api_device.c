@@ -225,15 +225,7 @@ int isolde_driver_unbind(struct isolde_device *device, struct isolde_why *reason
 
 int isolde_enqcmd_set(struct isolde_device *device, uint32_t virtual_pasid, uint32_t pasid, struct isolde_why *reason)
 {
-	struct why why = WHY_INIT;
-	struct iommu_device *core;
-	int err;
-
-	api_begin(device->machine);
-	err = api_core(device, &core, &why);
-	if (err == 0)
-		err = iommu_enqcmd_set(core, virtual_pasid, pasid, &why);
-	return api_end(device->machine, "enqcmd_set", &why, err, reason);
+	API_CALL(device, "enqcmd_set", iommu_enqcmd_set(core, virtual_pasid, pasid, &why));
 }
 
 void isolde_enqcmd_clear(struct isolde_device *device, uint32_t virtual_pasid)

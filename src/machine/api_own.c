@@ -68,58 +68,40 @@ static const struct owner *core_of(const struct isolde_owner *owner)
 
 int isolde_group_claim(struct isolde_device *device, struct isolde_owner *owner, struct isolde_why *reason)
 {
-	struct why why = WHY_INIT;
-	struct iommu_device *core;
-	int err;
+	API_CALL(device, "group_claim", iommu_group_claim(core->group, core_of(owner), &why));
+}
 
-	api_begin(device->machine);
-	err = api_core(device, &core, &why);
+static int release_group(struct iommu_group *group, struct why *why)
+{
+	int err = iommu_may_release(group, why);
+
 	if (err == 0)
-		err = iommu_group_claim(core->group, core_of(owner), &why);
-	return api_end(device->machine, "group_claim", &why, err, reason);
+		iommu_group_release(group);
+	return err;
 }
 
 int isolde_group_release(struct isolde_device *device, struct isolde_why *reason)
 {
-	struct why why = WHY_INIT;
-	struct iommu_device *core;
-	int err;
-
-	api_begin(device->machine);
-	err = api_core(device, &core, &why);
-	if (err == 0)
-		err = iommu_may_release(core->group, &why);
-	if (err == 0)
-		iommu_group_release(core->group);
-	return api_end(device->machine, "group_release", &why, err, reason);
+	API_CALL(device, "group_release", release_group(core->group, &why));
 }
 
 int isolde_device_claim(struct isolde_device *device, struct isolde_owner *owner, struct isolde_why *reason)
 {
-	struct why why = WHY_INIT;
-	struct iommu_device *core;
-	int err;
+	API_CALL(device, "device_claim", iommu_device_claim(core, core_of(owner), &why));
+}
 
-	api_begin(device->machine);
-	err = api_core(device, &core, &why);
+static int release_device(struct iommu_device *device, struct why *why)
+{
+	int err = iommu_may_release_device(device, why);
+
 	if (err == 0)
-		err = iommu_device_claim(core, core_of(owner), &why);
-	return api_end(device->machine, "device_claim", &why, err, reason);
+		iommu_device_release(device);
+	return err;
 }
 
 int isolde_device_release(struct isolde_device *device, struct isolde_why *reason)
 {
-	struct why why = WHY_INIT;
-	struct iommu_device *core;
-	int err;
-
-	api_begin(device->machine);
-	err = api_core(device, &core, &why);
-	if (err == 0)
-		err = iommu_may_release_device(core, &why);
-	if (err == 0)
-		iommu_device_release(core);
-	return api_end(device->machine, "device_release", &why, err, reason);
+	API_CALL(device, "device_release", release_device(core, &why));
 }
 
 bool isolde_group_claimed(const struct isolde_device *device)

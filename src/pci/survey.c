@@ -57,31 +57,12 @@ void pci_survey_free(struct pci_survey *survey)
 	free(survey);
 }
 
-/* Room for one more of `count` elements; doubles. */
-static int grow(void **array, size_t *room, size_t count, size_t size, struct why *why)
-{
-	size_t wanted = *room ? *room * 2 : 32;
-	void *larger;
-
-	if (count < *room)
-		return 0;
-	larger = alloc_array(wanted, size, why);
-	if (!larger)
-		return -why->err;
-	if (count)
-		memcpy(larger, *array, count * size);
-	free(*array);
-	*array = larger;
-	*room = wanted;
-	return 0;
-}
-
 int pci_survey_add(struct pci_survey *survey, struct pci_addr addr, const struct pci_identity *identity,
 		   struct pci_facts **ret, struct why *why)
 {
 	void *facts = survey->facts;
 	struct pci_function *function;
-	int err = grow(&facts, &survey->room, survey->count, sizeof(survey->facts[0]), why);
+	int err = alloc_grow(&facts, &survey->room, survey->count, sizeof(survey->facts[0]), why);
 
 	survey->facts = facts;
 	if (err < 0)
@@ -105,7 +86,7 @@ static int add_remark(struct pci_survey *survey, enum pci_remark_kind kind, unsi
 {
 	void *remarks = survey->remarks;
 	struct pci_remark *remark;
-	int err = grow(&remarks, &survey->remarks_room, survey->nremarks, sizeof(*remark), why);
+	int err = alloc_grow(&remarks, &survey->remarks_room, survey->nremarks, sizeof(*remark), why);
 
 	survey->remarks = remarks;
 	if (err < 0)
@@ -150,7 +131,7 @@ int pci_survey_region(struct pci_survey *survey, u64 start, u64 last, const char
 {
 	struct pci_region *region;
 	void *regions = survey->regions;
-	int err = grow(&regions, &survey->regions_room, survey->nregions, sizeof(*region), why);
+	int err = alloc_grow(&regions, &survey->regions_room, survey->nregions, sizeof(*region), why);
 
 	survey->regions = regions;
 	if (err < 0)

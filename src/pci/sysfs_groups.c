@@ -25,29 +25,10 @@ static int by_key(const void *a, const void *b)
 	return by_number(&x->group, &y->group);
 }
 
-/* Room for one more; doubles. */
-static int grow(void **array, size_t *room, size_t count, size_t size, struct why *why)
-{
-	size_t wanted = *room ? *room * 2 : 64;
-	void *larger;
-
-	if (count < *room)
-		return 0;
-	larger = alloc_array(wanted, size, why);
-	if (!larger)
-		return -why->err;
-	if (count)
-		memcpy(larger, *array, count * size);
-	free(*array);
-	*array = larger;
-	*room = wanted;
-	return 0;
-}
-
 static int add_group(struct sysfs_reader *reader, int group, struct why *why)
 {
 	void *groups = reader->groups;
-	int err = grow(&groups, &reader->groups_room, reader->ngroups, sizeof(group), why);
+	int err = alloc_grow(&groups, &reader->groups_room, reader->ngroups, sizeof(group), why);
 
 	reader->groups = groups;
 	if (err == 0)
@@ -58,7 +39,7 @@ static int add_group(struct sysfs_reader *reader, int group, struct why *why)
 static int add_member(struct sysfs_reader *reader, struct pci_addr addr, int group, struct why *why)
 {
 	void *members = reader->members;
-	int err = grow(&members, &reader->members_room, reader->nmembers, sizeof(*reader->members), why);
+	int err = alloc_grow(&members, &reader->members_room, reader->nmembers, sizeof(*reader->members), why);
 
 	reader->members = members;
 	if (err == 0)
