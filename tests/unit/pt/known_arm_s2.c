@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* Arm VMSAv8-64 stage 2: table images by hand, from Arm ARM D8.3, D8.4.2 and D8.2.2 (concatenated roots). */
+#include "tests/fixtures/pt_known.h"
+#include "tests/helpers.h"
+
+/*
+ * Leaf: 54:53 XN, 52 contiguous, 51 DBM, address, 11 FnXS, 10 AF, 9:8 SH, 7 S2AP write, 6 S2AP read, 5:2 MemAttr,
+ * 1:0 = 01 block, 11 page. 0x7.. is AF and inner shareable, MemAttr is 1111. Tables have no permissions.
+ */
+static const struct known_entry entries[] = {
+	/* level 1, two tables side by side: bits 39:30 */
+	{0x20000, 0x0000000000022003}, /* table 0x22000 */
+	{0x20008, 0x00000000800007fd}, /* read write, 1 GiB at 0x80000000 */
+	{0x20010, 0x7800000000022003}, /* bits 62:59, permissions in stage 1: ignored here */
+	{0x20018, 0x0000010000022003}, /* bit 40: beyond the output */
+	{0x21000, 0x0000000000022003}, /* the first of the second table */
+	{0x21ff8, 0x00000000c00007fd}, /* the last: 1 GiB at 0xc0000000 */
+	/* level 2 */
+	{0x22000, 0x0000000000023003}, /* table 0x23000 */
+	{0x22008, 0x000000004020077d}, /* read, 2 MiB at 0x40200000 */
+	{0x22010, 0x00000100402007fd}, /* bit 40 */
+	/* level 3 */
+	{0x23000, 0x00000000123457ff}, /* S2AP 11 */
+	{0x23008, 0x000000001234577f}, /* S2AP 01: read */
+	{0x23010, 0x00000000123457bf}, /* S2AP 10: write */
+	{0x23018, 0x000000001234573f}, /* S2AP 00 */
+	{0x23020, 0x00400000123457ff}, /* XN 10: nobody executes */
+	{0x23028, 0x00200000123457ff}, /* XN 01: EL0 executes */
+	{0x23030, 0x00600000123457ff}, /* XN 11: EL1 executes */
+	{0x23038, 0x000800001234577f}, /* DBM, S2AP 01 */
+	{0x23040, 0x00000000123453ff}, /* AF clear */
+	{0x23048, 0x00000000123457fd}, /* 1:0 = 01: reserved, as if invalid */
+	{0x23050, 0x0000000012345fe7}, /* FnXS, MemAttr 1001 */
+	{0x23080, 0x00100000123507ff}, /* contiguous: sixteen from 0x12350000 */
+	{0x230f8, 0x001000001235f7ff},
+};
+
+static const struct known_answer answers[] = {
+	{0x0000abc, R | W | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0001abc, R | X, WALKER_OK, 0x12345abc, KIB(4), R | X},
+	{0x0001abc, W, WALKER_PERMISSION, 0x12345abc, KIB(4), R | X},
+	{0x0002abc, W, WALKER_OK, 0x12345abc, KIB(4), W | X},
+	{0x0002abc, R, WALKER_PERMISSION, 0x12345abc, KIB(4), W | X},
+	{0x0003abc, R, WALKER_PERMISSION, 0x12345abc, KIB(4), X},
+	/* XN, for EL0 and EL1. */
+	{0x0004abc, X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
+	{0x0004abc, S | X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
+	{0x0005abc, X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0005abc, S | X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
+	{0x0006abc, X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
+	{0x0006abc, S | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0007abc, W, WALKER_PERMISSION, 0x12345abc, KIB(4), R | X},
+	{0x0008abc, R, WALKER_ACCESS_FLAG, 0x12345abc, KIB(4), R | W | X},
+	{0x0009abc, R, WALKER_NOT_PRESENT, 0, 0, 0},
+	{0x000aabc, R | W | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0010abc, R, WALKER_OK, 0x12350abc, KIB(64), R | W | X},
+	{0x001fabc, R, WALKER_OK, 0x1235fabc, KIB(64), R | W | X},
+	{0x0212345, R | X, WALKER_OK, 0x40212345, MIB(2), R | X},
+	{0x0412345, R, WALKER_OUTPUT, 0, 0, 0},
+	{0x0040000000, R | W | X, WALKER_OK, 0x80000000, GIB(1), R | W | X},
+	{0x0080000abc, R | W | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x00c0000abc, R, WALKER_OUTPUT, 0, 0, 0},
+	/* The second table of the root. */
+	{0x8000000abc, R | W | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0xffffffffff, R | W | X, WALKER_OK, 0xffffffff, GIB(1), R | W | X},
+	{0x10000000000, R, WALKER_ADDRESS, 0, 0, 0},
+	{0xffffffffffffffff, R, WALKER_ADDRESS, 0, 0, 0},
+};
+
+static const struct known_image s2_4k = KNOWN_IMAGE(entries, answers, .format = WALKER_ARM, .levels = 3, .width = 40,
+						    .granule = 12, .physical_width = 40, .flags = WALKER_STAGE2,
+						    .root = 0x20000);
+
+static const struct known_answer tracked_answers[] = {
+	{0x0007abc, W, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0008abc, W, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0001abc, W, WALKER_PERMISSION, 0x12345abc, KIB(4), R | X},
+};
+
+static const struct known_image tracked = KNOWN_IMAGE(entries, tracked_answers, .format = WALKER_ARM, .levels = 3,
+						      .width = 40, .granule = 12, .physical_width = 40,
+						      .flags = WALKER_STAGE2 | WALKER_HARDWARE_AD, .root = 0x20000);
+
+/* Without FEAT_XNX bit 53 says nothing. */
+static const struct known_answer plain_xn_answers[] = {
+	{0x0004abc, S | X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
+	{0x0005abc, S | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0006abc, S | X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
+};
+
+static const struct known_image plain_xn = KNOWN_IMAGE(entries, plain_xn_answers, .format = WALKER_ARM, .levels = 3,
+						       .width = 40, .granule = 12, .physical_width = 40,
+						       .flags = WALKER_STAGE2 | WALKER_NO_XNX, .root = 0x20000);
+
+TEST(known_arm_s2, two_tables_as_root)
+{
+	known_check_walker(&s2_4k);
+}
+
+TEST(known_arm_s2, hardware_that_tracks_accesses_and_writes)
+{
+	known_check_walker(&tracked);
+}
+
+TEST(known_arm_s2, execution_without_privileges)
+{
+	known_check_walker(&plain_xn);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(known_arm_s2, two_tables_as_root),
+		CASE(known_arm_s2, hardware_that_tracks_accesses_and_writes),
+		CASE(known_arm_s2, execution_without_privileges),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
