@@ -51,6 +51,9 @@ static const struct known_entry s1_4k_entries[] = {
 	{0x13050, 0x0000100012345747}, /* bit 44 */
 	{0x13058, 0xff83000012345f67}, /* ignored: 63, 62:59, 58:55, 49:48; nG, NS */
 	{0x13060, 0x00000000123453c7}, /* AF clear, AP 11 */
+	{0x13068, 0x0000000012345643}, /* AF, SH 10 */
+	{0x13070, 0x0004000012345d63}, /* AF, SH 01, NS, nG, GP */
+	{0x13078, 0x000000001234575f}, /* AF, SH 11, AttrIndx 111 */
 	{0x13080, 0x0010000012350747}, /* contiguous: sixteen from 0x12350000 */
 	{0x13088, 0x0010000012351747},
 	{0x130f8, 0x001000001235f747},
@@ -81,7 +84,7 @@ static const struct known_answer s1_4k_answers[] = {
 	{0x0009abc, W, WALKER_PERMISSION, 0x12345abc, KIB(4), R | X},
 	{0x000aabc, R, WALKER_OUTPUT, 0, 0, 0},
 	{0x000babc, R | W | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
-	{0x000dabc, R, WALKER_NOT_PRESENT, 0, 0, 0},
+	{0x0020abc, R, WALKER_NOT_PRESENT, 0, 0, 0},
 	/* Contiguous entries are one leaf; the address is in each. */
 	{0x0010abc, R, WALKER_OK, 0x12350abc, KIB(64), R | W | X},
 	{0x0011abc, R, WALKER_OK, 0x12351abc, KIB(64), R | W | X},
@@ -119,8 +122,15 @@ static const struct known_answer s1_4k_answers[] = {
 	{0xffffff8000000abc, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image s1_4k = KNOWN_IMAGE(s1_4k_entries, s1_4k_answers, .format = WALKER_ARM, .levels = 4,
-						    .width = 48, .granule = 12, .physical_width = 44, .root = 0x10000);
+static const struct isolde_pt_config s1_4k_config = {.size = sizeof(s1_4k_config),
+						     .format = ISOLDE_PT_ARM64_S1,
+						     .input_bits = 48,
+						     .output_bits = 44,
+						     .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image s1_4k = KNOWN_IMAGE(&s1_4k_config, s1_4k_entries, s1_4k_answers, .format = WALKER_ARM,
+						    .levels = 4, .width = 48, .granule = 12, .physical_width = 44,
+						    .root = 0x10000);
 
 /* Hardware sets AF and clears AP[2] where DBM is set. */
 static const struct known_answer tracked_answers[] = {
@@ -130,9 +140,15 @@ static const struct known_answer tracked_answers[] = {
 	{0x18000009abc, W, WALKER_PERMISSION, 0x12345abc, KIB(4), R | X},
 };
 
-static const struct known_image tracked = KNOWN_IMAGE(s1_4k_entries, tracked_answers, .format = WALKER_ARM, .levels = 4,
-						      .width = 48, .granule = 12, .physical_width = 44,
-						      .flags = WALKER_HARDWARE_AD, .root = 0x10000);
+static const struct isolde_pt_config tracked_config = {.size = sizeof(tracked_config),
+						       .format = ISOLDE_PT_ARM64_S1,
+						       .input_bits = 48,
+						       .output_bits = 44,
+						       .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_DIRTY};
+
+static const struct known_image tracked =
+	KNOWN_IMAGE(&tracked_config, s1_4k_entries, tracked_answers, .format = WALKER_ARM, .levels = 4, .width = 48,
+		    .granule = 12, .physical_width = 44, .flags = WALKER_HARDWARE_AD, .root = 0x10000);
 
 /* The table of TTBR1, 39 bits: its root is level 1. */
 static const struct known_answer upper_answers[] = {
@@ -144,8 +160,15 @@ static const struct known_answer upper_answers[] = {
 	{0x0000000000000abc, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image upper = KNOWN_IMAGE(s1_4k_entries, upper_answers, .format = WALKER_ARM, .levels = 3,
-						    .width = 39, .granule = 12, .physical_width = 44,
+static const struct isolde_pt_config upper_config = {.size = sizeof(upper_config),
+						     .format = ISOLDE_PT_ARM64_S1,
+						     .input_bits = 39,
+						     .output_bits = 44,
+						     .half = ISOLDE_PT_UPPER,
+						     .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image upper = KNOWN_IMAGE(&upper_config, s1_4k_entries, upper_answers, .format = WALKER_ARM,
+						    .levels = 3, .width = 39, .granule = 12, .physical_width = 44,
 						    .flags = WALKER_UPPER, .root = 0x11000);
 
 /* 16 KiB: eleven bits a level; level 0 has one bit. */
@@ -181,8 +204,15 @@ static const struct known_answer s1_16k_answers[] = {
 	{0x7ff000000000, R | W, WALKER_OK, 0x12344000, KIB(16), R | W},
 };
 
-static const struct known_image s1_16k = KNOWN_IMAGE(s1_16k_entries, s1_16k_answers, .format = WALKER_ARM, .levels = 3,
-						     .width = 47, .granule = 14, .physical_width = 48, .root = 0x40000);
+static const struct isolde_pt_config s1_16k_config = {.size = sizeof(s1_16k_config),
+						      .format = ISOLDE_PT_ARM64_S1,
+						      .input_bits = 47,
+						      .granule = 16384,
+						      .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image s1_16k = KNOWN_IMAGE(&s1_16k_config, s1_16k_entries, s1_16k_answers,
+						     .format = WALKER_ARM, .levels = 3, .width = 47, .granule = 14,
+						     .physical_width = 48, .root = 0x40000);
 
 static const struct known_answer s1_16k_48_answers[] = {
 	{0x000000003fff, R | W, WALKER_OK, 0x12347fff, KIB(16), R | W},
@@ -190,9 +220,15 @@ static const struct known_answer s1_16k_48_answers[] = {
 	{0x1000000000000, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image s1_16k_48 = KNOWN_IMAGE(s1_16k_entries, s1_16k_48_answers, .format = WALKER_ARM,
-							.levels = 4, .width = 48, .granule = 14, .physical_width = 48,
-							.root = 0x3c000);
+static const struct isolde_pt_config s1_16k_48_config = {.size = sizeof(s1_16k_48_config),
+							 .format = ISOLDE_PT_ARM64_S1,
+							 .input_bits = 48,
+							 .granule = 16384,
+							 .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image s1_16k_48 = KNOWN_IMAGE(&s1_16k_48_config, s1_16k_entries, s1_16k_48_answers,
+							.format = WALKER_ARM, .levels = 4, .width = 48, .granule = 14,
+							.physical_width = 48, .root = 0x3c000);
 
 /* 64 KiB: thirteen bits a level; level 1 has six. */
 static const struct known_entry s1_64k_entries[] = {
@@ -225,8 +261,15 @@ static const struct known_answer s1_64k_answers[] = {
 	{0x1000000000000, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image s1_64k = KNOWN_IMAGE(s1_64k_entries, s1_64k_answers, .format = WALKER_ARM, .levels = 3,
-						     .width = 48, .granule = 16, .physical_width = 48, .root = 0x80000);
+static const struct isolde_pt_config s1_64k_config = {.size = sizeof(s1_64k_config),
+						      .format = ISOLDE_PT_ARM64_S1,
+						      .input_bits = 48,
+						      .granule = 65536,
+						      .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image s1_64k = KNOWN_IMAGE(&s1_64k_config, s1_64k_entries, s1_64k_answers,
+						     .format = WALKER_ARM, .levels = 3, .width = 48, .granule = 16,
+						     .physical_width = 48, .root = 0x80000);
 
 /* FEAT_LPA: 52 bits in and out. */
 static const struct known_answer lpa_answers[] = {
@@ -236,43 +279,177 @@ static const struct known_answer lpa_answers[] = {
 	{0x10000000000000, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image lpa = KNOWN_IMAGE(s1_64k_entries, lpa_answers, .format = WALKER_ARM, .levels = 3,
+static const struct known_image lpa = KNOWN_IMAGE(NULL, s1_64k_entries, lpa_answers, .format = WALKER_ARM, .levels = 3,
 						  .width = 52, .granule = 16, .physical_width = 52,
 						  .flags = WALKER_52BIT, .root = 0x80000);
+
+/* FEAT_LPA2: 49:48 of an address in their place, 51:50 in 9:8; five levels, blocks of 512 GiB. */
+static const struct known_entry lpa2_entries[] = {
+	{0xb0000, 0x00000000000b1003}, /* level -1: table 0xb1000 */
+	{0xb0078, 0x00000000000b1003}, /* the last of its sixteen */
+	{0xb1000, 0x00000000000b2003}, /* level 0: table 0xb2000 */
+	{0xb1008, 0x00000080000004c1}, /* block of 512 GiB at 0x8000000000, AP 11 */
+	{0xb2000, 0x00000000000b3003}, /* level 1 */
+	{0xb3000, 0x00000000000b4003}, /* level 2 */
+	{0xb4000, 0x0001000012345443}, /* level 3: bit 48 */
+	{0xb4008, 0x0002000012345443}, /* bit 49 */
+	{0xb4010, 0x0000000012345543}, /* 50, in bit 8 */
+	{0xb4018, 0x0000000012345643}, /* 51, in bit 9 */
+};
+
+static const struct known_answer lpa2_answers[] = {
+	{0x0000000000abc, R | W, WALKER_OK, 0x1000012345abc, KIB(4), R | W | X},
+	{0x0000000001abc, R | W, WALKER_OK, 0x2000012345abc, KIB(4), R | W | X},
+	{0x0000000002abc, R | W, WALKER_OK, 0x4000012345abc, KIB(4), R | W | X},
+	{0xf000000003abc, R | W, WALKER_OK, 0x8000012345abc, KIB(4), R | W | X},
+	{0x000ffffffffff, R, WALKER_OK, 0x000ffffffffff, GIB(512), R | X},
+	{0x10000000000000, R, WALKER_ADDRESS, 0, 0, 0},
+};
+
+static const struct known_image lpa2 = KNOWN_IMAGE(NULL, lpa2_entries, lpa2_answers, .format = WALKER_ARM, .levels = 5,
+						   .width = 52, .granule = 12, .physical_width = 52,
+						   .flags = WALKER_52BIT, .root = 0xb0000);
 
 TEST(known_arm_s1, granule_of_4k)
 {
 	known_check_walker(&s1_4k);
+	known_check_adopted(&s1_4k);
 }
 
 TEST(known_arm_s1, hardware_that_tracks_accesses_and_writes)
 {
 	known_check_walker(&tracked);
+	known_check_adopted(&tracked);
 }
 
 TEST(known_arm_s1, upper_half)
 {
 	known_check_walker(&upper);
+	known_check_adopted(&upper);
 }
 
 TEST(known_arm_s1, granule_of_16k)
 {
 	known_check_walker(&s1_16k);
+	known_check_adopted(&s1_16k);
 	known_check_walker(&s1_16k_48);
+	known_check_adopted(&s1_16k_48);
 }
 
 TEST(known_arm_s1, granule_of_64k)
 {
 	known_check_walker(&s1_64k);
+	known_check_adopted(&s1_64k);
 	known_check_walker(&lpa);
+}
+
+TEST(known_arm_s1, attributes_and_use_of_leaves)
+{
+	known_check_leaf(&s1_4k, 0x0000, 0x304, true, true);
+	known_check_leaf(&s1_4k, 0x2000, 0x304, true, false);
+	known_check_leaf(&s1_4k, 0x6000, 0x304, false, true);
+	known_check_leaf(&s1_4k, 0xd000, 0x200, true, true);
+	known_check_leaf(&s1_4k, 0xe000, BIT(50) | BIT(11) | 0x100 | BIT(5), true, true);
+	known_check_leaf(&s1_4k, 0xf000, 0x31c, true, true);
+}
+
+TEST(known_arm_s1, addresses_of_52_bits)
+{
+	known_check_walker(&lpa2);
+	known_check_leaf(&lpa2, 0x3000, 0, true, true);
+	known_check_leaf(&lpa, 0x40000000000, 0x304, true, true);
+}
+
+/* Nobody executes without being allowed to; tables take nothing away. */
+static const struct known_mapping granule_4k_mappings[] = {
+	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000012345f47, 0x0060000012345f47,
+	 4}, /* UXN PXN nG AF SH 11 AP 01 */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ, 0x0060000012345fc7, 0x0060000012345fc7, 4}, /* AP 11 */
+	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_PRIVILEGED, 0x0060000012345f07,
+	 0x0060000012345f07, 4}, /* AP 00 */
+	{0x4000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_PRIVILEGED, 0x0060000012345f87, 0x0060000012345f87,
+	 4}, /* AP 10 */
+	{0x5000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_GLOBAL, 0x0060000012345747,
+	 0x0060000012345747, 4}, /* nG clear */
+	{0x10000, 0x12350000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000012350f47, 0x007000001235ff47,
+	 4}, /* contiguous */
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000040200f45, 0x0060000040200f45,
+	 3}, /* a block */
+	{0x2000000, 0x42000000, MIB(32), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000042000f45, 0x0070000043e00f45,
+	 3}, /* contiguous blocks */
+	{0x40000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000080000f45, 0x0060000080000f45, 2},
+	{0x400000000, 0x400000000, GIB(16), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000400000f45, 0x00700007c0000f45,
+	 2},
+};
+
+TEST(known_arm_s1, isolde_builds_granule_4k)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config),
+						       .format = ISOLDE_PT_ARM64_S1,
+						       .features = ISOLDE_PT_CONTIGUOUS,
+						       .input_bits = 48};
+	const struct known_tables tables = {MASK(47, 12), 3};
+
+	known_check_built(&config, tables, granule_4k_mappings, ARRAY_SIZE(granule_4k_mappings));
+}
+
+static const struct known_mapping granule_16k_mappings[] = {
+	{0x4000, 0x12344000, KIB(16), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000012344f47, 0x0060000012344f47, 3},
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000040200f47, 0x00700000403fcf47,
+	 3}, /* 128 contiguous */
+	{0x2000000, 0x4000000, MIB(32), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000004000f45, 0x0060000004000f45,
+	 2}, /* a block */
+	{0x40000000, 0x40000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000040000f45, 0x007000007e000f45,
+	 2}, /* 32 contiguous blocks */
+};
+
+TEST(known_arm_s1, isolde_builds_granule_16k)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config),
+						       .format = ISOLDE_PT_ARM64_S1,
+						       .features = ISOLDE_PT_CONTIGUOUS,
+						       .input_bits = 47,
+						       .granule = 16384};
+	const struct known_tables tables = {MASK(47, 14), 3};
+
+	known_check_built(&config, tables, granule_16k_mappings, ARRAY_SIZE(granule_16k_mappings));
+}
+
+static const struct known_mapping granule_64k_mappings[] = {
+	{0x10000, 0x12340000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000012340f47, 0x0060000012340f47, 3},
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000040200f47, 0x00700000403f0f47,
+	 3}, /* 32 contiguous */
+	{0x20000000, 0x40000000, MIB(512), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000040000f45, 0x0060000040000f45,
+	 2}, /* a block */
+	{0x400000000, 0x800000000, GIB(16), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000800000f45, 0x0070000be0000f45,
+	 2}, /* 32 contiguous blocks */
+};
+
+TEST(known_arm_s1, isolde_builds_granule_64k)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config),
+						       .format = ISOLDE_PT_ARM64_S1,
+						       .features = ISOLDE_PT_CONTIGUOUS,
+						       .input_bits = 48,
+						       .granule = 65536};
+	const struct known_tables tables = {MASK(47, 16), 3};
+
+	known_check_built(&config, tables, granule_64k_mappings, ARRAY_SIZE(granule_64k_mappings));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(known_arm_s1, granule_of_4k),  CASE(known_arm_s1, hardware_that_tracks_accesses_and_writes),
-		CASE(known_arm_s1, upper_half),	    CASE(known_arm_s1, granule_of_16k),
+		CASE(known_arm_s1, granule_of_4k),
+		CASE(known_arm_s1, hardware_that_tracks_accesses_and_writes),
+		CASE(known_arm_s1, upper_half),
+		CASE(known_arm_s1, granule_of_16k),
 		CASE(known_arm_s1, granule_of_64k),
+		CASE(known_arm_s1, attributes_and_use_of_leaves),
+		CASE(known_arm_s1, addresses_of_52_bits),
+		CASE(known_arm_s1, isolde_builds_granule_4k),
+		CASE(known_arm_s1, isolde_builds_granule_16k),
+		CASE(known_arm_s1, isolde_builds_granule_64k),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

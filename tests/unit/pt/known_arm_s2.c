@@ -67,9 +67,16 @@ static const struct known_answer answers[] = {
 	{0xffffffffffffffff, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image s2_4k = KNOWN_IMAGE(entries, answers, .format = WALKER_ARM, .levels = 3, .width = 40,
-						    .granule = 12, .physical_width = 40, .flags = WALKER_STAGE2,
-						    .root = 0x20000);
+static const struct isolde_pt_config s2_4k_config = {.size = sizeof(s2_4k_config),
+						     .format = ISOLDE_PT_ARM64_S2,
+						     .input_bits = 40,
+						     .levels = 3,
+						     .output_bits = 40,
+						     .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image s2_4k = KNOWN_IMAGE(&s2_4k_config, entries, answers, .format = WALKER_ARM, .levels = 3,
+						    .width = 40, .granule = 12, .physical_width = 40,
+						    .flags = WALKER_STAGE2, .root = 0x20000);
 
 static const struct known_answer tracked_answers[] = {
 	{0x0007abc, W, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
@@ -77,8 +84,15 @@ static const struct known_answer tracked_answers[] = {
 	{0x0001abc, W, WALKER_PERMISSION, 0x12345abc, KIB(4), R | X},
 };
 
-static const struct known_image tracked = KNOWN_IMAGE(entries, tracked_answers, .format = WALKER_ARM, .levels = 3,
-						      .width = 40, .granule = 12, .physical_width = 40,
+static const struct isolde_pt_config tracked_config = {.size = sizeof(tracked_config),
+						       .format = ISOLDE_PT_ARM64_S2,
+						       .input_bits = 40,
+						       .levels = 3,
+						       .output_bits = 40,
+						       .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_DIRTY};
+
+static const struct known_image tracked = KNOWN_IMAGE(&tracked_config, entries, tracked_answers, .format = WALKER_ARM,
+						      .levels = 3, .width = 40, .granule = 12, .physical_width = 40,
 						      .flags = WALKER_STAGE2 | WALKER_HARDWARE_AD, .root = 0x20000);
 
 /* Without FEAT_XNX bit 53 says nothing. */
@@ -88,23 +102,60 @@ static const struct known_answer plain_xn_answers[] = {
 	{0x0006abc, S | X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
 };
 
-static const struct known_image plain_xn = KNOWN_IMAGE(entries, plain_xn_answers, .format = WALKER_ARM, .levels = 3,
-						       .width = 40, .granule = 12, .physical_width = 40,
+static const struct known_image plain_xn = KNOWN_IMAGE(NULL, entries, plain_xn_answers, .format = WALKER_ARM,
+						       .levels = 3, .width = 40, .granule = 12, .physical_width = 40,
 						       .flags = WALKER_STAGE2 | WALKER_NO_XNX, .root = 0x20000);
 
 TEST(known_arm_s2, two_tables_as_root)
 {
 	known_check_walker(&s2_4k);
+	known_check_adopted(&s2_4k);
 }
 
 TEST(known_arm_s2, hardware_that_tracks_accesses_and_writes)
 {
 	known_check_walker(&tracked);
+	known_check_adopted(&tracked);
 }
 
 TEST(known_arm_s2, execution_without_privileges)
 {
 	known_check_walker(&plain_xn);
+}
+
+TEST(known_arm_s2, attributes_and_use_of_leaves)
+{
+	known_check_leaf(&s2_4k, 0x0000, 0x33c, true, true);
+	known_check_leaf(&s2_4k, 0x1000, 0x33c, true, false);
+	known_check_leaf(&s2_4k, 0x8000, 0x33c, false, true);
+	known_check_leaf(&s2_4k, 0xa000, BIT(11) | 0x300 | 0x24, true, true);
+}
+
+/* Leaves are normal memory, written back. */
+static const struct known_mapping every_size_mappings[] = {
+	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00400000123457ff, 0x00400000123457ff,
+	 3}, /* XN 10, AF, SH 11, S2AP 11, MemAttr 1111 */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ, 0x004000001234577f, 0x004000001234577f, 3},  /* S2AP 01 */
+	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_WRITE, 0x00400000123457bf, 0x00400000123457bf, 3}, /* S2AP 10 */
+	{0x4000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x00000000123457ff,
+	 0x00000000123457ff, 3}, /* XN 00 */
+	{0x10000, 0x12350000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00500000123507ff, 0x005000001235f7ff,
+	 3}, /* contiguous */
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00400000402007fd, 0x00400000402007fd, 2},
+	{0x8040000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00400000800007fd, 0x00400000800007fd,
+	 1}, /* in the second table of the root */
+};
+
+TEST(known_arm_s2, isolde_builds_every_size)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config),
+						       .format = ISOLDE_PT_ARM64_S2,
+						       .input_bits = 40,
+						       .levels = 3,
+						       .features = ISOLDE_PT_CONTIGUOUS};
+	const struct known_tables tables = {MASK(47, 12), 3};
+
+	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }
 
 int main(void)
@@ -113,6 +164,8 @@ int main(void)
 		CASE(known_arm_s2, two_tables_as_root),
 		CASE(known_arm_s2, hardware_that_tracks_accesses_and_writes),
 		CASE(known_arm_s2, execution_without_privileges),
+		CASE(known_arm_s2, attributes_and_use_of_leaves),
+		CASE(known_arm_s2, isolde_builds_every_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,8 @@ static const struct known_entry sv39_entries[] = {
 	{0x120f8, 0x80000000048d20df}, /* the last of the 64 KiB */
 	{0x12100, 0x00000000048d17ff}, /* D A G U X W R V and both bits for software */
 	{0x12108, 0x003ffffffffffcdf}, /* the highest page of 56 bits */
+	{0x12180, 0x80000000048de0df}, /* N: 64 KiB at 0x12370000, an odd multiple */
+	{0x12188, 0x80000000048de0df},
 };
 
 static const struct known_answer sv39_answers[] = {
@@ -87,6 +89,8 @@ static const struct known_answer sv39_answers[] = {
 	{0x0010abc, R, WALKER_OK, 0x12340abc, KIB(64), R | W | X},
 	{0x0011abc, R, WALKER_OK, 0x12341abc, KIB(64), R | W | X},
 	{0x001fabc, R, WALKER_OK, 0x1234fabc, KIB(64), R | W | X},
+	{0x0030abc, R, WALKER_OK, 0x12370abc, KIB(64), R | W | X},
+	{0x0031abc, R, WALKER_OK, 0x12371abc, KIB(64), R | W | X},
 	{0x0012abc, R, WALKER_RESERVED, 0, 0, 0},
 	{0x0013abc, R, WALKER_RESERVED, 0, 0, 0},
 	{0x0014abc, R, WALKER_RESERVED, 0, 0, 0},
@@ -117,8 +121,14 @@ static const struct known_answer sv39_answers[] = {
 	{0xffffffbfc0000abc, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image sv39 = KNOWN_IMAGE(sv39_entries, sv39_answers, .format = WALKER_RISCV, .levels = 3,
-						   .physical_width = 56, .root = 0x10000);
+static const struct isolde_pt_config sv39_config = {.size = sizeof(sv39_config),
+						    .format = ISOLDE_PT_RISCV_S1,
+						    .levels = 3,
+						    .half = ISOLDE_PT_BOTH,
+						    .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES};
+
+static const struct known_image sv39 = KNOWN_IMAGE(&sv39_config, sv39_entries, sv39_answers, .format = WALKER_RISCV,
+						   .levels = 3, .physical_width = 56, .root = 0x10000);
 
 /* SADE = 1 and SUM = 1, neither Svnapot nor Svpbmt, 50 bits of physical address. */
 static const struct known_answer bare_answers[] = {
@@ -131,8 +141,15 @@ static const struct known_answer bare_answers[] = {
 	{0x0021fff, R, WALKER_OUTPUT, 0, 0, 0},
 };
 
+static const struct isolde_pt_config bare_config = {.size = sizeof(bare_config),
+						    .format = ISOLDE_PT_RISCV_S1,
+						    .levels = 3,
+						    .output_bits = 50,
+						    .half = ISOLDE_PT_BOTH,
+						    .features = ISOLDE_PT_DIRTY};
+
 static const struct known_image bare =
-	KNOWN_IMAGE(sv39_entries, bare_answers, .format = WALKER_RISCV, .levels = 3, .physical_width = 50,
+	KNOWN_IMAGE(&bare_config, sv39_entries, bare_answers, .format = WALKER_RISCV, .levels = 3, .physical_width = 50,
 		    .flags = WALKER_HARDWARE_AD | WALKER_SUM | WALKER_NO_NAPOT | WALKER_NO_PBMT, .root = 0x10000);
 
 /* Sv39x4: 41 bits, not sign-extended; the root has four pages. All is an access of U-mode. */
@@ -149,8 +166,14 @@ static const struct known_answer sv39x4_answers[] = {
 	{0xffffffffc0000abc, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image sv39x4 = KNOWN_IMAGE(sv39_entries, sv39x4_answers, .format = WALKER_RISCV, .levels = 3,
-						     .physical_width = 56, .flags = WALKER_STAGE2, .root = 0x10000);
+static const struct isolde_pt_config sv39x4_config = {.size = sizeof(sv39x4_config),
+						      .format = ISOLDE_PT_RISCV_S2,
+						      .levels = 3,
+						      .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES};
+
+static const struct known_image sv39x4 = KNOWN_IMAGE(&sv39x4_config, sv39_entries, sv39x4_answers,
+						     .format = WALKER_RISCV, .levels = 3, .physical_width = 56,
+						     .flags = WALKER_STAGE2, .root = 0x10000);
 
 /* Sv48 and Sv57: superpages of 512 GiB and 256 TiB. */
 static const struct known_entry large_entries[] = {
@@ -174,8 +197,14 @@ static const struct known_answer sv48_answers[] = {
 	{0xffff800000000000, R, WALKER_NOT_PRESENT, 0, 0, 0},
 };
 
-static const struct known_image sv48 = KNOWN_IMAGE(large_entries, sv48_answers, .format = WALKER_RISCV, .levels = 4,
-						   .physical_width = 56, .root = 0x21000);
+static const struct isolde_pt_config sv48_config = {.size = sizeof(sv48_config),
+						    .format = ISOLDE_PT_RISCV_S1,
+						    .levels = 4,
+						    .half = ISOLDE_PT_BOTH,
+						    .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image sv48 = KNOWN_IMAGE(&sv48_config, large_entries, sv48_answers, .format = WALKER_RISCV,
+						   .levels = 4, .physical_width = 56, .root = 0x21000);
 
 static const struct known_answer sv57_answers[] = {
 	{0x0000000000212345, R | W, WALKER_OK, 0x40212345, MIB(2), R | W},
@@ -187,40 +216,125 @@ static const struct known_answer sv57_answers[] = {
 	{0xfeff000000212345, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image sv57 = KNOWN_IMAGE(large_entries, sv57_answers, .format = WALKER_RISCV, .levels = 5,
-						   .physical_width = 56, .root = 0x20000);
+static const struct isolde_pt_config sv57_config = {.size = sizeof(sv57_config),
+						    .format = ISOLDE_PT_RISCV_S1,
+						    .levels = 5,
+						    .half = ISOLDE_PT_BOTH,
+						    .features = ISOLDE_PT_CONTIGUOUS};
+
+static const struct known_image sv57 = KNOWN_IMAGE(&sv57_config, large_entries, sv57_answers, .format = WALKER_RISCV,
+						   .levels = 5, .physical_width = 56, .root = 0x20000);
 
 TEST(known_riscv, sv39)
 {
 	known_check_walker(&sv39);
+	known_check_adopted(&sv39);
 }
 
 TEST(known_riscv, sv39_with_hardware_updates_and_without_extensions)
 {
 	known_check_walker(&bare);
+	known_check_adopted(&bare);
 }
 
 TEST(known_riscv, sv39x4)
 {
 	known_check_walker(&sv39x4);
+	known_check_adopted(&sv39x4);
 }
 
 TEST(known_riscv, sv48)
 {
 	known_check_walker(&sv48);
+	known_check_adopted(&sv48);
 }
 
 TEST(known_riscv, sv57)
 {
 	known_check_walker(&sv57);
+	known_check_adopted(&sv57);
+}
+
+TEST(known_riscv, attributes_and_use_of_leaves)
+{
+	known_check_leaf(&sv39, 0x0000, 0, true, true);
+	known_check_leaf(&sv39, 0x7000, 0, false, true);
+	known_check_leaf(&sv39, 0x8000, 0, true, false);
+	known_check_leaf(&sv39, 0xc000, BIT(61), true, true);
+	known_check_leaf(&sv39, 0xd000, BIT(62), true, true);
+}
+
+/* Pointers have V alone. */
+static const struct known_mapping first_stage_mappings[] = {
+	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000048d14d7, 0x00000000048d14d7,
+	 3}, /* D A U W R V */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE, 0x00000000048d14db, 0x00000000048d14db,
+	 3}, /* D A U X R V */
+	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x00000000048d14df,
+	 0x00000000048d14df, 3},
+	{0x10000, 0x12340000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x80000000048d20d7, 0x80000000048d20d7,
+	 3}, /* sixteen times N, the page number ends in 1000 */
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000100800d7, 0x00000000100800d7, 2},
+	{0x40000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000200000d7, 0x00000000200000d7, 1},
+	{0x4000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_PRIVILEGED, 0x00000000048d14c7,
+	 0x00000000048d14c7, 3}, /* U clear */
+	{0x5000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_GLOBAL, 0x00000000048d14f7,
+	 0x00000000048d14f7, 3}, /* G */
+	{0x6000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_UNCACHED, 0x20000000048d14d7,
+	 0x20000000048d14d7, 3}, /* PBMT 1 */
+	{0x7000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_DEVICE, 0x40000000048d14d7,
+	 0x40000000048d14d7, 3}, /* PBMT 2 */
+};
+
+TEST(known_riscv, isolde_builds_first_stage)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config),
+						       .format = ISOLDE_PT_RISCV_S1,
+						       .levels = 3,
+						       .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES};
+	const struct known_tables tables = {MASK(53, 10), 1};
+
+	known_check_built(&config, tables, first_stage_mappings, ARRAY_SIZE(first_stage_mappings));
+}
+
+/* U always. */
+static const struct known_mapping second_stage_mappings[] = {
+	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000048d14d7, 0x00000000048d14d7,
+	 3}, /* D A U W R V */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE, 0x00000000048d14db, 0x00000000048d14db,
+	 3}, /* D A U X R V */
+	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x00000000048d14df,
+	 0x00000000048d14df, 3},
+	{0x10000, 0x12340000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x80000000048d20d7, 0x80000000048d20d7,
+	 3}, /* sixteen times N, the page number ends in 1000 */
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000100800d7, 0x00000000100800d7, 2},
+	{0x40000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000200000d7, 0x00000000200000d7, 1},
+	{0x1fffffff000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000048d14d7, 0x00000000048d14d7,
+	 3}, /* the highest of 41 bits */
+};
+
+TEST(known_riscv, isolde_builds_second_stage)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config),
+						       .format = ISOLDE_PT_RISCV_S2,
+						       .levels = 3,
+						       .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES};
+	const struct known_tables tables = {MASK(53, 10), 1};
+
+	known_check_built(&config, tables, second_stage_mappings, ARRAY_SIZE(second_stage_mappings));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(known_riscv, sv39),   CASE(known_riscv, sv39_with_hardware_updates_and_without_extensions),
-		CASE(known_riscv, sv39x4), CASE(known_riscv, sv48),
+		CASE(known_riscv, sv39),
+		CASE(known_riscv, sv39_with_hardware_updates_and_without_extensions),
+		CASE(known_riscv, sv39x4),
+		CASE(known_riscv, sv48),
 		CASE(known_riscv, sv57),
+		CASE(known_riscv, attributes_and_use_of_leaves),
+		CASE(known_riscv, isolde_builds_first_stage),
+		CASE(known_riscv, isolde_builds_second_stage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,10 @@ static const struct known_entry four_entries[] = {
 	{0x13030, 0x4000000012345003}, /* bit 62 */
 	{0x13038, 0x0008000012345003}, /* bit 51 */
 	{0x13040, 0x00003ffffffff003}, /* the highest address of 46 bits */
+	{0x13050, 0x000000001234510b}, /* A, EMT 1 */
+	{0x13058, 0x0000000012345223}, /* D, EMT 4 */
+	{0x13060, 0x0000000012345843}, /* SNP, IPAT */
+	{0x13068, 0x0000000012345483}, /* bits 10 and 7 are ignored */
 };
 
 static const struct known_answer four_answers[] = {
@@ -86,8 +90,15 @@ static const struct known_answer four_answers[] = {
 	{0xffffffffffffffff, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image four = KNOWN_IMAGE(four_entries, four_answers, .format = WALKER_VTDSS, .levels = 4,
-						   .physical_width = 46, .flags = WALKER_SNOOP, .root = 0x10000);
+static const struct isolde_pt_config four_config = {.size = sizeof(four_config),
+						    .format = ISOLDE_PT_VTDSS,
+						    .levels = 4,
+						    .output_bits = 46,
+						    .features = ISOLDE_PT_FORCE_SNOOP};
+
+static const struct known_image four = KNOWN_IMAGE(&four_config, four_entries, four_answers, .format = WALKER_VTDSS,
+						   .levels = 4, .physical_width = 46, .flags = WALKER_SNOOP,
+						   .root = 0x10000);
 
 /* Without snoop control and leaves of 1 GiB, three levels. */
 static const struct known_entry plain_entries[] = {
@@ -109,8 +120,9 @@ static const struct known_answer plain_answers[] = {
 	{0x8000000000, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image plain = KNOWN_IMAGE(plain_entries, plain_answers, .format = WALKER_VTDSS, .levels = 3,
-						    .physical_width = 52, .flags = WALKER_NO_1G, .root = 0x20000);
+static const struct known_image plain = KNOWN_IMAGE(NULL, plain_entries, plain_answers, .format = WALKER_VTDSS,
+						    .levels = 3, .physical_width = 52, .flags = WALKER_NO_1G,
+						    .root = 0x20000);
 
 /* Five levels, 57 bits. */
 static const struct known_entry five_entries[] = {
@@ -127,12 +139,16 @@ static const struct known_answer five_answers[] = {
 	{0x0200000000000000, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image five = KNOWN_IMAGE(five_entries, five_answers, .format = WALKER_VTDSS, .levels = 5,
-						   .physical_width = 52, .root = 0x30000);
+static const struct isolde_pt_config five_config = {
+	.size = sizeof(five_config), .format = ISOLDE_PT_VTDSS, .levels = 5};
+
+static const struct known_image five = KNOWN_IMAGE(&five_config, five_entries, five_answers, .format = WALKER_VTDSS,
+						   .levels = 5, .physical_width = 52, .root = 0x30000);
 
 TEST(known_vtdss, four_levels)
 {
 	known_check_walker(&four);
+	known_check_adopted(&four);
 }
 
 TEST(known_vtdss, three_levels_without_snoop_control_and_1_gib)
@@ -143,6 +159,54 @@ TEST(known_vtdss, three_levels_without_snoop_control_and_1_gib)
 TEST(known_vtdss, five_levels)
 {
 	known_check_walker(&five);
+	known_check_adopted(&five);
+}
+
+TEST(known_vtdss, attributes_and_use_of_leaves)
+{
+	known_check_leaf(&four, 0xa000, BIT(3), true, false);
+	known_check_leaf(&four, 0xb000, BIT(5), false, true);
+	known_check_leaf(&four, 0xc000, BIT(11) | BIT(6), false, false);
+	known_check_leaf(&four, 0xd000, 0, false, false);
+	known_check_leaf(&four, 0x200000, BIT(11) | BIT(6) | MASK(5, 3), true, true);
+}
+
+/* Tables are R W; who may what is in the leaf. */
+static const struct known_mapping every_size_mappings[] = {
+	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0000000012345003, 0x0000000012345003,
+	 4},											  /* R W */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ, 0x0000000012345001, 0x0000000012345001, 4},  /* R */
+	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_WRITE, 0x0000000012345002, 0x0000000012345002, 4}, /* W */
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0000000040200083, 0x0000000040200083,
+	 3}, /* PS */
+	{0x40000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0000000080000083, 0x0000000080000083,
+	 2}, /* PS */
+	{0x803ff000, 0x401ff000, KIB(2052), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000401ff003, 0x0000000040200083,
+	 4}, /* 4 KiB and 2 MiB */
+};
+
+TEST(known_vtdss, isolde_builds_every_size)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config), .format = ISOLDE_PT_VTDSS, .levels = 4};
+	const struct known_tables tables = {MASK(51, 12), 3};
+
+	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
+}
+
+/* SNP in leaves, where alone it is not reserved. */
+static const struct known_mapping snooped_pages_mappings[] = {
+	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0000000012345803, 0x0000000012345803, 3},
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ, 0x0000000040200881, 0x0000000040200881, 2},
+	{0x40000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0000000080000883, 0x0000000080000883, 1},
+};
+
+TEST(known_vtdss, isolde_builds_snooped_pages)
+{
+	static const struct isolde_pt_config config = {
+		.size = sizeof(config), .format = ISOLDE_PT_VTDSS, .levels = 3, .features = ISOLDE_PT_FORCE_SNOOP};
+	const struct known_tables tables = {MASK(51, 12), 3};
+
+	known_check_built(&config, tables, snooped_pages_mappings, ARRAY_SIZE(snooped_pages_mappings));
 }
 
 int main(void)
@@ -151,6 +215,9 @@ int main(void)
 		CASE(known_vtdss, four_levels),
 		CASE(known_vtdss, three_levels_without_snoop_control_and_1_gib),
 		CASE(known_vtdss, five_levels),
+		CASE(known_vtdss, attributes_and_use_of_leaves),
+		CASE(known_vtdss, isolde_builds_every_size),
+		CASE(known_vtdss, isolde_builds_snooped_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

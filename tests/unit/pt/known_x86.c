@@ -50,6 +50,10 @@ static const struct known_entry four_entries[] = {
 	{0x13030, 0x7ff0000012345fff}, /* U W P, all that is ignored, and PAT (bit 7) */
 	{0x13038, 0x0008000012345007}, /* bit 51 */
 	{0x13040, 0x00003ffffffff007}, /* the highest address of 46 bits */
+	{0x13050, 0x000000001234502f}, /* A, PWT */
+	{0x13058, 0x0000000012345057}, /* D, PCD */
+	{0x13060, 0x0000000012345187}, /* G, PAT of a PTE */
+	{0x13068, 0x0000000012345e07}, /* 11:9 are ignored */
 };
 
 static const struct known_answer four_answers[] = {
@@ -111,8 +115,14 @@ static const struct known_answer four_answers[] = {
 	{0x0001000000000000, R, WALKER_ADDRESS, 0, 0, 0},
 };
 
-static const struct known_image four = KNOWN_IMAGE(four_entries, four_answers, .format = WALKER_X86, .levels = 4,
-						   .physical_width = 46, .root = 0x10000);
+static const struct isolde_pt_config four_config = {.size = sizeof(four_config),
+						    .format = ISOLDE_PT_X86_64,
+						    .levels = 4,
+						    .output_bits = 46,
+						    .half = ISOLDE_PT_BOTH};
+
+static const struct known_image four = KNOWN_IMAGE(&four_config, four_entries, four_answers, .format = WALKER_X86,
+						   .levels = 4, .physical_width = 46, .root = 0x10000);
 
 /* 4.6.1 with CR0.WP = 0 and CR4.SMEP = 1, EFER.NXE = 0, no 1 GiB pages. */
 static const struct known_answer old_answers[] = {
@@ -128,7 +138,7 @@ static const struct known_answer old_answers[] = {
 };
 
 static const struct known_image old =
-	KNOWN_IMAGE(four_entries, old_answers, .format = WALKER_X86, .levels = 4, .physical_width = 46,
+	KNOWN_IMAGE(NULL, four_entries, old_answers, .format = WALKER_X86, .levels = 4, .physical_width = 46,
 		    .flags = WALKER_NO_WP | WALKER_SMEP | WALKER_NO_XD | WALKER_NO_1G, .root = 0x10000);
 
 /* Five levels: 57 bits. */
@@ -154,22 +164,67 @@ static const struct known_answer five_answers[] = {
 	{0x00ff000000000123, R, WALKER_NOT_PRESENT, 0, 0, 0},
 };
 
-static const struct known_image five = KNOWN_IMAGE(five_entries, five_answers, .format = WALKER_X86, .levels = 5,
-						   .physical_width = 52, .root = 0x20000);
+static const struct isolde_pt_config five_config = {
+	.size = sizeof(five_config), .format = ISOLDE_PT_X86_64, .levels = 5, .half = ISOLDE_PT_BOTH};
+
+static const struct known_image five = KNOWN_IMAGE(&five_config, five_entries, five_answers, .format = WALKER_X86,
+						   .levels = 5, .physical_width = 52, .root = 0x20000);
 
 TEST(known_x86, four_levels)
 {
 	known_check_walker(&four);
+	known_check_adopted(&four);
 }
 
 TEST(known_x86, five_levels)
 {
 	known_check_walker(&five);
+	known_check_adopted(&five);
 }
 
 TEST(known_x86, write_protection_and_execution_of_a_supervisor)
 {
 	known_check_walker(&old);
+}
+
+TEST(known_x86, attributes_and_use_of_leaves)
+{
+	known_check_leaf(&four, 0xa000, BIT(3), true, false);
+	known_check_leaf(&four, 0xb000, BIT(4), false, true);
+	known_check_leaf(&four, 0xc000, BIT(8) | BIT(7), false, false);
+	known_check_leaf(&four, 0xd000, 0, false, false);
+	known_check_leaf(&four, 0x200000, BIT(12) | BIT(8) | BIT(4) | BIT(3), true, true);
+	known_check_leaf(&four, 0x80000000, BIT(12), true, true);
+	known_check_leaf(&four, 0x40000000, 0, false, false);
+}
+
+/* Tables are U W P, and executable. */
+static const struct known_mapping every_size_mappings[] = {
+	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x0000000012345007,
+	 0x0000000012345007, 4}, /* U W P */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x8000000012345007, 0x8000000012345007,
+	 4},											 /* XD U W P */
+	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_READ, 0x8000000012345005, 0x8000000012345005, 4}, /* XD U P */
+	{0x4000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE, 0x0000000012345005, 0x0000000012345005,
+	 4}, /* U P */
+	{0x5000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_PRIVILEGED, 0x8000000012345003,
+	 0x8000000012345003, 4}, /* XD W P: the supervisor's */
+	{0x6000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_GLOBAL, 0x8000000012345107,
+	 0x8000000012345107, 4}, /* XD G U W P */
+	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x8000000040200087, 0x8000000040200087,
+	 3}, /* PS */
+	{0x40000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x0000000080000087,
+	 0x0000000080000087, 2}, /* PS */
+	{0x7ffffffff000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x8000000012345007, 0x8000000012345007,
+	 4}, /* the highest of the lower half */
+};
+
+TEST(known_x86, isolde_builds_every_size)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config), .format = ISOLDE_PT_X86_64, .levels = 4};
+	const struct known_tables tables = {MASK(51, 12), 7};
+
+	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }
 
 int main(void)
@@ -178,6 +233,8 @@ int main(void)
 		CASE(known_x86, four_levels),
 		CASE(known_x86, five_levels),
 		CASE(known_x86, write_protection_and_execution_of_a_supervisor),
+		CASE(known_x86, attributes_and_use_of_leaves),
+		CASE(known_x86, isolde_builds_every_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
