@@ -117,6 +117,9 @@ static int walk(struct dma_port *port, u64 iova, unsigned permission, struct tlb
 		[ISOLDE_PT_PERMISSION] = DMA_FAULT_PERMISSION + 1,
 		[ISOLDE_PT_ADDRESS] = DMA_FAULT_ADDRESS + 1,
 		[ISOLDE_PT_RESERVED] = DMA_FAULT_TABLE + 1,
+		[ISOLDE_PT_ACCESS_FLAG] = DMA_FAULT_PERMISSION + 1,
+		[ISOLDE_PT_OUTPUT] = DMA_FAULT_TABLE + 1,
+		[ISOLDE_PT_TABLE] = DMA_FAULT_TABLE + 1,
 	};
 	const struct domain *domain = port->domain;
 	struct isolde_pt_walk found;

@@ -6,6 +6,28 @@
 
 #include "base/alloc.h"
 
+/* Tables come from the heap, one by one, so that each can be made to fail. */
+static void *table_allocate(void *context, size_t size, size_t alignment)
+{
+	return fallible() ? aligned_alloc(alignment, size) : NULL;
+}
+
+static void table_release(void *context, void *table, size_t size)
+{
+	free(table);
+}
+
+static int table_new(enum isolde_pt_format format, struct isolde_pt **ret)
+{
+	const struct isolde_pt_config config = {
+		.size = sizeof(config),
+		.format = format,
+		.memory = {.allocate = table_allocate, .release = table_release},
+	};
+
+	return isolde_pt_new(&config, ret);
+}
+
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
 	       struct why *why)
 {
@@ -16,8 +38,7 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 	domain->iommu = iommu;
 	domain->kind = kind;
 	if (kind == DOMAIN_PAGING) {
-		domain->pt = isolde_pt_new(unit->format);
-		if (!domain->pt) {
+		if (!fallible() || table_new(unit->format, &domain->pt) < 0) {
 			free(domain);
 			return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
 		}
@@ -86,7 +107,7 @@ int domain_map(struct domain *domain, u64 iova, u64 size, struct client *client,
 	area->extent = extent;
 
 	rwlock_write(&iommu->dma);
-	err = isolde_pt_map(domain->pt, iova, extent_physical(extent), size, permission);
+	err = isolde_pt_map(domain->pt, iova, extent_physical(extent), size, permission, NULL);
 	if (err == 0) {
 		frames_insert(&iommu->frames, extent);
 		itree_insert(&domain->areas, &area->node);
@@ -104,10 +125,12 @@ int domain_map(struct domain *domain, u64 iova, u64 size, struct client *client,
 void domain_unmap(struct domain *domain, struct area *area)
 {
 	struct iommu *iommu = domain->iommu;
-	u64 size = area->node.last - area->node.start + 1, removed;
+	u64 start = area->node.start, size = area->node.last - start + 1, removed = 0;
 
 	rwlock_write(&iommu->dma);
-	removed = isolde_pt_unmap(domain->pt, area->node.start, size);
+	/* Nobody reads the table now: what is freed can be freed at once. */
+	isolde_pt_unmap(domain->pt, start, size, NULL, &removed);
+	isolde_pt_trim(domain->pt, start, size, NULL);
 	assert(removed == size);
 	(void)removed;
 	domain->generation++;

@@ -1,97 +1,126 @@
 /* SPDX-License-Identifier: MIT */
-/* The contract of isolde/pt.h: arguments are checked here, once for all formats; the format does the rest. */
+/* The generic entry points: one switch, then the format's own. */
 #include <errno.h>
-#include <stdlib.h>
 
-#include "base/alloc.h"
 #include "pt/format.h"
-
-static const struct pt_ops *const formats[ISOLDE_PT_FORMATS] = {
-	[ISOLDE_PT_VTDSS] = &vtdss_ops,
-};
-
-struct isolde_pt *isolde_pt_new(enum isolde_pt_format format)
-{
-	struct why why;
-	struct isolde_pt *pt;
-
-	if ((unsigned)format >= ISOLDE_PT_FORMATS)
-		return NULL;
-	pt = alloc_new(struct isolde_pt, &why);
-	if (!pt)
-		return NULL;
-	pt->ops = formats[format];
-	if (!pt->ops->init(pt)) {
-		free(pt);
-		return NULL;
-	}
-	return pt;
-}
-
-void isolde_pt_free(struct isolde_pt *pt)
-{
-	if (!pt)
-		return;
-	pt->ops->fini(pt);
-	free(pt);
-}
 
 uint64_t isolde_pt_page_sizes(const struct isolde_pt *pt)
 {
-	return pt->ops->page_sizes;
+	return pt->page_sizes;
+}
+
+unsigned isolde_pt_flags(const struct isolde_pt *pt)
+{
+	return pt->flags;
+}
+
+uint64_t isolde_pt_first_iova(const struct isolde_pt *pt)
+{
+	return pt->first;
 }
 
 uint64_t isolde_pt_last_iova(const struct isolde_pt *pt)
 {
-	return MASK(pt->ops->input_bits - 1, 0);
+	return pt->first + pt->span;
 }
 
-static bool beyond(u64 start, u64 size, unsigned bits)
+uint64_t isolde_pt_root(const struct isolde_pt *pt, unsigned *ret_levels)
 {
-	return range_overflows(start, size) || start + size - 1 > MASK(bits - 1, 0);
-}
+	u64 top = atomic_load_explicit(&pt->top, memory_order_acquire);
 
-int isolde_pt_map(struct isolde_pt *pt, uint64_t iova, uint64_t physical, uint64_t size, unsigned permission)
-{
-	const unsigned known = ISOLDE_PT_READ | ISOLDE_PT_WRITE;
-
-	if (!size || !is_aligned(iova | physical | size, PAGE_SIZE))
-		return -EINVAL;
-	if (!permission || permission & ~known)
-		return -EINVAL;
-	if (beyond(iova, size, pt->ops->input_bits) || beyond(physical, size, pt->ops->output_bits))
-		return -ERANGE;
-	return pt->ops->map(pt, iova, physical, size, permission);
-}
-
-uint64_t isolde_pt_unmap(struct isolde_pt *pt, uint64_t iova, uint64_t size)
-{
-	if (!size || !is_aligned(iova | size, PAGE_SIZE) || beyond(iova, size, pt->ops->input_bits))
-		return 0;
-	return pt->ops->unmap(pt, iova, size);
-}
-
-enum isolde_pt_fault isolde_pt_walk(const struct isolde_pt *pt, uint64_t iova, unsigned permission,
-				    struct isolde_pt_walk *ret)
-{
-	if (iova > isolde_pt_last_iova(pt))
-		return ISOLDE_PT_ADDRESS;
-	return pt->ops->walk(pt, iova, permission, ret);
-}
-
-uint64_t isolde_pt_iova_to_phys(const struct isolde_pt *pt, uint64_t iova)
-{
-	struct isolde_pt_walk walk;
-
-	return isolde_pt_walk(pt, iova, 0, &walk) == ISOLDE_PT_OK ? walk.physical : 0;
+	*ret_levels = pt_top_levels(top);
+	return pt_top_root(top);
 }
 
 size_t isolde_pt_memory(const struct isolde_pt *pt)
 {
-	return pt->tables * PAGE_SIZE;
+	return atomic_load_explicit(&pt->bytes, memory_order_relaxed);
+}
+
+int isolde_pt_map(struct isolde_pt *pt, uint64_t iova, uint64_t physical, uint64_t size, unsigned flags,
+		  struct isolde_pt_gather *gather)
+{
+	switch (pt->kind) {
+#define CASE_MAP(name)                                                                                                 \
+	case PT_##name:                                                                                                \
+		return isolde_pt_##name##_map(pt, iova, physical, size, flags, gather);
+		PT_KINDS(CASE_MAP)
+	default:
+		return -EINVAL;
+	}
+}
+
+int isolde_pt_unmap(struct isolde_pt *pt, uint64_t iova, uint64_t size, struct isolde_pt_gather *gather,
+		    uint64_t *ret_removed)
+{
+	switch (pt->kind) {
+#define CASE_UNMAP(name)                                                                                               \
+	case PT_##name:                                                                                                \
+		return isolde_pt_##name##_unmap(pt, iova, size, gather, ret_removed);
+		PT_KINDS(CASE_UNMAP)
+	default:
+		return -EINVAL;
+	}
+}
+
+uint64_t isolde_pt_iova_to_phys(const struct isolde_pt *pt, uint64_t iova)
+{
+	switch (pt->kind) {
+#define CASE_PHYS(name)                                                                                                \
+	case PT_##name:                                                                                                \
+		return isolde_pt_##name##_iova_to_phys(pt, iova);
+		PT_KINDS(CASE_PHYS)
+	default:
+		return 0;
+	}
+}
+
+enum isolde_pt_fault isolde_pt_walk(const struct isolde_pt *pt, uint64_t iova, unsigned access,
+				    struct isolde_pt_walk *ret)
+{
+	switch (pt->kind) {
+#define CASE_WALK(name)                                                                                                \
+	case PT_##name:                                                                                                \
+		return isolde_pt_##name##_walk(pt, iova, access, ret);
+		PT_KINDS(CASE_WALK)
+	default:
+		return ISOLDE_PT_TABLE;
+	}
+}
+
+/* ---- not on the map path: through the format's table of operations ---- */
+
+static bool bad_range(const struct isolde_pt *pt, u64 iova, u64 size)
+{
+	return !size || !is_aligned(iova | size, pt->granule) || pt_beyond(pt, iova, size);
+}
+
+size_t isolde_pt_trim(struct isolde_pt *pt, uint64_t iova, uint64_t size, struct isolde_pt_gather *gather)
+{
+	if (pt->adopted || bad_range(pt, iova, size))
+		return 0;
+	return pt->ops->trim(pt, iova, iova + size - 1, gather);
+}
+
+int isolde_pt_read_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, uint64_t page_size, unsigned flags,
+			 uint64_t *bitmap, struct isolde_pt_gather *gather)
+{
+	if (!(pt->features & ISOLDE_PT_DIRTY))
+		return -EOPNOTSUPP;
+	if (!atomic_load_explicit(&pt->tracking, memory_order_relaxed) && !pt->adopted)
+		return -EINVAL;
+	if (!page_size || page_size & (page_size - 1) || page_size < pt->granule || flags & ~ISOLDE_PT_NO_CLEAR ||
+	    !size || !is_aligned(iova | size, page_size))
+		return -EINVAL;
+	if (pt_beyond(pt, iova, size))
+		return -ERANGE;
+	pt->ops->read_dirty(pt, iova, iova + size - 1, (unsigned)__builtin_ctzll(page_size),
+			    !(flags & ISOLDE_PT_NO_CLEAR), bitmap, gather);
+	return 0;
 }
 
 void isolde_pt_check(const struct isolde_pt *pt)
 {
-	pt->ops->check(pt);
+	if (!pt->adopted)
+		pt->ops->check(pt);
 }

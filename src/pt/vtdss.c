@@ -2,5 +2,3 @@
 #include "pt/fmt_vtdss.h"
 
 #include "pt/template.h"
-
-const struct pt_ops vtdss_ops = PT_TEMPLATE_OPS;

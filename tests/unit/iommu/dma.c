@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/os.h"
-#include "pt/format.h"
+#include "isolde/pt.h"
 #include "tests/fixtures/iommu_room.h"
 
 static u8 *pages(unsigned npages)
@@ -223,11 +223,12 @@ TEST(dma, a_corrupt_table_is_a_fault)
 {
 	struct iommu_room *room = room_new();
 	u8 *memory = pages(1), byte;
+	unsigned levels;
 	u64 *entry;
 
 	room_assign(room);
 	room_map(room, 0x10000, memory, PAGE_SIZE, ROOM_RW);
-	entry = room->domain->pt->root;
+	entry = (u64 *)(uintptr_t)isolde_pt_root(room->domain->pt, &levels);
 	entry[0] |= BIT(62);
 	EXPECT_FAULT(room, DMA_FAULT_TABLE, 0x10000, dma_read(port(room), 0x10000, &byte, 1));
 	entry[0] &= ~BIT(62);
