@@ -3,7 +3,7 @@
  * Hostile tables: an image of any bits at all is adopted and walked, and isolde gives the answer, and the fault, that
  * the separately written walkers give. The input: one byte chooses the kind of table, one the byte order, then entries.
  */
-#include "tests/fixtures/pt_cases.h"
+#include "tests/fixtures/pt_compared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ struct written {
 
 struct image {
 	struct isolde_pt_config config;
-	struct pt_arena arena;
+	struct pt_store store;
 	struct walker walker;
 	unsigned table_shift; /* log2 of a table's bytes */
 	struct written entries[MAX_ENTRIES];
@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static u64 table_address(const struct image *image, unsigned table)
 {
-	return image->arena.base + ((u64)table << image->table_shift);
+	return image->store.base + ((u64)table << image->table_shift);
 }
 
 static u64 with_address(const struct image *image, u64 value, u64 address)
@@ -49,7 +49,7 @@ static void write_entry(struct image *image, const struct written *entry)
 
 	if (entry->table & 0x80)
 		value = with_address(image, value, table_address(image, entry->table >> 4 & 7));
-	pt_arena_put(&image->arena, where, value);
+	pt_store_put(&image->store, where, value);
 }
 
 /* An address that finds the entries from this one on, if each is in the table that the one before points to. */
@@ -103,14 +103,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	image = calloc(1, sizeof(*image));
 	if (!image)
 		abort();
-	image->config = pt_cases[data[0] % pt_case_count].config;
+	image->config = compared_tables[data[0] % compared_table_count].config;
 	image->config.features &= ~(unsigned)ISOLDE_PT_GROW;
 	image->table_shift = image->config.granule ? (unsigned)__builtin_ctz(image->config.granule) : 12;
-	pt_arena_init(&image->arena, 0x1000000);
-	image->arena.big_endian = data[1] & 1;
-	image->config.memory = pt_arena_memory(&image->arena);
-	pt_arena_use(&image->arena, image->arena.base, (u64)TABLES << image->table_shift);
-	if (isolde_pt_adopt(&image->config, image->arena.base, &pt))
+	pt_store_init(&image->store, 0x1000000);
+	image->store.big_endian = data[1] & 1;
+	image->config.memory = pt_store_memory(&image->store);
+	pt_store_use(&image->store, image->store.base, (u64)TABLES << image->table_shift);
+	if (isolde_pt_adopt(&image->config, image->store.base, &pt))
 		abort();
 	image->walker = pt_walker_of(&image->config, pt);
 	image->count = min_u64((size - 2) / sizeof(struct written), MAX_ENTRIES);
@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		write_entry(image, &image->entries[i]);
 	ask_all(image, pt);
 	isolde_pt_free(pt);
-	pt_arena_clear(&image->arena);
+	pt_store_clear(&image->store);
 	free(image);
 	return 0;
 }

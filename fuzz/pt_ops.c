@@ -3,7 +3,7 @@
  * Map, unmap and trim on a table of any format, against a flat array of pages and against the separately written
  * walkers. The input: one byte chooses the table, one how it is stored and where the window of pages lies, then steps.
  */
-#include "tests/fixtures/pt_cases.h"
+#include "tests/fixtures/pt_compared.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct page {
 
 struct game {
 	struct isolde_pt_config config;
-	struct pt_arena arena;
+	struct pt_store store;
 	struct isolde_pt *pt;
 	struct isolde_pt_gather gather;
 	struct walker walker;
@@ -167,7 +167,7 @@ static void perform(struct game *game, const struct step *step)
 		isolde_pt_gather_drain(game->pt, &game->gather);
 		break;
 	default:
-		game->arena.fail = 1 + (step->pages & 7);
+		game->store.fail = 1 + (step->pages & 7);
 	}
 	check_pages(game, page, count);
 }
@@ -195,11 +195,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	game = calloc(1, sizeof(*game));
 	expect(game, "no memory");
-	game->config = pt_cases[data[0] % pt_case_count].config;
+	game->config = compared_tables[data[0] % compared_table_count].config;
 	game->gather = (struct isolde_pt_gather)ISOLDE_PT_GATHER_INIT;
-	pt_arena_init(&game->arena, 0x7700000000);
-	game->arena.big_endian = data[1] & 4;
-	game->config.memory = pt_arena_memory(&game->arena);
+	pt_store_init(&game->store, 0x7700000000);
+	game->store.big_endian = data[1] & 4;
+	game->config.memory = pt_store_memory(&game->store);
 	expect(isolde_pt_new(&game->config, &game->pt) == 0, "isolde_pt_new");
 	game->walker = pt_walker_of(&game->config, game->pt);
 	game->page_size = isolde_pt_page_sizes(game->pt) & -isolde_pt_page_sizes(game->pt);
@@ -215,8 +215,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	isolde_pt_check(game->pt);
 	isolde_pt_gather_drain(game->pt, &game->gather);
 	isolde_pt_free(game->pt);
-	expect(game->arena.in_use == 0, "table memory is left");
-	pt_arena_clear(&game->arena);
+	expect(game->store.in_use == 0, "table memory is left");
+	pt_store_clear(&game->store);
 	free(game);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Random tables, asked twice: isolde's walk and the separately written walker agree on every page, at the edges of
  * every leaf and beyond the ends. Compiled once per format: PT_FORMAT.
  */
-#include "tests/fixtures/pt_cases.h"
+#include "tests/fixtures/pt_compared.h"
 #include "tests/helpers.h"
 
 #define ROUNDS	    (UNDER_TSAN ? 60 : 400)
@@ -12,7 +12,7 @@
 
 struct player {
 	const struct isolde_pt_config *config;
-	struct pt_arena *arena;
+	struct pt_store *store;
 	struct isolde_pt *pt;
 	struct walker walker;
 	u64 random;
@@ -162,16 +162,16 @@ static void unmap_something(struct player *player)
 	ask_edges(player, start, start + size - 1);
 }
 
-static void play(const struct pt_case *played, bool big_endian)
+static void play(const struct compared_table *played, bool big_endian)
 {
 	struct isolde_pt_config config = played->config;
-	struct pt_arena arena;
-	struct player player = {.config = &config, .arena = &arena, .random = 0x9e3779b97f4a7c15};
+	struct pt_store store;
+	struct player player = {.config = &config, .store = &store, .random = 0x9e3779b97f4a7c15};
 	int ret;
 
-	pt_arena_init(&arena, 0x7700000000);
-	arena.big_endian = big_endian;
-	config.memory = pt_arena_memory(&arena);
+	pt_store_init(&store, 0x7700000000);
+	store.big_endian = big_endian;
+	config.memory = pt_store_memory(&store);
 	ret = isolde_pt_new(&config, &player.pt);
 	if (ret)
 		fail_msg("%s: %d", played->name, ret);
@@ -189,18 +189,18 @@ static void play(const struct pt_case *played, bool big_endian)
 	assert_true(player.maps > ROUNDS / 8 && player.unmaps > ROUNDS / 20);
 	isolde_pt_check(player.pt);
 	isolde_pt_free(player.pt);
-	assert_int_equal(arena.in_use, 0);
-	pt_arena_clear(&arena);
+	assert_int_equal(store.in_use, 0);
+	pt_store_clear(&store);
 }
 
 static void play_all(bool big_endian)
 {
 	unsigned played = 0;
 
-	for (size_t i = 0; i < pt_case_count; i++) {
-		if (pt_cases[i].config.format != PT_FORMAT)
+	for (size_t i = 0; i < compared_table_count; i++) {
+		if (compared_tables[i].config.format != PT_FORMAT)
 			continue;
-		play(&pt_cases[i], big_endian);
+		play(&compared_tables[i], big_endian);
 		played++;
 	}
 	assert_true(played >= 3);

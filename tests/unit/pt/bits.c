@@ -4,23 +4,23 @@
  * the leaf is turned over, and both walkers must still see the same. So every bit is as reserved, as ignored or as
  * significant as its specification says. Compiled once per format: PT_FORMAT.
  */
-#include "tests/fixtures/pt_cases.h"
+#include "tests/fixtures/pt_compared.h"
 #include "tests/helpers.h"
 
 #define IOVA_OFFSET 0x123
 
 struct bench {
 	struct isolde_pt_config config;
-	struct pt_arena arena;
+	struct pt_store store;
 	struct isolde_pt *pt;
 	struct walker walker;
 };
 
-static void start(struct bench *bench, const struct pt_case *which)
+static void start(struct bench *bench, const struct compared_table *which)
 {
 	bench->config = which->config;
-	pt_arena_init(&bench->arena, 0x7700000000);
-	bench->config.memory = pt_arena_memory(&bench->arena);
+	pt_store_init(&bench->store, 0x7700000000);
+	bench->config.memory = pt_store_memory(&bench->store);
 	assert_int_equal(isolde_pt_new(&bench->config, &bench->pt), 0);
 	bench->walker = pt_walker_of(&bench->config, bench->pt);
 }
@@ -28,7 +28,7 @@ static void start(struct bench *bench, const struct pt_case *which)
 static void finish(struct bench *bench)
 {
 	isolde_pt_free(bench->pt);
-	pt_arena_clear(&bench->arena);
+	pt_store_clear(&bench->store);
 }
 
 /* The entries on the way to iova, each with each bit turned over in turn, and back. */
@@ -44,20 +44,20 @@ static void turn_bits(struct bench *bench, const char *name, u64 iova)
 			for (unsigned access = 0; access < 16; access++) {
 				/* Again each time, for a walk may have set accessed bits. */
 				for (unsigned j = 0; j < path.visited; j++)
-					pt_arena_put(&bench->arena, path.where[j], path.entry[j]);
-				pt_arena_put(&bench->arena, path.where[i], path.entry[i] ^ BIT(bit));
+					pt_store_put(&bench->store, path.where[j], path.entry[j]);
+				pt_store_put(&bench->store, path.where[i], path.entry[i] ^ BIT(bit));
 				if (!pt_agree(bench->pt, &bench->walker, iova, access, difference))
 					fail_msg("%s: entry %u of %u, %#llx, with bit %u turned over: %s", name, i + 1,
 						 path.visited, (unsigned long long)path.entry[i], bit, difference);
 			}
 		}
-		pt_arena_put(&bench->arena, path.where[i], path.entry[i]);
+		pt_store_put(&bench->store, path.where[i], path.entry[i]);
 	}
 	for (unsigned j = 0; j < path.visited; j++)
-		pt_arena_put(&bench->arena, path.where[j], path.entry[j]);
+		pt_store_put(&bench->store, path.where[j], path.entry[j]);
 }
 
-static void turn_bits_of_page_size(const struct pt_case *which, u64 page_size, unsigned flags)
+static void turn_bits_of_page_size(const struct compared_table *which, u64 page_size, unsigned flags)
 {
 	struct bench bench;
 	u64 iova;
@@ -83,13 +83,13 @@ TEST(bits, each_is_as_significant_as_its_specification_says)
 {
 	const unsigned rw = ISOLDE_PT_READ | ISOLDE_PT_WRITE;
 
-	for (size_t i = 0; i < pt_case_count; i++) {
-		if (pt_cases[i].config.format != PT_FORMAT)
+	for (size_t i = 0; i < compared_table_count; i++) {
+		if (compared_tables[i].config.format != PT_FORMAT)
 			continue;
 		for (unsigned bit = 12; bit < 52; bit++) {
-			turn_bits_of_page_size(&pt_cases[i], BIT(bit), rw);
-			turn_bits_of_page_size(&pt_cases[i], BIT(bit), rw | ISOLDE_PT_PRIVILEGED);
-			turn_bits_of_page_size(&pt_cases[i], BIT(bit), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE);
+			turn_bits_of_page_size(&compared_tables[i], BIT(bit), rw);
+			turn_bits_of_page_size(&compared_tables[i], BIT(bit), rw | ISOLDE_PT_PRIVILEGED);
+			turn_bits_of_page_size(&compared_tables[i], BIT(bit), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE);
 		}
 	}
 }

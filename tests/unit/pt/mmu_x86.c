@@ -4,7 +4,7 @@
  * in closed form: every combination of R/W, U/S and XD on every level, for every kind of access. VT-d 5.0, 3.6.2 says
  * the same of a device's requests, a request with privileges being the supervisor's, CR0.WP (WPE) being set.
  */
-#include "tests/fixtures/pt_cases.h"
+#include "tests/fixtures/pt_compared.h"
 #include "tests/helpers.h"
 
 #define P      BIT(0)
@@ -16,7 +16,7 @@
 #define TARGET 0x40000000ull
 
 struct mmu {
-	struct pt_arena arena;
+	struct pt_store store;
 	struct isolde_pt *pt;
 	unsigned levels;
 };
@@ -30,17 +30,17 @@ static void start(struct mmu *mmu, unsigned levels)
 					  .half = ISOLDE_PT_BOTH};
 
 	mmu->levels = levels;
-	pt_arena_init(&mmu->arena, 0);
-	config.memory = pt_arena_memory(&mmu->arena);
+	pt_store_init(&mmu->store, 0);
+	config.memory = pt_store_memory(&mmu->store);
 	for (unsigned i = 0; i < 5; i++)
-		pt_arena_use(&mmu->arena, ROOT << i, PAGE_SIZE);
+		pt_store_use(&mmu->store, ROOT << i, PAGE_SIZE);
 	assert_int_equal(isolde_pt_adopt(&config, ROOT, &mmu->pt), 0);
 }
 
 static void finish(struct mmu *mmu)
 {
 	isolde_pt_free(mmu->pt);
-	pt_arena_clear(&mmu->arena);
+	pt_store_clear(&mmu->store);
 }
 
 /* Entry 0 of each table, root first; three bits of `rights` each: R/W, U/S, XD. The last one is the leaf. */
@@ -53,7 +53,7 @@ static void write_path(struct mmu *mmu, unsigned entries, unsigned rights)
 			entry |= ROOT << (i + 1);
 		else
 			entry |= TARGET | (entries < mmu->levels ? PS : 0);
-		pt_arena_put(&mmu->arena, ROOT << i, entry);
+		pt_store_put(&mmu->store, ROOT << i, entry);
 	}
 }
 
@@ -138,22 +138,22 @@ static void check_reserved(struct mmu *mmu, unsigned entries, unsigned at)
 	u64 where = ROOT << at, reserved = reserved_bits(level, leaf), entry;
 
 	write_path(mmu, entries, 033333);
-	assert_true(pt_arena_read(&mmu->arena, where, &entry));
+	assert_true(pt_store_read(&mmu->store, where, &entry));
 	for (unsigned bit = 0; bit < 64; bit++) {
 		struct isolde_pt_walk walk;
 		enum isolde_pt_fault fault;
 
 		if (BIT(bit) == PS && !leaf && level < 4)
 			continue; /* makes a leaf of it, whose address is another matter */
-		pt_arena_put(&mmu->arena, where, entry | BIT(bit));
+		pt_store_put(&mmu->store, where, entry | BIT(bit));
 		fault = isolde_pt_walk(mmu->pt, 0, ISOLDE_PT_READ, &walk);
 		if ((fault == ISOLDE_PT_RESERVED) != !!(reserved & BIT(bit)))
 			fail_msg("bit %u of an entry of level %u: fault %d", bit, level, fault);
 		/* An entry that is not present has no reserved bits. */
-		pt_arena_put(&mmu->arena, where, (entry | BIT(bit)) & ~P);
+		pt_store_put(&mmu->store, where, (entry | BIT(bit)) & ~P);
 		assert_int_equal(isolde_pt_walk(mmu->pt, 0, ISOLDE_PT_READ, &walk), ISOLDE_PT_NOT_PRESENT);
 	}
-	pt_arena_put(&mmu->arena, where, entry);
+	pt_store_put(&mmu->store, where, entry);
 }
 
 TEST(mmu_x86, reserved_bits_of_every_level)

@@ -3,7 +3,7 @@
  * isolde_pt_walk_nested() against two walkers composed, for every stage-1 table over every stage-2 table. Stage 1's
  * tables lie scattered in host memory, some of their pages missing or not readable in stage 2.
  */
-#include "tests/fixtures/pt_cases.h"
+#include "tests/fixtures/pt_compared.h"
 #include "tests/fixtures/pt_nested.h"
 #include "tests/helpers.h"
 
@@ -18,7 +18,7 @@
 
 struct nest {
 	struct isolde_pt_config config1, config2;
-	struct pt_arena guest, host; /* of stage 1's tables, of stage 2's */
+	struct pt_store guest, host; /* of stage 1's tables, of stage 2's */
 	struct isolde_pt *stage1, *stage2;
 	u64 piece; /* bytes that stay together in host memory */
 	u64 random;
@@ -56,7 +56,7 @@ static bool guest_address(const struct nest *nest, u64 host, u64 *guest)
 static void *table_at(void *context, u64 host, size_t size)
 {
 	struct nest *nest = context;
-	struct isolde_pt_memory memory = pt_arena_memory(&nest->guest);
+	struct isolde_pt_memory memory = pt_store_memory(&nest->guest);
 	u64 guest;
 
 	return guest_address(nest, host, &guest) ? memory.table(&nest->guest, guest, size) : NULL;
@@ -67,7 +67,7 @@ static bool read_host(void *context, u64 host, u64 *entry)
 	struct nest *nest = context;
 	u64 guest;
 
-	return guest_address(nest, host, &guest) && pt_arena_read(&nest->guest, guest, entry);
+	return guest_address(nest, host, &guest) && pt_store_read(&nest->guest, guest, entry);
 }
 
 static u64 smallest_page(const struct isolde_pt *pt)
@@ -131,7 +131,7 @@ static void map_stage1(struct nest *nest)
 static void compare(struct nest *nest, const struct nested_walker *walker, u64 iova, unsigned access)
 {
 	const struct isolde_pt_memory memory = {
-		.table = table_at, .context = nest, .address = pt_arena_memory(&nest->guest).address};
+		.table = table_at, .context = nest, .address = pt_store_memory(&nest->guest).address};
 	struct nested_result mine;
 	struct isolde_pt_walk theirs;
 	enum isolde_pt_fault fault;
@@ -170,14 +170,15 @@ static void compare_all(struct nest *nest)
 	}
 }
 
-static void play(struct nest *nest, const struct pt_case *first, const struct pt_case *second, unsigned missing)
+static void play(struct nest *nest, const struct compared_table *first, const struct compared_table *second,
+		 unsigned missing)
 {
 	nest->config1 = first->config;
 	nest->config2 = second->config;
-	pt_arena_init(&nest->guest, GUEST_TABLES);
-	pt_arena_init(&nest->host, 0x3000000000);
-	nest->config1.memory = pt_arena_memory(&nest->guest);
-	nest->config2.memory = pt_arena_memory(&nest->host);
+	pt_store_init(&nest->guest, GUEST_TABLES);
+	pt_store_init(&nest->host, 0x3000000000);
+	nest->config1.memory = pt_store_memory(&nest->guest);
+	nest->config2.memory = pt_store_memory(&nest->host);
 	assert_int_equal(isolde_pt_new(&nest->config1, &nest->stage1), 0);
 	assert_int_equal(isolde_pt_new(&nest->config2, &nest->stage2), 0);
 	nest->piece = smallest_page(nest->stage2);
@@ -187,17 +188,17 @@ static void play(struct nest *nest, const struct pt_case *first, const struct pt
 	compare_all(nest);
 	isolde_pt_free(nest->stage1);
 	isolde_pt_free(nest->stage2);
-	pt_arena_clear(&nest->guest);
-	pt_arena_clear(&nest->host);
+	pt_store_clear(&nest->guest);
+	pt_store_clear(&nest->host);
 }
 
 /* A stage-1 table that sets accessed bits writes to its tables: whether stage 2 lets it is another question. */
-static bool is_first(const struct pt_case *which)
+static bool is_first(const struct compared_table *which)
 {
 	return !pt_is_stage2(which->config.format) && !(which->config.features & ISOLDE_PT_DIRTY);
 }
 
-static bool is_second(const struct pt_case *which)
+static bool is_second(const struct compared_table *which)
 {
 	return pt_is_stage2(which->config.format) && !(which->config.features & ISOLDE_PT_GROW);
 }
@@ -207,12 +208,12 @@ TEST(nested, every_stage_1_over_every_stage_2)
 	struct nest nest = {.random = 0x9e3779b97f4a7c15};
 	unsigned pairs = 0;
 
-	for (size_t i = 0; i < pt_case_count; i++) {
-		for (size_t j = 0; j < pt_case_count; j++) {
-			if (!is_first(&pt_cases[i]) || !is_second(&pt_cases[j]))
+	for (size_t i = 0; i < compared_table_count; i++) {
+		for (size_t j = 0; j < compared_table_count; j++) {
+			if (!is_first(&compared_tables[i]) || !is_second(&compared_tables[j]))
 				continue;
-			play(&nest, &pt_cases[i], &pt_cases[j], 0);
-			play(&nest, &pt_cases[i], &pt_cases[j], 6);
+			play(&nest, &compared_tables[i], &compared_tables[j], 0);
+			play(&nest, &compared_tables[i], &compared_tables[j], 6);
 			pairs++;
 		}
 	}
