@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Map, unmap and trim on a table of any format, against a flat array of pages and against the separately written
- * walkers. The input: one byte chooses the table, one how it is stored and where the window of pages lies, then steps.
+ * Map, unmap, trim and dirty tracking on a table of any format, against a flat array of pages and against the
+ * separately written walkers. The input: one byte chooses the table, one how it is stored and where the window of pages
+ * lies, then steps.
  */
 #include "tests/fixtures/pt_compared.h"
 
@@ -29,6 +30,7 @@ struct game {
 	struct isolde_pt_gather gather;
 	struct walker walker;
 	u64 page_size, window;
+	bool tracking;
 	struct page pages[PAGES];
 };
 
@@ -144,6 +146,120 @@ static void unmap(struct game *game, unsigned page, unsigned count)
 		game->pages[page + i].mapped = false;
 }
 
+/* A leaf is dirty when any of its entries is. */
+static bool is_dirty(const struct game *game, u64 start, u64 size)
+{
+	struct walker_result result;
+
+	for (u64 iova = start; iova - start < size; iova += result.entry_size) {
+		walker_walk(&game->walker, iova, 0, &result);
+		if (result.dirty)
+			return true;
+	}
+	return false;
+}
+
+static void track(struct game *game, bool on)
+{
+	int ret = isolde_pt_set_dirty(game->pt, on);
+	u64 start, size;
+
+	expect(ret == (game->config.features & ISOLDE_PT_DIRTY ? 0 : -EOPNOTSUPP), "set_dirty");
+	if (ret)
+		return;
+	game->tracking = on;
+	for (unsigned page = 0; on && page < PAGES; page++) {
+		if (!game->pages[page].mapped)
+			continue;
+		leaf_at(game, iova_of(game, page), &start, &size);
+		expect(!is_dirty(game, start, size), "a dirty leaf when tracking begins");
+		page += (unsigned)(size / game->page_size) - 1;
+	}
+}
+
+static void write_page(struct game *game, unsigned page)
+{
+	struct isolde_pt_walk walk;
+	unsigned access = ISOLDE_PT_WRITE | (game->pages[page].flags & ISOLDE_PT_PRIVILEGED);
+
+	isolde_pt_walk(game->pt, iova_of(game, page), access, &walk);
+}
+
+/* The bits of one leaf; says whether it ends up clean. */
+static bool expect_bits(const struct game *game, u64 start, u64 size, u64 first, u64 bytes, u64 unit, u64 *bitmap)
+{
+	u64 from = max_u64(start, first), to = min_u64(start + size, first + bytes);
+
+	if (!is_dirty(game, start, size))
+		return true;
+	for (u64 bit = (from - first) / unit; bit <= (to - 1 - first) / unit; bit++)
+		bitmap[bit / 64] |= BIT(bit % 64);
+	return from == start && to == start + size;
+}
+
+/* What a range's bitmap must be, and which of its leaves must be clean afterwards (by their first page). */
+static void expect_dirty(struct game *game, unsigned page, unsigned count, u64 unit, u64 *bitmap, bool *clean)
+{
+	u64 first = iova_of(game, page), start, size;
+
+	for (unsigned i = page; i < page + count; i++) {
+		if (!game->pages[i].mapped)
+			continue;
+		leaf_at(game, iova_of(game, i), &start, &size);
+		clean[i] = expect_bits(game, start, size, first, count * game->page_size, unit, bitmap);
+		i += (unsigned)((start + size - iova_of(game, i)) / game->page_size) - 1;
+	}
+}
+
+static void read_dirty(struct game *game, const struct step *step, unsigned page, unsigned count)
+{
+	u64 bitmap[PAGES / 64], expected[PAGES / 64], unit = game->page_size << (step->flags & 3), start, size;
+	unsigned flags = step->flags & 4 ? ISOLDE_PT_NO_CLEAR : 0;
+	bool clean[PAGES] = {false};
+	int ret;
+
+	memset(bitmap, step->physical & 1 ? 0x11 : 0, sizeof(bitmap));
+	memcpy(expected, bitmap, sizeof(bitmap));
+	if (game->tracking)
+		expect_dirty(game, page, count, unit, expected, clean);
+	ret = isolde_pt_read_dirty(game->pt, iova_of(game, page), count * game->page_size, unit, flags, bitmap,
+				   &game->gather);
+	if (!(game->config.features & ISOLDE_PT_DIRTY)) {
+		expect(ret == -EOPNOTSUPP, "read_dirty without dirty bits");
+		return;
+	}
+	if (!game->tracking || !count || count * game->page_size % unit || iova_of(game, page) % unit) {
+		expect(ret == -EINVAL, "read_dirty that is misaligned, or without tracking");
+		return;
+	}
+	expect(ret == 0, "read_dirty");
+	expect(memcmp(bitmap, expected, sizeof(bitmap)) == 0, "the bitmap");
+	for (unsigned i = page; i < page + count; i++) {
+		if (!clean[i] || flags)
+			continue;
+		leaf_at(game, iova_of(game, i), &start, &size);
+		expect(!is_dirty(game, start, size), "a leaf that was read is still dirty");
+	}
+}
+
+/* What is rarer than map and unmap. */
+static void perform_other(struct game *game, const struct step *step, unsigned page, unsigned count)
+{
+	switch (step->action >> 3 & 3) {
+	case 0:
+		game->store.fail = 1 + (step->pages & 7);
+		break;
+	case 1:
+		track(game, step->flags & 1);
+		break;
+	case 2:
+		write_page(game, page);
+		break;
+	default:
+		read_dirty(game, step, page, count);
+	}
+}
+
 static void perform(struct game *game, const struct step *step)
 {
 	unsigned page = step->page % PAGES, count = step->pages % (PAGES - page + 1);
@@ -167,7 +283,8 @@ static void perform(struct game *game, const struct step *step)
 		isolde_pt_gather_drain(game->pt, &game->gather);
 		break;
 	default:
-		game->store.fail = 1 + (step->pages & 7);
+		perform_other(game, step, page, count);
+		return;
 	}
 	check_pages(game, page, count);
 }
