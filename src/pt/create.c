@@ -22,12 +22,32 @@ static int read_config(const struct isolde_pt_config *config, struct isolde_pt_c
 	return (unsigned)ret->format < ISOLDE_PT_FORMATS ? 0 : -EINVAL;
 }
 
+static const struct pt_ops *arm_ops(const struct isolde_pt_config *config)
+{
+	bool second = config->format == ISOLDE_PT_ARM64_S2;
+
+	switch (config->granule) {
+	case 4096:
+		return second ? &pt_arm64s2_4k_ops : &pt_arm64s1_4k_ops;
+	case 16384:
+		return second ? &pt_arm64s2_16k_ops : &pt_arm64s1_16k_ops;
+	case 65536:
+		return second ? &pt_arm64s2_64k_ops : &pt_arm64s1_64k_ops;
+	default:
+		return NULL;
+	}
+}
+
 static const struct pt_ops *ops_of(const struct isolde_pt_config *config)
 {
 	static const struct pt_ops *const simple[ISOLDE_PT_FORMATS] = {
-		[ISOLDE_PT_VTDSS] = &pt_vtdss_ops,
+		[ISOLDE_PT_VTDSS] = &pt_vtdss_ops,	 [ISOLDE_PT_AMDV1] = &pt_amdv1_ops,
+		[ISOLDE_PT_X86_64] = &pt_x86_64_ops,	 [ISOLDE_PT_RISCV_S1] = &pt_riscv_s1_ops,
+		[ISOLDE_PT_RISCV_S2] = &pt_riscv_s2_ops,
 	};
 
+	if (config->format == ISOLDE_PT_ARM64_S1 || config->format == ISOLDE_PT_ARM64_S2)
+		return arm_ops(config);
 	return config->granule == 4096 ? simple[config->format] : NULL;
 }
 
@@ -213,7 +233,8 @@ static int make_root(struct isolde_pt *pt, unsigned levels)
 	if (!root)
 		return -ENOMEM;
 	address = pt_table_address(pt, root);
-	if (!is_aligned(address, pt->root_size) || !pt->ops->table_fits(pt, root)) {
+	if (!is_aligned(address, pt->root_size) || !is_aligned((uintptr_t)root, 64) ||
+	    !pt->ops->table_fits(pt, align_down(address, pt->granule))) {
 		pt_table_free(pt, root, pt->root_size);
 		return -ERANGE;
 	}

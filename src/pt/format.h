@@ -40,11 +40,26 @@
 #include "base/bits.h"
 #include "isolde/pt.h"
 
+#define always_inline inline __attribute__((always_inline))
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+
 #define PT_LEVELS_MAX 6
 #define PT_FLAGS_N    128 /* combinations of ISOLDE_PT_READ ... ISOLDE_PT_DEVICE */
 
 /* Every format with every granule: what has code of its own. */
-#define PT_KINDS(X) X(vtdss)
+#define PT_KINDS(X)                                                                                                    \
+	X(vtdss)                                                                                                       \
+	X(amdv1)                                                                                                       \
+	X(x86_64)                                                                                                      \
+	X(arm64s1_4k)                                                                                                  \
+	X(arm64s1_16k)                                                                                                 \
+	X(arm64s1_64k)                                                                                                 \
+	X(arm64s2_4k)                                                                                                  \
+	X(arm64s2_16k)                                                                                                 \
+	X(arm64s2_64k)                                                                                                 \
+	X(riscv_s1)                                                                                                    \
+	X(riscv_s2)
 
 #define PT_KIND_ENUM(name) PT_##name,
 enum pt_kind { PT_KINDS(PT_KIND_ENUM) PT_KINDS_N };
@@ -56,7 +71,7 @@ typedef _Atomic u64 entry_t;
 struct pt_ops {
 	const struct pt_shape *shape;
 	u64 (*leaf_bits)(const struct isolde_pt *pt, unsigned flags);
-	bool (*table_fits)(const struct isolde_pt *pt, const void *table);
+	bool (*table_fits)(const struct isolde_pt *pt, u64 address);
 	void (*free_tables)(struct isolde_pt *pt);
 	size_t (*trim)(struct isolde_pt *pt, u64 start, u64 last, struct isolde_pt_gather *gather);
 	void (*check)(const struct isolde_pt *pt);

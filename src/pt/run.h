@@ -12,10 +12,6 @@
 
 #include "pt/format.h"
 
-#define always_inline inline __attribute__((always_inline))
-#define likely(x)     __builtin_expect(!!(x), 1)
-#define unlikely(x)   __builtin_expect(!!(x), 0)
-
 static always_inline u64 load(const entry_t *slot, const bool swap)
 {
 	u64 entry = atomic_load_explicit(slot, memory_order_acquire);

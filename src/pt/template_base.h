@@ -100,12 +100,6 @@ static always_inline u64 leaf_size_of(u64 entry, unsigned level)
 	return level_size(level) << (FORMAT_RUNS ? leaf_run(entry, level) : 0);
 }
 
-/* Are all of these zero? */
-static always_inline bool slots_free(const entry_t *slot, size_t count)
-{
-	return run_free(slot, count);
-}
-
 static bool table_empty(const entry_t *table)
 {
 	return run_free(table, TABLE_ENTRIES);

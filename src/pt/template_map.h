@@ -41,19 +41,19 @@ static void reserve_drop(struct isolde_pt *pt, struct reserve *reserve)
 		pt_table_free(pt, reserve_take(reserve), TABLE_SIZE);
 }
 
-/* Can an entry of this format point to it? */
-static bool table_fits(const struct isolde_pt *pt, const void *table)
+/* Can an entry of this format point there? */
+static bool table_fits(const struct isolde_pt *pt, u64 address)
 {
-	u64 address = pt_table_address(pt, table), entry = table_entry(address, 1);
+	u64 entry = table_entry(address, 1);
 
-	return is_aligned((uintptr_t)table, 64) && entry_table(entry) == address && !(entry & pt->beyond);
+	return entry_table(entry) == address && !(entry & pt->beyond);
 }
 
 static int reserve_fill(struct isolde_pt *pt, struct reserve *reserve, size_t wanted)
 {
 	while (reserve->count < wanted) {
 		void *table = pt_table_new(pt, TABLE_SIZE);
-		bool fits = table && table_fits(pt, table);
+		bool fits = table && is_aligned((uintptr_t)table, 64) && table_fits(pt, pt_table_address(pt, table));
 
 		if (table && !fits)
 			pt_table_free(pt, table, TABLE_SIZE);
@@ -76,11 +76,17 @@ static always_inline u64 sizes_fitting(const struct isolde_pt *pt, u64 start, u6
 	return pt->page_sizes & (aligned - 1) & (small - 1);
 }
 
-/* Would one entry of this level be a leaf for all of [start, last], which is under that entry? */
-static always_inline bool leaf_fits(const struct isolde_pt *pt, u64 start, u64 last, u64 physical, unsigned level)
+/* The part of [start, last], in one table, from start on that takes leaves of this level; start - 1 when there is none.
+ */
+static always_inline u64 leaves_last(const struct isolde_pt *pt, unsigned level, u64 start, u64 last, u64 physical)
 {
-	return pt->leaf_levels >> level & 1 && last - start == level_size(level) - 1 &&
-	       is_aligned(start | physical, level_size(level));
+	u64 count = (last - start + 1) >> level_shift(level);
+
+	if (level == 0)
+		return last;
+	if (!(pt->leaf_levels >> level & 1) || !is_aligned(start | physical, level_size(level)))
+		return start - 1;
+	return start + (count << level_shift(level)) - 1;
 }
 
 /* No leaf below: nothing, or tables that have become empty. */
@@ -101,6 +107,20 @@ static bool subtree_free(const struct isolde_pt *pt, u64 entry, unsigned level, 
 	return true;
 }
 
+/* The entries that leaves of this level would take: free, or tables that have become empty. */
+static bool way_free(const struct isolde_pt *pt, const entry_t *slot, unsigned level, u64 start, u64 last,
+		     const bool plain)
+{
+	size_t count = (size_t)((last - start) >> level_shift(level)) + 1;
+
+	if (run_free(slot, count))
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (!subtree_free(pt, load(&slot[i], swaps(pt, plain)), level, plain))
+			return false;
+	return true;
+}
+
 /*
  * False when a page of [start, last] is mapped; else adds to *tables how many new ones mapping it takes. table is NULL
  * where it would be one of those.
@@ -108,19 +128,18 @@ static bool subtree_free(const struct isolde_pt *pt, u64 entry, unsigned level, 
 static bool plan(const struct isolde_pt *pt, entry_t *table, unsigned level, bool root, u64 start, u64 last,
 		 u64 physical, size_t *tables, const bool plain)
 {
-	if (level == 0)
-		return !table ||
-		       slots_free(slot_of(pt, table, start, 0, root), (size_t)((last - start) >> level_shift(0)) + 1);
 	for (;;) {
-		u64 piece = piece_last(start, last, level);
-		u64 entry = table ? load(slot_of(pt, table, start, level, root), swaps(pt, plain)) : 0;
+		entry_t *slot = table ? slot_of(pt, table, start, level, root) : NULL;
+		u64 piece = leaves_last(pt, level, start, last, physical), entry;
 
-		if (leaf_fits(pt, start, piece, physical, level)) {
-			if (!subtree_free(pt, entry, level, plain))
+		if (piece != start - 1) {
+			if (slot && !way_free(pt, slot, level, start, piece, plain))
 				return false;
-		} else if (entry && !is_table(entry, level)) {
-			return false;
 		} else {
+			piece = piece_last(start, last, level);
+			entry = slot ? load(slot, swaps(pt, plain)) : 0;
+			if (entry && !is_table(entry, level))
+				return false;
 			*tables += !entry;
 			if (!plan(pt, entry ? table_below(pt, entry, plain) : NULL, level - 1, false, start, piece,
 				  physical, tables, plain))
@@ -151,29 +170,52 @@ static always_inline void fill(const struct isolde_pt *pt, entry_t *slot, size_t
 		run_store(slot, count, entry, step);
 }
 
+/* `count` leaves of 2^run entries each. */
+static always_inline void fill_runs(const struct isolde_pt *pt, entry_t *slot, size_t count, u64 entry, unsigned level,
+				    unsigned run, const bool plain)
+{
+	if (FORMAT_RUN_STEPS || !run) {
+		fill(pt, slot, count << run, entry, leaf_step(level), plain);
+		return;
+	}
+	for (; count; count--, slot += (size_t)1 << run, entry += leaf_step(level) << run)
+		fill(pt, slot, (size_t)1 << run, entry, 0, plain);
+}
+
+/*
+ * How many leaves of this size follow each other before a larger one fits: up to the border of the next larger size
+ * that both addresses reach together, or as far as it goes.
+ */
+static always_inline u64 same_size(const struct isolde_pt *pt, unsigned level, u64 start, u64 left, u64 physical,
+				   unsigned shift)
+{
+	u64 apart = start ^ physical, together = (apart & -apart) - 1;
+	u64 larger = pt->page_sizes & table_span(level) & (~0ull << shift << 1) & (apart ? together << 1 | 1 : ~0ull);
+	u64 border = larger ? (larger & -larger) - (start & ((larger & -larger) - 1)) : left;
+
+	return min_u64(left, border) >> shift;
+}
+
 /* All of [start, last] is free, in one table, and to be mapped with leaves of this level, in runs where they fit. */
 static always_inline void fill_leaves(const struct isolde_pt *pt, u64 bits, entry_t *slot, unsigned level, u64 start,
 				      u64 last, u64 physical, const bool plain)
 {
-	size_t left = (size_t)((last - start) >> level_shift(level)) + 1;
-
 	if (!FORMAT_RUNS || !(pt->features & ISOLDE_PT_CONTIGUOUS)) {
-		fill(pt, slot, left, leaf_entry(bits, physical, level, 0), leaf_step(level), plain);
+		fill(pt, slot, (size_t)((last - start) >> level_shift(level)) + 1, leaf_entry(bits, physical, level, 0),
+		     leaf_step(level), plain);
 		return;
 	}
 	for (;;) {
 		u64 sizes = sizes_fitting(pt, start, last, physical) & table_span(level);
-		unsigned run = 63 - (unsigned)__builtin_clzll(sizes) - level_shift(level);
-		size_t count = (size_t)1 << run;
-		u64 step = FORMAT_RUN_STEPS || !run ? leaf_step(level) : 0;
+		unsigned shift = 63 - (unsigned)__builtin_clzll(sizes), run = shift - level_shift(level);
+		u64 count = same_size(pt, level, start, last - start + 1, physical, shift);
 
-		fill(pt, slot, count, leaf_entry(bits, physical, level, run), step, plain);
-		if (count == left)
+		fill_runs(pt, slot, count, leaf_entry(bits, physical, level, run), level, run, plain);
+		if (count << shift == last - start + 1)
 			return;
-		left -= count;
-		slot += count;
-		start += level_size(level) << run;
-		physical += level_size(level) << run;
+		slot += count << run;
+		start += count << shift;
+		physical += count << shift;
 	}
 }
 
@@ -230,24 +272,13 @@ static void perform_below(struct mapping *m, entry_t *slot, unsigned level, u64 
 	perform(m, table, level - 1, false, start, last, physical, plain);
 }
 
-/* The part of [start, last], in one table, from start on that takes leaves of this level; start - 1 when there is none.
- */
-static always_inline u64 leaves_last(const struct isolde_pt *pt, unsigned level, u64 start, u64 last, u64 physical)
-{
-	u64 count = (last - start + 1) >> level_shift(level);
-
-	if (level == 0)
-		return last;
-	if (!(pt->leaf_levels >> level & 1) || !is_aligned(start | physical, level_size(level)))
-		return start - 1;
-	return start + (count << level_shift(level)) - 1;
-}
-
 /* Empty tables in the place of leaves to come. */
 static void clear_way(struct mapping *m, entry_t *slot, unsigned level, u64 start, u64 last, const bool plain)
 {
 	size_t count = (size_t)((last - start) >> level_shift(level)) + 1;
 
+	if (run_free(slot, count))
+		return;
 	for (size_t i = 0; i < count; i++) {
 		u64 entry = load(&slot[i], swaps(m->pt, plain));
 
@@ -305,7 +336,6 @@ static bool plan_grown(const struct isolde_pt *pt, u64 top, unsigned levels, u64
 
 	if (levels == pt_top_levels(top))
 		return plan(pt, root_of(pt, top, plain), levels - 1, true, start, last, physical, tables, plain);
-	++*tables;
 	if (start < below) {
 		piece = min_u64(last, below - 1);
 		if (!plan_grown(pt, top, levels - 1, start, piece, physical, tables, plain))
@@ -353,7 +383,7 @@ static always_inline int map_any_as(struct isolde_pt *pt, u64 start, u64 last, u
 	struct mapping m = {.pt = pt, .bits = bits, .gather = gather};
 	u64 top = load_top(pt);
 	unsigned levels = within_top(top, last) ? pt_top_levels(top) : levels_for(last);
-	size_t tables = 0;
+	size_t tables = levels - pt_top_levels(top);
 	bool free = FORMAT_GROWS ? plan_grown(pt, top, levels, start, last, physical, &tables, plain)
 				 : plan(pt, root_of(pt, top, plain), levels - 1, true, start, last, physical, &tables,
 					plain);
