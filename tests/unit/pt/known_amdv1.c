@@ -42,7 +42,6 @@ static const struct known_entry mixed_entries[] = {
 	{0x105050, 0x6000000050bffe01},
 	{0x105058, 0x6000000050bffe01},
 	{0x105060, 0x6000000050100e01}, /* next level 7 with 8 KiB: smaller than the level's own size */
-	{0x105068, 0x6000000040300001}, /* next level 0, address bits below 2 MiB */
 	/* level 1 */
 	{0x106000, 0x78000000abcde061}, /* IW IR FC U D A, 4 KiB at 0xabcde000 */
 	{0x106010, 0x6000000012346e01}, /* IW IR, 8 KiB (12 clear) at 0x12346000 */
@@ -107,7 +106,6 @@ static const struct known_answer mixed_answers[] = {
 	{0x0201800000, R, WALKER_RESERVED, 0, 0, 0},
 	{0x0200024000, R, WALKER_RESERVED, 0, 0, 0},
 	{0x02001ff000, R, WALKER_RESERVED, 0, 0, 0},
-	{0x0201a12345, R | W, WALKER_OK, 0x40212345, MIB(2), R | W | X},
 	/* Reserved and ignored bits. */
 	{0x0200020000, R, WALKER_RESERVED, 0, 0, 0},
 	{0x0200021000, R, WALKER_RESERVED, 0, 0, 0},
@@ -145,7 +143,8 @@ static const struct known_entry six_entries[] = {
 	{0x200008, 0x6000000000000001}, /* next level 0 at level 6 */
 	{0x201000, 0x6000000000203801}, /* level 4 at 0x203000 */
 	{0x201008, 0x6001000000000001}, /* 256 TiB at 0x1000000000000 */
-	{0x201010, 0x6007fffffffffe01}, /* all of 52 bits (50:12 set, 51 clear) */
+	{0x201010, 0x6007fffffffffe01}, /* all of 52 bits (50:12 set, 51 clear): no such page */
+	{0x201018, 0x6003fffffffffe01}, /* 2^51 (49:12 set, 50 clear) at 0 */
 	{0x202ff8, 0x6000000000204201}, /* level 1 at 0x204000: levels 4 to 2 left out */
 	{0x203ff8, 0x6000003ffffffe01}, /* next level 7 with 512 GiB, the level's own size */
 	{0x203ff0, 0x6000001ffffffe01}, /* and with 256 GiB */
@@ -157,7 +156,8 @@ static const struct known_answer six_answers[] = {
 	{0x0000000000001234, R, WALKER_OK, 0x1234, GIB(1024), R | W | X},
 	{0x0000008000001234, R, WALKER_OK, 0x8000001234, GIB(1024), R | W | X},
 	{0x0001123456789abc, R, WALKER_OK, 0x1123456789abc, GIB(262144), R | W | X},
-	{0x0002000000001234, R, WALKER_OK, 0x2000000001234, GIB(4194304), R | W | X},
+	{0x0002000000001234, R, WALKER_RESERVED, 0, 0, 0},
+	{0x0003200000001234, R, WALKER_OK, 0x3200000001234, GIB(2097152), R | W | X},
 	{0x0200000000000000, R, WALKER_RESERVED, 0, 0, 0},
 	{0x0000ff0000000000, R, WALKER_RESERVED, 0, 0, 0},
 	{0x0000ff8000000000, R, WALKER_RESERVED, 0, 0, 0},

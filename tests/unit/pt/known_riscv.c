@@ -65,10 +65,11 @@ static const struct known_answer sv39_answers[] = {
 	{0x0002abc, R | W, WALKER_OK, 0x12345abc, KIB(4), R | W},
 	{0x0003abc, X, WALKER_OK, 0x12345abc, KIB(4), X},
 	{0x0003abc, R, WALKER_PERMISSION, 0x12345abc, KIB(4), X},
-	/* U: a user sees only user pages, S-mode (SUM = 0) only others. */
+	/* U: a user sees only user pages; S-mode, with SUM = 1, reads and writes them, but does not execute there. */
 	{0x0004abc, R, WALKER_PERMISSION, 0x12345abc, KIB(4), 0},
 	{0x0004abc, S | R | W | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
-	{0x0000abc, S | R, WALKER_PERMISSION, 0x12345abc, KIB(4), 0},
+	{0x0000abc, S | R | W, WALKER_OK, 0x12345abc, KIB(4), R | W},
+	{0x0000abc, S | X, WALKER_PERMISSION, 0x12345abc, KIB(4), R | W},
 	/* Reserved encodings. */
 	{0x0005abc, W, WALKER_RESERVED, 0, 0, 0},
 	{0x0006abc, X, WALKER_RESERVED, 0, 0, 0},
@@ -128,7 +129,8 @@ static const struct isolde_pt_config sv39_config = {.size = sizeof(sv39_config),
 						    .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES};
 
 static const struct known_image sv39 = KNOWN_IMAGE(&sv39_config, sv39_entries, sv39_answers, .format = WALKER_RISCV,
-						   .levels = 3, .physical_width = 56, .root = 0x10000);
+						   .levels = 3, .physical_width = 56, .flags = WALKER_SUM,
+						   .root = 0x10000);
 
 /* SADE = 1 and SUM = 1, neither Svnapot nor Svpbmt, 50 bits of physical address. */
 static const struct known_answer bare_answers[] = {
@@ -204,7 +206,8 @@ static const struct isolde_pt_config sv48_config = {.size = sizeof(sv48_config),
 						    .features = ISOLDE_PT_CONTIGUOUS};
 
 static const struct known_image sv48 = KNOWN_IMAGE(&sv48_config, large_entries, sv48_answers, .format = WALKER_RISCV,
-						   .levels = 4, .physical_width = 56, .root = 0x21000);
+						   .levels = 4, .physical_width = 56, .flags = WALKER_SUM,
+						   .root = 0x21000);
 
 static const struct known_answer sv57_answers[] = {
 	{0x0000000000212345, R | W, WALKER_OK, 0x40212345, MIB(2), R | W},
@@ -223,7 +226,23 @@ static const struct isolde_pt_config sv57_config = {.size = sizeof(sv57_config),
 						    .features = ISOLDE_PT_CONTIGUOUS};
 
 static const struct known_image sv57 = KNOWN_IMAGE(&sv57_config, large_entries, sv57_answers, .format = WALKER_RISCV,
-						   .levels = 5, .physical_width = 56, .root = 0x20000);
+						   .levels = 5, .physical_width = 56, .flags = WALKER_SUM,
+						   .root = 0x20000);
+
+/* SUM = 0: S-mode keeps off user pages. */
+static const struct known_answer no_sum_answers[] = {
+	{0x0000abc, S | R, WALKER_PERMISSION, 0x12345abc, KIB(4), 0},
+	{0x0004abc, S | R | W | X, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+	{0x0000abc, R, WALKER_OK, 0x12345abc, KIB(4), R | W | X},
+};
+
+static const struct known_image no_sum = KNOWN_IMAGE(NULL, sv39_entries, no_sum_answers, .format = WALKER_RISCV,
+						     .levels = 3, .physical_width = 56, .root = 0x10000);
+
+TEST(known_riscv, user_pages_without_sum)
+{
+	known_check_walker(&no_sum);
+}
 
 TEST(known_riscv, sv39)
 {
@@ -268,8 +287,8 @@ TEST(known_riscv, attributes_and_use_of_leaves)
 static const struct known_mapping first_stage_mappings[] = {
 	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000048d14d7, 0x00000000048d14d7,
 	 3}, /* D A U W R V */
-	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE, 0x00000000048d14db, 0x00000000048d14db,
-	 3}, /* D A U X R V */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE, 0x00000000048d145b, 0x00000000048d145b,
+	 3}, /* A U X R V; D where W is */
 	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x00000000048d14df,
 	 0x00000000048d14df, 3},
 	{0x10000, 0x12340000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x80000000048d20d7, 0x80000000048d20d7,
@@ -301,8 +320,8 @@ TEST(known_riscv, isolde_builds_first_stage)
 static const struct known_mapping second_stage_mappings[] = {
 	{0x1000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000000048d14d7, 0x00000000048d14d7,
 	 3}, /* D A U W R V */
-	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE, 0x00000000048d14db, 0x00000000048d14db,
-	 3}, /* D A U X R V */
+	{0x2000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_EXECUTE, 0x00000000048d145b, 0x00000000048d145b,
+	 3}, /* A U X R V; D where W is */
 	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x00000000048d14df,
 	 0x00000000048d14df, 3},
 	{0x10000, 0x12340000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x80000000048d20d7, 0x80000000048d20d7,
@@ -327,6 +346,7 @@ TEST(known_riscv, isolde_builds_second_stage)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(known_riscv, user_pages_without_sum),
 		CASE(known_riscv, sv39),
 		CASE(known_riscv, sv39_with_hardware_updates_and_without_extensions),
 		CASE(known_riscv, sv39x4),
