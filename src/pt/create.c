@@ -182,7 +182,7 @@ static int choose_memory(struct isolde_pt *pt, const struct isolde_pt_memory *me
 	    (memory->table && !memory->address && !pt->adopted))
 		return -EINVAL;
 	pt->plain = !memory->table && !memory->big_endian && !pt->adopted;
-	pt->locate = pt_locate;
+	pt->locate = pt->adopted ? pt_locate_adopted : pt_locate;
 	return 0;
 }
 

@@ -149,6 +149,7 @@ void pt_pool_fini(struct isolde_pt *pt);
 u64 pt_table_address(const struct isolde_pt *pt, const void *table);
 void *pt_table_at(const struct isolde_pt *pt, u64 address, size_t size);
 entry_t *pt_locate(const struct isolde_pt *pt, u64 address, bool write);
+entry_t *pt_locate_adopted(const struct isolde_pt *pt, u64 address, bool write);
 
 /* Adds a table that nobody can reach any more to gather, or frees it. */
 void pt_table_discard(struct isolde_pt *pt, void *table, struct isolde_pt_gather *gather);

@@ -117,6 +117,12 @@ entry_t *pt_locate(const struct isolde_pt *pt, u64 address, bool write)
 	return pt_table_at(pt, address, sizeof(entry_t));
 }
 
+/* Of somebody else's table, nothing that memory.table() does not vouch for. */
+entry_t *pt_locate_adopted(const struct isolde_pt *pt, u64 address, bool write)
+{
+	return pt->memory.table ? pt->memory.table(pt->memory.context, address, sizeof(entry_t)) : NULL;
+}
+
 /*
  * Tables that wait are chained by their first entries. Hardware and readers may still look there: what they find is the
  * address of memory aligned as a table is, whose low bits are those of an entry that is not present, in every format.

@@ -44,7 +44,7 @@ static void clean_entry(const struct isolde_pt *pt, entry_t *slot)
 
 static entry_t *dirty_slot(const struct dirty *d, u64 address)
 {
-	return d->pt->memory.table ? d->pt->locate(d->pt, address, d->clear) : (entry_t *)(uintptr_t)address;
+	return d->pt->plain ? (entry_t *)(uintptr_t)address : d->pt->locate(d->pt, address, d->clear);
 }
 
 static bool leaf_written(const struct dirty *d, u64 address, size_t entries)

@@ -352,10 +352,342 @@ TEST(format, random_operations_agree_with_a_flat_model)
 	model_free(m);
 }
 
+/* ---- dirty pages ---- */
+
+/* What was written, by unit: the whole leaf at once. */
+static void write_somewhere(struct model *m, struct window *w, bool *dirty)
+{
+	u64 unit = below(m, UNITS), iova = iova_of(w, unit) + below(m, w->unit), leaf;
+	unsigned access = ISOLDE_PT_PRIVILEGED | (below(m, 2) ? ISOLDE_PT_WRITE : ISOLDE_PT_READ);
+	struct isolde_pt_walk walk;
+
+	if (isolde_pt_walk(m->pt, iova, access, &walk) != ISOLDE_PT_OK || !(access & ISOLDE_PT_WRITE))
+		return;
+	leaf = align_down(iova, walk.leaf_size);
+	for (u64 i = 0; i < UNITS; i++)
+		dirty[i] |= iova_of(w, i) - leaf < walk.leaf_size;
+}
+
+static bool any_dirty(const struct window *w, const bool *dirty, u64 iova, u64 size)
+{
+	for (u64 i = 0; i < UNITS; i++)
+		if (dirty[i] && iova_of(w, i) < iova + size && iova < iova_of(w, i) + w->unit)
+			return true;
+	return false;
+}
+
+/* Leaves that the range has whole. */
+static void forget_dirty(const struct window *w, bool *dirty, u64 first, u64 count)
+{
+	for (u64 i = first; i < first + count; i++) {
+		u64 size = BIT(w->leaf[i]), leaf = align_down(iova_of(w, i), size);
+
+		if (w->physical[i] && leaf >= iova_of(w, first) && leaf + size - 1 <= iova_of(w, first + count) - 1)
+			dirty[i] = false;
+	}
+}
+
+static void read_and_compare(struct model *m, struct window *w, bool *dirty)
+{
+	unsigned coarse = (unsigned)below(m, 4);
+	u64 size = w->unit << coarse, first = align_down(below(m, UNITS), 1u << coarse);
+	u64 pages = 1 + below(m, min_u64((UNITS - first) >> coarse, 90));
+	u64 bitmap[2] = {BIT(63), 0};
+	unsigned flags = below(m, 2) ? ISOLDE_PT_NO_CLEAR : 0;
+
+	if (!is_aligned(iova_of(w, first), size))
+		return;
+	assert_int_equal(isolde_pt_read_dirty(m->pt, iova_of(w, first), pages * size, size, flags, bitmap, &m->gather),
+			 0);
+	for (u64 n = 0; n < 128; n++) {
+		bool expected = n < pages && any_dirty(w, dirty, iova_of(w, first) + n * size, size);
+
+		assert_int_equal(bitmap[n / 64] >> n % 64 & 1, expected || n == 63);
+	}
+	if (!flags)
+		forget_dirty(w, dirty, first, pages << coarse);
+}
+
+TEST(format, dirty_pages_agree_with_what_was_written)
+{
+	struct model *m = model_new();
+	bool dirty[WINDOWS][UNITS] = {{false}};
+	u64 bitmap = 0;
+
+	if (!(config()->config.features & ISOLDE_PT_DIRTY)) {
+		assert_int_equal(isolde_pt_set_dirty(m->pt, true), -EOPNOTSUPP);
+		assert_int_equal(isolde_pt_read_dirty(m->pt, 0, m->page, m->page, 0, &bitmap, NULL), -EOPNOTSUPP);
+		model_free(m);
+		return;
+	}
+	assert_int_equal(isolde_pt_read_dirty(m->pt, 0, m->page, m->page, 0, &bitmap, NULL), -EINVAL);
+	for (unsigned step = 0; step < 2000; step++)
+		random_step(m);
+	for (unsigned step = 0; step < 500; step++)
+		write_somewhere(m, &m->window[step % WINDOWS], dirty[step % WINDOWS]);
+	/* What was written before is forgotten. */
+	assert_int_equal(isolde_pt_set_dirty(m->pt, true), 0);
+	memset(dirty, 0, sizeof(dirty));
+	for (unsigned step = 0; step < 3000; step++) {
+		unsigned n = (unsigned)below(m, WINDOWS);
+
+		write_somewhere(m, &m->window[n], dirty[n]);
+		if (step % 8 == 0)
+			read_and_compare(m, &m->window[n], dirty[n]);
+	}
+	isolde_pt_check(m->pt);
+	model_free(m);
+}
+
+TEST(format, leaves_mapped_while_tracking_are_clean)
+{
+	struct model *m = model_new();
+	u64 bitmap = 0, iova = m->window[1].base;
+	struct isolde_pt_walk walk;
+
+	if (config()->config.features & ISOLDE_PT_DIRTY) {
+		assert_int_equal(isolde_pt_set_dirty(m->pt, true), 0);
+		assert_int_equal(
+			isolde_pt_map(m->pt, iova, m->page, 64 * m->page, ISOLDE_PT_READ | ISOLDE_PT_WRITE, NULL), 0);
+		assert_int_equal(isolde_pt_read_dirty(m->pt, iova, 64 * m->page, m->page, 0, &bitmap, NULL), 0);
+		assert_int_equal(bitmap, 0);
+		assert_int_equal(isolde_pt_walk(m->pt, iova + 63 * m->page, ISOLDE_PT_WRITE, &walk), ISOLDE_PT_OK);
+		assert_int_equal(isolde_pt_read_dirty(m->pt, iova, 64 * m->page, m->page, 0, &bitmap, NULL), 0);
+		assert_true(bitmap & BIT(63));
+		/* The last page's leaf is the one that was written, whatever its size. */
+		assert_int_equal(__builtin_popcountll(bitmap), walk.leaf_size / m->page);
+	}
+	model_free(m);
+}
+
+/* ---- misuse ---- */
+
+TEST(format, misuse_is_refused_and_changes_nothing)
+{
+	struct model *m = model_new();
+	const unsigned rw = ISOLDE_PT_READ | ISOLDE_PT_WRITE;
+	u64 page = m->page, at = m->window[1].base, beyond = BIT(config()->output_bits), removed = 7;
+	u64 last = isolde_pt_last_iova(m->pt);
+	size_t memory;
+
+	assert_int_equal(isolde_pt_map(m->pt, at + page, page, 4 * page, rw, NULL), 0);
+	memory = isolde_pt_memory(m->pt);
+	assert_int_equal(isolde_pt_map(m->pt, at + 1, page, page, rw, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at + page / 2, page, page, rw, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, page / 2, page, rw, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, page, page / 2, rw, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, page, 0, rw, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, page, page, 0, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, page, page, ISOLDE_PT_PRIVILEGED, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, page, page, rw | 1 << 7, NULL), -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, page, page, rw | ISOLDE_PT_UNCACHED | ISOLDE_PT_DEVICE, NULL),
+			 -EINVAL);
+	assert_int_equal(isolde_pt_map(m->pt, at, beyond, page, rw, NULL), -ERANGE);
+	assert_int_equal(isolde_pt_map(m->pt, at, beyond - page, 2 * page, rw, NULL), -ERANGE);
+	if (last != ~0ull) {
+		assert_int_equal(isolde_pt_map(m->pt, last + 1, page, page, rw, NULL), -ERANGE);
+		assert_int_equal(isolde_pt_unmap(m->pt, last + 1, page, NULL, &removed), -ERANGE);
+	}
+	assert_int_equal(isolde_pt_map(m->pt, last + 1 - page, page, 2 * page, rw, NULL), -ERANGE);
+	assert_int_equal(isolde_pt_map(m->pt, at + 4 * page, 9 * page, 4 * page, rw, NULL), -EADDRINUSE);
+	assert_int_equal(isolde_pt_map(m->pt, at, 9 * page, 2 * page, rw, NULL), -EADDRINUSE);
+	assert_int_equal(isolde_pt_unmap(m->pt, at + page, 0, NULL, &removed), -EINVAL);
+	assert_int_equal(isolde_pt_unmap(m->pt, at + page + 8, page, NULL, &removed), -EINVAL);
+	assert_int_equal(isolde_pt_unmap(m->pt, at + page, page + 8, NULL, &removed), -EINVAL);
+	assert_int_equal(isolde_pt_unmap(m->pt, at, page, NULL, &removed), -ENOENT);
+	assert_int_equal(isolde_pt_unmap(m->pt, at + page, 5 * page, NULL, &removed), -ENOENT);
+	assert_int_equal(removed, 7);
+	assert_int_equal(isolde_pt_trim(m->pt, at + 1, page, NULL), 0);
+	for (u64 i = 1; i <= 4; i++)
+		assert_int_equal(isolde_pt_iova_to_phys(m->pt, at + i * page), i * page);
+	assert_int_equal(isolde_pt_iova_to_phys(m->pt, at), 0);
+	assert_int_equal(isolde_pt_memory(m->pt), memory);
+	isolde_pt_check(m->pt);
+	model_free(m);
+}
+
+TEST(format, iovas_beyond_the_width_are_address_faults)
+{
+	struct model *m = model_new();
+	u64 first = isolde_pt_first_iova(m->pt), last = isolde_pt_last_iova(m->pt);
+	struct isolde_pt_walk walk;
+
+	assert_int_equal(isolde_pt_walk(m->pt, first, 0, &walk), ISOLDE_PT_NOT_PRESENT);
+	assert_int_equal(isolde_pt_walk(m->pt, last, 0, &walk), ISOLDE_PT_NOT_PRESENT);
+	if (last + 1 != first) {
+		assert_int_equal(isolde_pt_walk(m->pt, last + 1, 0, &walk), ISOLDE_PT_ADDRESS);
+		assert_int_equal(isolde_pt_walk(m->pt, first - 1, 0, &walk), ISOLDE_PT_ADDRESS);
+		assert_int_equal(isolde_pt_iova_to_phys(m->pt, first - 1), 0);
+	}
+	model_free(m);
+}
+
+/* ---- memory ---- */
+
+static void *arena_allocate_or_fail(void *context, size_t size, size_t alignment)
+{
+	return pt_arena_allocate(context, size, alignment);
+}
+
+/* A row's table with an allocator that can fail; the arena's addresses only where the row wants them. */
+static struct isolde_pt *failing_table(struct pt_arena *arena)
+{
+	struct isolde_pt_config wanted = pt_case_config(config(), arena);
+	struct isolde_pt *pt = NULL;
+
+	wanted.memory.allocate = arena_allocate_or_fail;
+	wanted.memory.release = pt_arena_release;
+	wanted.memory.context = arena;
+	arena->fail_after = 1;
+	assert_int_equal(isolde_pt_new(&wanted, &pt), -ENOMEM);
+	assert_int_equal(isolde_pt_new(&wanted, &pt), 0);
+	return pt;
+}
+
+TEST(format, map_that_runs_out_of_memory_leaves_the_table_as_it_was)
+{
+	struct pt_arena arena = {0};
+	struct isolde_pt *pt = failing_table(&arena);
+	u64 page = isolde_pt_page_sizes(pt) & -isolde_pt_page_sizes(pt), large = page * page / 8;
+	u64 at = isolde_pt_last_iova(pt) + 1 - large * (page / 8) - page;
+	size_t before, live;
+	unsigned n, levels;
+	int err;
+
+	assert_int_equal(isolde_pt_map(pt, isolde_pt_first_iova(pt), page, page, ISOLDE_PT_READ, NULL), 0);
+	before = isolde_pt_memory(pt);
+	live = arena.live;
+	for (n = 1;; n++) {
+		arena.fail_after = n;
+		/* Across a border of tables of every level but the root's, with small pages on both sides. */
+		err = isolde_pt_map(pt, at, 16 * page, 2 * page, ISOLDE_PT_READ, NULL);
+		if (err == 0)
+			break;
+		assert_int_equal(err, -ENOMEM);
+		assert_int_equal(isolde_pt_memory(pt), before);
+		assert_int_equal(arena.live, live);
+		assert_int_equal(isolde_pt_iova_to_phys(pt, at), 0);
+		isolde_pt_check(pt);
+	}
+	arena.fail_after = 0;
+	isolde_pt_root(pt, &levels);
+	assert_int_equal(n - 1, arena.live - live);
+	assert_true(n - 1 >= levels - 1);
+	assert_int_equal(isolde_pt_memory(pt), before + (arena.live - live) * page);
+	isolde_pt_free(pt);
+	assert_int_equal(arena.live, 0);
+	pt_arena_fini(&arena);
+}
+
+TEST(format, freed_tables_wait_in_the_gather)
+{
+	struct model *m = model_new();
+	u64 large = m->page << m->level_bits, at = m->window[1].base + large, removed = 0;
+	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
+	size_t before;
+
+	assert_int_equal(isolde_pt_map(m->pt, at, m->page, m->page, ISOLDE_PT_READ, &gather), 0);
+	before = isolde_pt_memory(m->pt);
+	assert_int_equal(isolde_pt_map(m->pt, at + large, m->page, 2 * large, ISOLDE_PT_READ, &gather), 0);
+	assert_int_equal(isolde_pt_memory(m->pt), before + 2 * m->page);
+	assert_true(gather.start > gather.last);
+	assert_int_equal(isolde_pt_unmap(m->pt, at + large, 2 * large, &gather, &removed), 0);
+	assert_int_equal(removed, 2 * large);
+	assert_int_equal(gather.tables, 2);
+	assert_int_equal(gather.start, at + large);
+	assert_int_equal(gather.last, at + 3 * large - 1);
+	assert_true(gather.smallest_leaf == m->page);
+	assert_int_equal(isolde_pt_memory(m->pt), before);
+	isolde_pt_gather_drain(m->pt, &gather);
+	assert_int_equal(gather.tables, 0);
+	assert_true(gather.start > gather.last);
+	model_free(m);
+}
+
+TEST(format, a_large_leaf_takes_the_place_of_empty_tables)
+{
+	struct model *m = model_new();
+	u64 large = m->page << m->level_bits, at = m->window[1].base + large;
+	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
+	struct isolde_pt_walk walk;
+	size_t before = isolde_pt_memory(m->pt);
+
+	if (isolde_pt_page_sizes(m->pt) & large) {
+		assert_int_equal(isolde_pt_map(m->pt, at + m->page, m->page, m->page, ISOLDE_PT_READ, NULL), 0);
+		assert_int_equal(isolde_pt_map(m->pt, at, large, large, ISOLDE_PT_READ, NULL), -EADDRINUSE);
+		assert_int_equal(isolde_pt_unmap(m->pt, at + m->page, m->page, NULL, NULL), 0);
+		assert_int_equal(isolde_pt_map(m->pt, at, large, large, ISOLDE_PT_READ, &gather), 0);
+		assert_int_equal(gather.tables, 1);
+		assert_int_equal(gather.start, at);
+		assert_int_equal(gather.last, at + large - 1);
+		assert_int_equal(isolde_pt_walk(m->pt, at, ISOLDE_PT_READ, &walk), ISOLDE_PT_OK);
+		assert_int_equal(walk.leaf_size, large);
+		isolde_pt_gather_drain(m->pt, &gather);
+		assert_int_equal(isolde_pt_unmap(m->pt, at, large, NULL, NULL), 0);
+	}
+	trim_all(m);
+	if (!(config()->config.features & ISOLDE_PT_GROW))
+		assert_int_equal(isolde_pt_memory(m->pt), before);
+	model_free(m);
+}
+
+/* ---- tables of somebody else ---- */
+
+static void *pointer_itself(void *context, u64 address, size_t size)
+{
+	return (void *)(uintptr_t)address;
+}
+
+TEST(format, adopted_tables_can_be_looked_at_alone)
+{
+	struct model *m = model_new();
+	struct isolde_pt_config wanted = pt_case_config(config(), &m->arena);
+	u64 at = m->window[1].base, bitmap = 0;
+	struct isolde_pt *pt = m->pt, *adopted = NULL;
+	struct isolde_pt_walk walk;
+	unsigned levels;
+	u64 root;
+
+	assert_int_equal(isolde_pt_map(pt, at, m->page, 3 * m->page, ISOLDE_PT_READ | ISOLDE_PT_WRITE, NULL), 0);
+	root = isolde_pt_root(pt, &levels);
+	wanted.levels = levels;
+	assert_int_equal(isolde_pt_adopt(&wanted, root + 8, &adopted), -EINVAL);
+	/* Without memory.table() there is no memory that could be read. */
+	if (config()->where == PT_HEAP) {
+		assert_int_equal(isolde_pt_adopt(&wanted, root, &adopted), 0);
+		assert_int_equal(isolde_pt_walk(adopted, at, 0, &walk), ISOLDE_PT_TABLE);
+		isolde_pt_free(adopted);
+		wanted.memory.table = pointer_itself;
+	}
+	assert_int_equal(isolde_pt_adopt(&wanted, root, &adopted), 0);
+	assert_int_equal(isolde_pt_walk(adopted, at + 2 * m->page, ISOLDE_PT_WRITE, &walk), ISOLDE_PT_OK);
+	assert_int_equal(walk.physical, 3 * m->page);
+	assert_int_equal(isolde_pt_iova_to_phys(adopted, at + 5), m->page + 5);
+	assert_int_equal(isolde_pt_map(adopted, at, m->page, m->page, ISOLDE_PT_READ, NULL), -EPERM);
+	assert_int_equal(isolde_pt_unmap(adopted, at, m->page, NULL, NULL), -EPERM);
+	assert_int_equal(isolde_pt_trim(adopted, at, m->page, NULL), 0);
+	if (config()->config.features & ISOLDE_PT_DIRTY) {
+		assert_int_equal(isolde_pt_set_dirty(adopted, true), -EPERM);
+		assert_int_equal(isolde_pt_read_dirty(adopted, at, 3 * m->page, m->page, 0, &bitmap, NULL), 0);
+		assert_true(bitmap & BIT(2));
+	}
+	isolde_pt_check(adopted);
+	isolde_pt_free(adopted);
+	model_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(format, random_operations_agree_with_a_flat_model),
+		CASE(format, dirty_pages_agree_with_what_was_written),
+		CASE(format, leaves_mapped_while_tracking_are_clean),
+		CASE(format, misuse_is_refused_and_changes_nothing),
+		CASE(format, iovas_beyond_the_width_are_address_faults),
+		CASE(format, map_that_runs_out_of_memory_leaves_the_table_as_it_was),
+		CASE(format, freed_tables_wait_in_the_gather),
+		CASE(format, a_large_leaf_takes_the_place_of_empty_tables),
+		CASE(format, adopted_tables_can_be_looked_at_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

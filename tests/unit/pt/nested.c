@@ -1,231 +1,182 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * isolde_pt_walk_nested() against two walkers composed, for every stage-1 table over every stage-2 table. Stage 1's
- * tables lie scattered in host memory, some of their pages missing or not readable in stage 2.
- */
-#include "tests/fixtures/pt_compared.h"
-#include "tests/fixtures/pt_nested.h"
+/* Any stage 1 over any stage 2: the tables of stage 1 live in guest memory, which stage 2 maps elsewhere. */
 #include "tests/helpers.h"
 
-#define GUEST_TABLES 0x10000000ull   /* where stage 1 believes its tables to be */
-#define GUEST_MEMORY 0x40000000ull   /* and what it maps to */
-#define GUEST_SPAN   0x400000ull     /* bytes of each that stage 2 knows */
-#define HOST_TABLES  0x1800000000ull /* where stage 2 maps GUEST_TABLES, in pieces in another order */
-#define HOST_MEMORY  0x2000000000ull
-#define MAPPINGS     12
-/* Five times this is 1, modulo every power of two up to 2^32. */
-#define FIVE_INVERSE 0xcccccccdull
+#include "isolde/pt.h"
+#include "tests/fixtures/pt_configs.h"
+
+#define RW	  (ISOLDE_PT_READ | ISOLDE_PT_WRITE)
+#define GUEST	  0x40000000ull	 /* where the arena is for the guest */
+#define HOST	  0x7c0000000ull /* and for the host */
+#define ARENA	  0x4000000ull
+#define DATA	  0x80000000ull /* guest memory that is no table */
+#define DATA_HOST 0x580000000ull
+#define GB	  0x40000000ull
+#define RANDOM	  2654435761u
 
 struct nest {
-	struct isolde_pt_config config1, config2;
-	struct pt_store guest, host; /* of stage 1's tables, of stage 2's */
+	struct pt_arena arena;
 	struct isolde_pt *stage1, *stage2;
-	u64 piece; /* bytes that stay together in host memory */
-	u64 random;
-	u64 starts[MAPPINGS], sizes[MAPPINGS];
-	unsigned reached;   /* walks that came through */
-	unsigned faults[3]; /* by stage */
+	struct isolde_pt_memory host;
+	u64 iova; /* where stage 1 maps 1 GiB of DATA */
 };
 
-static u64 below(struct nest *nest, u64 limit)
+/* The host's memory: the arena, at HOST. */
+static void *host_table(void *context, u64 address, size_t size)
 {
-	nest->random ^= nest->random << 13;
-	nest->random ^= nest->random >> 7;
-	nest->random ^= nest->random << 17;
-	return nest->random % limit;
+	return address < HOST ? NULL : pt_arena_table(context, address - HOST + GUEST, size);
 }
 
-/* Piece n of the guest's tables is piece 5n of the host's, modulo their number, a power of two. */
-static u64 host_piece(const struct nest *nest, u64 piece)
+static void nest_init(struct nest *n, const struct pt_case *first, const struct pt_case *second)
 {
-	return piece * 5 % (GUEST_SPAN / nest->piece);
-}
+	struct isolde_pt_config config = first->config;
 
-static bool guest_address(const struct nest *nest, u64 host, u64 *guest)
-{
-	u64 piece = (host - HOST_TABLES) / nest->piece;
-
-	if (host < HOST_TABLES || host - HOST_TABLES >= GUEST_SPAN)
-		return false;
-	piece = piece * FIVE_INVERSE % (GUEST_SPAN / nest->piece);
-	*guest = GUEST_TABLES + piece * nest->piece + (host & (nest->piece - 1));
-	return true;
-}
-
-/* Host memory, for isolde and for the walker. */
-static void *table_at(void *context, u64 host, size_t size)
-{
-	struct nest *nest = context;
-	struct isolde_pt_memory memory = pt_store_memory(&nest->guest);
-	u64 guest;
-
-	return guest_address(nest, host, &guest) ? memory.table(&nest->guest, guest, size) : NULL;
-}
-
-static bool read_host(void *context, u64 host, u64 *entry)
-{
-	struct nest *nest = context;
-	u64 guest;
-
-	return guest_address(nest, host, &guest) && pt_store_read(&nest->guest, guest, entry);
-}
-
-static u64 smallest_page(const struct isolde_pt *pt)
-{
-	return isolde_pt_page_sizes(pt) & -isolde_pt_page_sizes(pt);
-}
-
-/* Flags of a random mapping; stage 2 is mostly generous, or nothing would come through. */
-static unsigned random_flags(struct nest *nest, const struct isolde_pt *pt)
-{
-	unsigned all = isolde_pt_flags(pt) & (ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE);
-
-	return below(nest, 4) ? all : ((unsigned)below(nest, 8) & all) | ISOLDE_PT_READ;
-}
-
-static void map_guest_tables(struct nest *nest, unsigned one_missing_in)
-{
-	for (u64 piece = 0; piece < GUEST_SPAN / nest->piece; piece++) {
-		u64 host = HOST_TABLES + host_piece(nest, piece) * nest->piece;
-		unsigned flags = ISOLDE_PT_READ | ISOLDE_PT_WRITE;
-
-		if (one_missing_in && below(nest, one_missing_in) == 0)
-			continue;
-		assert_int_equal(
-			isolde_pt_map(nest->stage2, GUEST_TABLES + piece * nest->piece, host, nest->piece, flags, NULL),
-			0);
-	}
-}
-
-static void map_guest_memory(struct nest *nest)
-{
-	u64 page = smallest_page(nest->stage2);
-
-	for (u64 at = 0; at < GUEST_SPAN;) {
-		u64 size = min_u64(page * (1 + below(nest, 20)), GUEST_SPAN - at);
-
-		if (below(nest, 5))
-			assert_int_equal(isolde_pt_map(nest->stage2, GUEST_MEMORY + at, HOST_MEMORY + at, size,
-						       random_flags(nest, nest->stage2), NULL),
-					 0);
-		at += size;
-	}
-}
-
-static void map_stage1(struct nest *nest)
-{
-	u64 page = smallest_page(nest->stage1), first = isolde_pt_first_iova(nest->stage1);
-
-	for (unsigned i = 0; i < MAPPINGS; i++) {
-		u64 iova = first + align_down(below(nest, BIT(37)), page), size = page * (1 + below(nest, 24));
-		u64 physical = GUEST_MEMORY + align_down(below(nest, GUEST_SPAN), page);
-
-		nest->sizes[i] = 0;
-		if (isolde_pt_map(nest->stage1, iova, physical, size, random_flags(nest, nest->stage1), NULL))
-			continue;
-		nest->starts[i] = iova;
-		nest->sizes[i] = size;
-	}
-}
-
-static void compare(struct nest *nest, const struct nested_walker *walker, u64 iova, unsigned access)
-{
-	const struct isolde_pt_memory memory = {
-		.table = table_at, .context = nest, .address = pt_store_memory(&nest->guest).address};
-	struct nested_result mine;
-	struct isolde_pt_walk theirs;
-	enum isolde_pt_fault fault;
-
-	nested_walk(walker, iova, access, &mine);
-	fault = isolde_pt_walk_nested(nest->stage1, nest->stage2, &memory, iova, access, &theirs);
-	if (fault != pt_fault_of(mine.fault) || theirs.stage != mine.stage || theirs.physical != mine.physical ||
-	    theirs.leaf_size != mine.leaf_size || theirs.permission != mine.permission ||
-	    theirs.address != mine.address)
-		fail_msg("%#llx access %u: isolde says fault %d stage %u %#llx/%#llx %u at %#llx,\n"
-			 "the specifications %s stage %u %#llx/%#llx %u at %#llx",
-			 (unsigned long long)iova, access, fault, theirs.stage, (unsigned long long)theirs.physical,
-			 (unsigned long long)theirs.leaf_size, theirs.permission, (unsigned long long)theirs.address,
-			 walker_fault_name(mine.fault), mine.stage, (unsigned long long)mine.physical,
-			 (unsigned long long)mine.leaf_size, mine.permission, (unsigned long long)mine.address);
-	nest->faults[mine.stage]++;
-}
-
-static void compare_all(struct nest *nest)
-{
-	struct nested_walker walker = {
-		.stage1 = pt_walker_of(&nest->config1, nest->stage1),
-		.stage2 = pt_walker_of(&nest->config2, nest->stage2),
-		.read = read_host,
-		.context = nest,
+	*n = (struct nest){.host = {.table = host_table, .context = &n->arena}};
+	config.memory = (struct isolde_pt_memory){
+		.allocate = pt_arena_allocate,
+		.release = pt_arena_release,
+		.address = pt_arena_address,
+		.table = pt_arena_table,
+		.context = &n->arena,
+		.big_endian = first->where == PT_FOREIGN,
 	};
-	u64 page = smallest_page(nest->stage1);
+	assert_int_equal(isolde_pt_new(&config, &n->stage1), 0);
+	config = second->config;
+	assert_int_equal(isolde_pt_new(&config, &n->stage2), 0);
+	n->iova = align_down(isolde_pt_last_iova(n->stage1), 8 * GB) + GB;
+	/* Small pages in stage 1, in no order; large leaves in stage 2. */
+	for (u64 at = 0; at < 64; at++)
+		assert_int_equal(isolde_pt_map(n->stage1, n->iova + at * 0x10000, DATA + (at ^ 5) * 0x10000, 0x10000,
+					       at % 2 ? RW : ISOLDE_PT_READ, NULL),
+				 0);
+	assert_int_equal(isolde_pt_map(n->stage2, GUEST, HOST, ARENA, RW, NULL), 0);
+	assert_int_equal(isolde_pt_map(n->stage2, DATA, DATA_HOST, GB / 2, RW, NULL), 0);
+}
 
-	for (unsigned i = 0; i < MAPPINGS; i++) {
-		for (u64 at = 0; at < nest->sizes[i]; at += page) {
-			compare(nest, &walker, nest->starts[i] + at, (unsigned)below(nest, 16));
-			compare(nest, &walker, nest->starts[i] + at + below(nest, page), (unsigned)below(nest, 16));
-		}
-		compare(nest, &walker, nest->starts[i] + nest->sizes[i], ISOLDE_PT_READ);
-		compare(nest, &walker, below(nest, UINT64_MAX), ISOLDE_PT_READ);
+static void nest_fini(struct nest *n)
+{
+	isolde_pt_free(n->stage1);
+	isolde_pt_free(n->stage2);
+	pt_arena_fini(&n->arena);
+}
+
+/* The walk is what the two walks say one after the other. */
+static void compare(struct nest *n, u64 iova, unsigned access)
+{
+	struct isolde_pt_walk first, second, both;
+	enum isolde_pt_fault expected = isolde_pt_walk(n->stage1, iova, access, &first), fault;
+	unsigned stage = 1;
+
+	if (expected == ISOLDE_PT_OK) {
+		expected = isolde_pt_walk(n->stage2, first.physical, access, &second);
+		stage = 2;
+	}
+	fault = isolde_pt_walk_nested(n->stage1, n->stage2, &n->host, iova, access, &both);
+	assert_int_equal(fault, expected);
+	assert_int_equal(both.stage, expected == ISOLDE_PT_OK ? 0 : stage);
+	if (expected == ISOLDE_PT_OK) {
+		assert_int_equal(both.physical, second.physical);
+		assert_int_equal(both.leaf_size, min_u64(first.leaf_size, second.leaf_size));
+		assert_int_equal(both.permission & RW, first.permission & second.permission & RW);
 	}
 }
 
-static void play(struct nest *nest, const struct compared_table *first, const struct compared_table *second,
-		 unsigned missing)
+static void compare_all(struct nest *n)
 {
-	nest->config1 = first->config;
-	nest->config2 = second->config;
-	pt_store_init(&nest->guest, GUEST_TABLES);
-	pt_store_init(&nest->host, 0x3000000000);
-	nest->config1.memory = pt_store_memory(&nest->guest);
-	nest->config2.memory = pt_store_memory(&nest->host);
-	assert_int_equal(isolde_pt_new(&nest->config1, &nest->stage1), 0);
-	assert_int_equal(isolde_pt_new(&nest->config2, &nest->stage2), 0);
-	nest->piece = smallest_page(nest->stage2);
-	map_stage1(nest);
-	map_guest_tables(nest, missing);
-	map_guest_memory(nest);
-	compare_all(nest);
-	isolde_pt_free(nest->stage1);
-	isolde_pt_free(nest->stage2);
-	pt_store_clear(&nest->guest);
-	pt_store_clear(&nest->host);
+	for (u64 i = 0; i < 400; i++)
+		compare(n, n->iova + (i * RANDOM & 0x3fffff), (unsigned)i % 4);
+	compare(n, n->iova + 0x400000, ISOLDE_PT_READ);
 }
 
-/* A stage-1 table that sets accessed bits writes to its tables: whether stage 2 lets it is another question. */
-static bool is_first(const struct compared_table *which)
+static bool is_first_stage(const struct pt_case *row)
 {
-	return !pt_is_stage2(which->config.format) && !(which->config.features & ISOLDE_PT_DIRTY);
+	return row->config.format == ISOLDE_PT_X86_64 || row->config.format == ISOLDE_PT_ARM64_S1 ||
+	       row->config.format == ISOLDE_PT_RISCV_S1;
 }
 
-static bool is_second(const struct compared_table *which)
+TEST(nested, every_stage_1_walks_over_every_stage_2)
 {
-	return pt_is_stage2(which->config.format) && !(which->config.features & ISOLDE_PT_GROW);
-}
+	for (unsigned i = 0; i < PT_CASES_N; i++) {
+		for (unsigned k = 0; k < PT_CASES_N; k++) {
+			struct nest n;
 
-TEST(nested, every_stage_1_over_every_stage_2)
-{
-	struct nest nest = {.random = 0x9e3779b97f4a7c15};
-	unsigned pairs = 0;
-
-	for (size_t i = 0; i < compared_table_count; i++) {
-		for (size_t j = 0; j < compared_table_count; j++) {
-			if (!is_first(&compared_tables[i]) || !is_second(&compared_tables[j]))
+			if (!is_first_stage(&pt_cases[i]) || is_first_stage(&pt_cases[k]) ||
+			    pt_cases[k].where != PT_HEAP)
 				continue;
-			play(&nest, &compared_tables[i], &compared_tables[j], 0);
-			play(&nest, &compared_tables[i], &compared_tables[j], 6);
-			pairs++;
+			nest_init(&n, &pt_cases[i], &pt_cases[k]);
+			compare_all(&n);
+			/* Of the data, half can only be read, and the rest is gone. */
+			assert_int_equal(isolde_pt_unmap(n.stage2, DATA, GB / 2, NULL, NULL), 0);
+			assert_int_equal(isolde_pt_map(n.stage2, DATA, DATA_HOST, 0x100000, RW, NULL), 0);
+			assert_int_equal(isolde_pt_map(n.stage2, DATA + 0x100000, DATA_HOST + 0x100000, 0x100000,
+						       ISOLDE_PT_READ, NULL),
+					 0);
+			compare_all(&n);
+			nest_fini(&n);
 		}
 	}
-	print_message("%u pairs: %u walks through, %u faults of stage 1, %u of stage 2\n", pairs, nest.faults[0],
-		      nest.faults[1], nest.faults[2]);
-	assert_true(nest.faults[0] > 1000 && nest.faults[1] > 1000 && nest.faults[2] > 1000);
+}
+
+TEST(nested, a_table_that_stage_2_does_not_map_is_its_fault)
+{
+	struct isolde_pt_walk walk;
+	struct nest n;
+	unsigned levels;
+	u64 root;
+
+	nest_init(&n, &pt_cases[PT_CASE_x86_64_foreign], &pt_cases[PT_CASE_vtdss]);
+	root = isolde_pt_root(n.stage1, &levels);
+	assert_int_equal(isolde_pt_unmap(n.stage2, GUEST, ARENA, NULL, NULL), 0);
+	assert_int_equal(isolde_pt_walk_nested(n.stage1, n.stage2, &n.host, n.iova, ISOLDE_PT_READ, &walk),
+			 ISOLDE_PT_NOT_PRESENT);
+	assert_int_equal(walk.stage, 2);
+	assert_int_equal(align_down(walk.address, PAGE_SIZE), root);
+
+	/* Mapped for reading alone: enough to walk, not to set the accessed and dirty bits of stage 1. */
+	assert_int_equal(isolde_pt_map(n.stage2, GUEST, HOST, ARENA, ISOLDE_PT_READ, NULL), 0);
+	assert_int_equal(isolde_pt_walk_nested(n.stage1, n.stage2, &n.host, n.iova + 0x10000, 0, &walk), ISOLDE_PT_OK);
+	assert_int_equal(isolde_pt_set_dirty(n.stage1, true), 0);
+	assert_int_equal(isolde_pt_walk_nested(n.stage1, n.stage2, &n.host, n.iova + 0x10000, ISOLDE_PT_WRITE, &walk),
+			 ISOLDE_PT_PERMISSION);
+	assert_int_equal(walk.stage, 2);
+
+	/* Mapped to where the host has no memory: then it is stage 1 whose table is nowhere. */
+	assert_int_equal(isolde_pt_unmap(n.stage2, GUEST, ARENA, NULL, NULL), 0);
+	assert_int_equal(isolde_pt_map(n.stage2, GUEST, 16 * HOST, ARENA, RW, NULL), 0);
+	assert_int_equal(isolde_pt_walk_nested(n.stage1, n.stage2, &n.host, n.iova, ISOLDE_PT_READ, &walk),
+			 ISOLDE_PT_TABLE);
+	assert_int_equal(walk.stage, 1);
+	nest_fini(&n);
+}
+
+TEST(nested, writes_set_the_dirty_bits_of_both_stages)
+{
+	struct isolde_pt_walk walk;
+	u64 first = 0, second = 0;
+	struct nest n;
+
+	nest_init(&n, &pt_cases[PT_CASE_riscv57], &pt_cases[PT_CASE_vtdss3]);
+	assert_int_equal(isolde_pt_set_dirty(n.stage1, true), 0);
+	assert_int_equal(isolde_pt_set_dirty(n.stage2, true), 0);
+	assert_int_equal(isolde_pt_walk_nested(n.stage1, n.stage2, &n.host, n.iova + 0x10000, ISOLDE_PT_WRITE, &walk),
+			 ISOLDE_PT_OK);
+	assert_int_equal(isolde_pt_read_dirty(n.stage1, n.iova, 0x40000, 0x10000, 0, &first, NULL), 0);
+	assert_int_equal(first, BIT(1));
+	/* Stage 2 saw the data written, in a leaf of 2 MiB, and the table that holds stage 1's bits. */
+	assert_int_equal(isolde_pt_read_dirty(n.stage2, DATA, 0x400000, 0x200000, 0, &second, NULL), 0);
+	assert_int_equal(second, 1);
+	second = 0;
+	assert_int_equal(isolde_pt_read_dirty(n.stage2, GUEST, ARENA, ARENA, 0, &second, NULL), 0);
+	assert_int_equal(second, 1);
+	nest_fini(&n);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(nested, every_stage_1_over_every_stage_2),
+		CASE(nested, every_stage_1_walks_over_every_stage_2),
+		CASE(nested, a_table_that_stage_2_does_not_map_is_its_fault),
+		CASE(nested, writes_set_the_dirty_bits_of_both_stages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
