@@ -192,10 +192,10 @@ static void play(struct nest *nest, const struct compared_table *first, const st
 	pt_store_clear(&nest->host);
 }
 
-/* A stage-1 table that sets accessed bits writes to its tables: whether stage 2 lets it is another question. */
+/* One that sets accessed bits writes to its tables, too; stage 2 maps those for reading and writing. */
 static bool is_first(const struct compared_table *which)
 {
-	return !pt_is_stage2(which->config.format) && !(which->config.features & ISOLDE_PT_DIRTY);
+	return !pt_is_stage2(which->config.format);
 }
 
 static bool is_second(const struct compared_table *which)
