@@ -82,6 +82,9 @@ enum {
 	ISOLDE_PT_MEMORY_TYPES = 1 << 4,
 };
 
+/* What MAIR_EL1 must be for ARM64_S1: index 0 write-back, 1 not cacheable (UNCACHED), 2 Device-nGnRE (DEVICE). */
+#define ISOLDE_PT_ARM64_MAIR 0x0444ffull
+
 /* Which IOVAs a table is for. Formats that extend the sign have an upper half, others only ISOLDE_PT_LOWER. */
 enum isolde_pt_half {
 	ISOLDE_PT_LOWER, /* from 0 on; in X86_64 and RISCV_S1 half of the root's entries */
@@ -94,7 +97,10 @@ enum isolde_pt_half {
  * A caller may replace the allocator alone, the translation alone (for adopted tables), or both.
  */
 struct isolde_pt_memory {
-	/* Memory for a table, NULL when there is none. Size and alignment are powers of two; need not be zeroed. */
+	/*
+	 * Memory for a table, NULL when there is none; need not be zeroed. Size and alignment are powers of two; the
+	 * alignment is that of the address, the pointer's own may be less, but not less than 64.
+	 */
 	void *(*allocate)(void *context, size_t size, size_t alignment);
 	void (*release)(void *context, void *table, size_t size); /* given with allocate, or not at all */
 	uint64_t (*address)(void *context, const void *table);	  /* what hardware calls it; given with `table` */
@@ -104,21 +110,24 @@ struct isolde_pt_memory {
 	bool big_endian; /* entries are stored big-endian */
 };
 
-/* Zeros are defaults throughout. */
+/* Zeros are defaults throughout: VT-d's usual table on the heap. docs/pt.md says what each format makes of the fields.
+ */
 struct isolde_pt_config {
 	size_t size; /* of this structure, as the caller knows it */
 	enum isolde_pt_format format;
 	/*
-	 * Bits of an IOVA, the sign included; 0: what `levels` translate, at most 48 when levels is 0 too (AMDV1 64).
-	 * Levels of tables; 0: as few as input_bits need. ARM64_S2 may have fewer, with up to 16 tables side by side as
-	 * its root. X86_64 and RISCV take only whole levels: 48, 57; 39, 48, 57 (RISCV_S2 two more).
+	 * Bits of an IOVA, the sign included; 0: what `levels` translate, or when that is 0 too 48 (AMDV1 64, RISCV_S2
+	 * 50). Levels of tables; 0: as few as input_bits need. ARM64_S2 may have fewer, with up to 16 tables side by
+	 * side as its root. X86_64 and RISCV take only whole levels: 48, 57; 39, 48, 57 (RISCV_S2 two more).
 	 */
 	unsigned input_bits, levels;
 	unsigned output_bits; /* of a physical address; 0: 52, ARM64 48, RISCV 56 */
 	unsigned granule;     /* ARM64: 4096, 16384 or 65536; others only 4096; 0: 4096 */
 	enum isolde_pt_half half;
-	unsigned features;   /* ISOLDE_PT_FORCE_SNOOP ... */
-	uint64_t page_sizes; /* bit n: leaves of 2^n bytes may be made, of those the format has; 0: all */
+	unsigned features; /* ISOLDE_PT_FORCE_SNOOP ... */
+	/* Bit n: leaves of 2^n bytes may be made, of those the format has; 0: all. In VTDSS and X86_64 others are
+	 * reserved. */
+	uint64_t page_sizes;
 	struct isolde_pt_memory memory;
 };
 
@@ -130,7 +139,7 @@ enum isolde_pt_fault {
 	ISOLDE_PT_ADDRESS,     /* the IOVA is beyond the format's width, or not canonical */
 	ISOLDE_PT_RESERVED,    /* an entry has a reserved bit or encoding: the table is corrupt */
 	ISOLDE_PT_ACCESS_FLAG, /* ARM64, RISCV: the accessed (or dirty) bit is clear, and hardware may not set it */
-	ISOLDE_PT_OUTPUT,      /* ARM64: an entry's address is beyond output_bits */
+	ISOLDE_PT_OUTPUT,      /* ARM64, RISCV: an entry's address is beyond output_bits */
 	ISOLDE_PT_TABLE,       /* a table lies where there is no memory */
 	ISOLDE_PT_FAULTS,
 };
@@ -152,7 +161,7 @@ struct isolde_pt_walk {
  */
 struct isolde_pt_gather {
 	uint64_t start, last;	/* IOVAs that hardware may have cached otherwise; start > last: none */
-	uint64_t smallest_leaf; /* of the leaves removed there, 0: none */
+	uint64_t smallest_leaf; /* no leaf removed there was smaller; 0: none was removed */
 	size_t tables;		/* waiting: not zero means that hardware must drop cached table entries, too */
 	void *first;		/* private */
 };
@@ -172,7 +181,8 @@ int isolde_pt_new(const struct isolde_pt_config *config, struct isolde_pt **ret)
 /*
  * Tables that somebody else writes, such as a guest, with their root at this address: for walks, iova_to_phys and
  * read_dirty only; map, unmap, trim and set_dirty are -EPERM. Whatever they hold, a walk ends, reads nothing that
- * memory.table() did not return, and writes at most accessed and dirty bits. Errors as isolde_pt_new().
+ * memory.table() did not return (without one, every walk is ISOLDE_PT_TABLE), and writes at most accessed and dirty
+ * bits. Errors as isolde_pt_new(), and -EINVAL for a root that is not aligned.
  */
 int isolde_pt_adopt(const struct isolde_pt_config *config, uint64_t root, struct isolde_pt **ret);
 
@@ -236,6 +246,8 @@ enum isolde_pt_fault isolde_pt_walk(const struct isolde_pt *pt, uint64_t iova, u
 /*
  * Two stages: stage 1's root, its tables' addresses and its leaves' output are input of stage 2. memory.table() reads
  * what stage 2 maps to; NULL or without table(): pointers. Stage 1's own memory.table() is not used, its endianness is.
+ * Stage 1's accessed and dirty bits need write permission of stage 2, and stay set when stage 2 refuses the access
+ * itself.
  */
 enum isolde_pt_fault isolde_pt_walk_nested(const struct isolde_pt *stage1, const struct isolde_pt *stage2,
 					   const struct isolde_pt_memory *memory, uint64_t iova, unsigned access,

@@ -39,7 +39,7 @@
 #define ARM64_CONTIGUOUS      BIT(52)
 
 /* Stage 1 */
-#define ARM64_ATTR(index) ((u64)(index) << 2) /* AttrIndx */
+#define ARM64_ATTR(index) ((u64)(index) << 2) /* AttrIndx, into ISOLDE_PT_ARM64_MAIR */
 #define ARM64_AP_USER	  BIT(6)	      /* AP[1] */
 #define ARM64_AP_RO	  BIT(7)	      /* AP[2] */
 #define ARM64_NOT_GLOBAL  BIT(11)

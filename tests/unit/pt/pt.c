@@ -1,11 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/helpers.h"
 
+#include <errno.h>
+
 #include "isolde/pt.h"
 
 #define RW (ISOLDE_PT_READ | ISOLDE_PT_WRITE)
 #define MB 0x100000ull
 #define GB 0x40000000ull
+
+static void *no_memory(void *context, size_t size, size_t alignment)
+{
+	return NULL;
+}
+
+static void *no_table(void *context, uint64_t address, size_t size)
+{
+	return NULL;
+}
+
+/* Memory that is aligned to less than was asked for. */
+static void *crooked(void *context, size_t size, size_t alignment)
+{
+	static char memory[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
+	return memory + PAGE_SIZE / 2;
+}
+
+static void keep(void *context, void *table, size_t size)
+{
+}
 
 static struct isolde_pt *new_vtdss(void)
 {
@@ -139,9 +163,182 @@ TEST(pt, check_finds_a_corrupt_table)
 	isolde_pt_free(pt);
 }
 
-TEST(pt, null_is_free)
+TEST(pt, configurations_that_no_hardware_has_are_refused)
 {
+	const size_t size = sizeof(struct isolde_pt_config);
+	const struct {
+		struct isolde_pt_config config;
+		int err;
+	} rows[] = {
+		{{.size = 0}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_FORMATS}, -EINVAL},
+		{{.size = size, .granule = 16384}, -EINVAL},
+		{{.size = size, .levels = 2}, -EINVAL},
+		{{.size = size, .levels = 6}, -EINVAL},
+		{{.size = size, .levels = 3, .input_bits = 40}, -EINVAL},
+		{{.size = size, .output_bits = 53}, -EINVAL},
+		{{.size = size, .half = ISOLDE_PT_UPPER}, -EINVAL},
+		{{.size = size, .half = ISOLDE_PT_BOTH}, -EINVAL},
+		{{.size = size, .page_sizes = BIT(21)}, -EINVAL},
+		{{.size = size, .features = ISOLDE_PT_CONTIGUOUS}, -EOPNOTSUPP},
+		{{.size = size, .features = ISOLDE_PT_GROW}, -EOPNOTSUPP},
+		{{.size = size, .features = 1 << 30}, -EOPNOTSUPP},
+		{{.size = size, .format = ISOLDE_PT_AMDV1, .levels = 7}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_AMDV1, .input_bits = 65}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_X86_64, .input_bits = 40}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_X86_64, .levels = 3}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_X86_64, .features = ISOLDE_PT_FORCE_SNOOP}, -EOPNOTSUPP},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .granule = 8192}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .input_bits = 52}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .input_bits = 24}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .input_bits = 39, .levels = 4}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .input_bits = 40, .levels = 3}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .half = ISOLDE_PT_BOTH}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S2, .half = ISOLDE_PT_UPPER}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S2, .input_bits = 44, .levels = 3}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_RISCV_S1, .input_bits = 41}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_RISCV_S2, .input_bits = 48}, -EINVAL},
+		{{.size = size, .format = ISOLDE_PT_RISCV_S2, .half = ISOLDE_PT_UPPER}, -EINVAL},
+		{{.size = size, .memory = {.allocate = no_memory}}, -EINVAL},
+		{{.size = size, .memory = {.table = no_table}}, -EINVAL},
+		{{.size = size, .memory = {.allocate = no_memory, .release = keep}}, -ENOMEM},
+		{{.size = size, .memory = {.allocate = crooked, .release = keep}}, -ERANGE},
+	};
+	struct isolde_pt *pt = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(isolde_pt_new(&rows[i].config, &pt), rows[i].err);
+	assert_null(pt);
 	isolde_pt_free(NULL);
+}
+
+TEST(pt, callers_of_other_versions_are_understood)
+{
+	/* An older caller has fewer fields; a newer one may have more, as long as they are zero. */
+	struct {
+		struct isolde_pt_config config;
+		char newer[16];
+	} newer = {.config = {.size = sizeof(newer), .format = ISOLDE_PT_X86_64}};
+	const struct isolde_pt_config older = {.size = offsetof(struct isolde_pt_config, output_bits),
+					       .output_bits = 1000};
+	struct isolde_pt *pt;
+
+	assert_int_equal(isolde_pt_new(&newer.config, &pt), 0);
+	isolde_pt_free(pt);
+	newer.newer[3] = 1;
+	assert_int_equal(isolde_pt_new(&newer.config, &pt), -EINVAL);
+	assert_int_equal(isolde_pt_new(&older, &pt), 0);
+	isolde_pt_free(pt);
+}
+
+TEST(pt, widths_and_levels_follow_from_each_other)
+{
+	const size_t size = sizeof(struct isolde_pt_config);
+	const struct {
+		struct isolde_pt_config config;
+		unsigned levels;
+		u64 last;
+		size_t root;
+	} rows[] = {
+		{{.size = size}, 4, MASK(47, 0), 4096},
+		{{.size = size, .levels = 5}, 5, MASK(56, 0), 4096},
+		{{.size = size, .input_bits = 39}, 3, MASK(38, 0), 4096},
+		{{.size = size, .format = ISOLDE_PT_AMDV1}, 6, ~0ull, 4096},
+		{{.size = size, .format = ISOLDE_PT_AMDV1, .input_bits = 32}, 3, MASK(31, 0), 4096},
+		{{.size = size, .format = ISOLDE_PT_AMDV1, .features = ISOLDE_PT_GROW}, 1, ~0ull, 4096},
+		{{.size = size, .format = ISOLDE_PT_X86_64}, 4, MASK(46, 0), 4096},
+		{{.size = size, .format = ISOLDE_PT_X86_64, .levels = 5, .half = ISOLDE_PT_UPPER}, 5, ~0ull, 4096},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1}, 4, MASK(47, 0), 4096},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .input_bits = 36}, 3, MASK(35, 0), 512},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .granule = 16384}, 4, MASK(47, 0), 64},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S1, .granule = 65536}, 3, MASK(47, 0), 512},
+		{{.size = size, .format = ISOLDE_PT_ARM64_S2, .input_bits = 40, .levels = 3}, 3, MASK(39, 0), 8192},
+		{{.size = size, .format = ISOLDE_PT_RISCV_S1, .levels = 3}, 3, MASK(37, 0), 4096},
+		{{.size = size, .format = ISOLDE_PT_RISCV_S2}, 4, MASK(49, 0), 16384},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct isolde_pt *pt = NULL;
+		unsigned levels;
+
+		assert_int_equal(isolde_pt_new(&rows[i].config, &pt), 0);
+		assert_int_equal(isolde_pt_root(pt, &levels) & 63, 0);
+		assert_int_equal(levels, rows[i].levels);
+		assert_int_equal(isolde_pt_last_iova(pt), rows[i].last);
+		assert_int_equal(isolde_pt_memory(pt), rows[i].root);
+		isolde_pt_free(pt);
+	}
+}
+
+TEST(pt, levels_grow_when_an_iova_needs_them)
+{
+	const struct isolde_pt_config config = {
+		.size = sizeof(config), .format = ISOLDE_PT_AMDV1, .levels = 2, .features = ISOLDE_PT_GROW};
+	struct isolde_pt *pt = NULL;
+	struct isolde_pt_walk walk;
+	unsigned levels;
+	u64 root, grown;
+
+	assert_int_equal(isolde_pt_new(&config, &pt), 0);
+	root = isolde_pt_root(pt, &levels);
+	assert_int_equal(isolde_pt_map(pt, 0x1000, 0x7000, 0x1000, RW, NULL), 0);
+	assert_int_equal(isolde_pt_walk(pt, BIT(50), 0, &walk), ISOLDE_PT_NOT_PRESENT);
+	assert_int_equal(isolde_pt_unmap(pt, BIT(50), 0x1000, NULL, NULL), -ENOENT);
+	assert_int_equal(isolde_pt_map(pt, BIT(38), 0x9000, 0x1000, RW, NULL), 0);
+	grown = isolde_pt_root(pt, &levels);
+	assert_int_equal(levels, 3);
+	assert_int_not_equal(grown, root);
+	assert_int_equal(isolde_pt_iova_to_phys(pt, 0x1234), 0x7234);
+	assert_int_equal(isolde_pt_map(pt, ~0xfffull, 0xb000, 0x1000, RW, NULL), 0);
+	isolde_pt_root(pt, &levels);
+	assert_int_equal(levels, 6);
+	assert_int_equal(isolde_pt_iova_to_phys(pt, ~0ull), 0xbfff);
+	assert_int_equal(isolde_pt_iova_to_phys(pt, BIT(38) + 5), 0x9005);
+	/* From what no root of the beginning spans, across the border of one, and from one end to the other. */
+	assert_int_equal(isolde_pt_map(pt, BIT(57) - 0x1000, 0x20000, 0x2000, RW, NULL), 0);
+	assert_int_equal(isolde_pt_map(pt, 0, 0x1000, BIT(60), RW, NULL), -ERANGE);
+	isolde_pt_check(pt);
+	isolde_pt_free(pt);
+}
+
+#define TYPED(name, ...)                                                                                               \
+	do {                                                                                                           \
+		const struct isolde_pt_config config = {.size = sizeof(config), __VA_ARGS__};                          \
+		struct isolde_pt_walk walk;                                                                            \
+		struct isolde_pt *pt = NULL;                                                                           \
+		u64 removed = 0;                                                                                       \
+                                                                                                                       \
+		assert_int_equal(isolde_pt_new(&config, &pt), 0);                                                      \
+		assert_int_equal(isolde_pt_##name##_map(pt, 0x10000, 0x40000, 0x20000, RW, NULL), 0);                  \
+		assert_int_equal(isolde_pt_##name##_iova_to_phys(pt, 0x1ffff), 0x4ffff);                               \
+		assert_int_equal(isolde_pt_##name##_walk(pt, 0x10000, ISOLDE_PT_WRITE, &walk), ISOLDE_PT_OK);          \
+		assert_int_equal(isolde_pt_walk(pt, 0x10000, ISOLDE_PT_WRITE, &walk), ISOLDE_PT_OK);                   \
+		assert_int_equal(isolde_pt_##name##_unmap(pt, 0x10000, 0x20000, NULL, &removed), 0);                   \
+		assert_int_equal(removed, 0x20000);                                                                    \
+		isolde_pt_free(pt);                                                                                    \
+	} while (0)
+
+TEST(pt, formats_have_entry_points_of_their_own)
+{
+	TYPED(vtdss, .format = ISOLDE_PT_VTDSS);
+	TYPED(amdv1, .format = ISOLDE_PT_AMDV1);
+	TYPED(x86_64, .format = ISOLDE_PT_X86_64);
+	TYPED(arm64s1_4k, .format = ISOLDE_PT_ARM64_S1);
+	TYPED(arm64s1_16k, .format = ISOLDE_PT_ARM64_S1, .granule = 16384);
+	TYPED(arm64s1_64k, .format = ISOLDE_PT_ARM64_S1, .granule = 65536);
+	TYPED(arm64s2_4k, .format = ISOLDE_PT_ARM64_S2);
+	TYPED(arm64s2_16k, .format = ISOLDE_PT_ARM64_S2, .granule = 16384);
+	TYPED(arm64s2_64k, .format = ISOLDE_PT_ARM64_S2, .granule = 65536);
+	TYPED(riscv_s1, .format = ISOLDE_PT_RISCV_S1);
+	TYPED(riscv_s2, .format = ISOLDE_PT_RISCV_S2);
+}
+
+TEST(pt, a_table_of_another_format_is_the_callers_bug)
+{
+	struct isolde_pt *pt = new_vtdss();
+
+	EXPECT_ABORT(isolde_pt_x86_64_map(pt, 0x1000, 0x1000, 0x1000, RW, NULL));
+	isolde_pt_free(pt);
 }
 
 int main(void)
@@ -152,7 +349,12 @@ int main(void)
 		CASE(pt, small_and_large_leaves_have_the_bits_of_the_specification),
 		CASE(pt, entries_with_reserved_bits_are_faults),
 		CASE(pt, check_finds_a_corrupt_table),
-		CASE(pt, null_is_free),
+		CASE(pt, configurations_that_no_hardware_has_are_refused),
+		CASE(pt, callers_of_other_versions_are_understood),
+		CASE(pt, widths_and_levels_follow_from_each_other),
+		CASE(pt, levels_grow_when_an_iova_needs_them),
+		CASE(pt, formats_have_entry_points_of_their_own),
+		CASE(pt, a_table_of_another_format_is_the_callers_bug),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
