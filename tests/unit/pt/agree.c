@@ -6,7 +6,7 @@
 #include "tests/fixtures/pt_compared.h"
 #include "tests/helpers.h"
 
-#define ROUNDS	    (UNDER_TSAN ? 60 : 400)
+#define ROUNDS	    (UNDER_TSAN ? 60 : 1500)
 #define PLACES	    64
 #define MOST_LEAVES 600
 
