@@ -220,7 +220,7 @@ TEST(known_amdv1, isolde_builds_every_size)
 {
 	static const struct isolde_pt_config config = {
 		.size = sizeof(config), .format = ISOLDE_PT_AMDV1, .levels = 4, .features = ISOLDE_PT_CONTIGUOUS};
-	const struct known_tables tables = {MASK(51, 12) | MASK(11, 9), 0x6000000000000001};
+	const struct known_tables tables = {MASK(51, 12) | MASK(11, 9), 0x6000000000000001, MASK(47, 12)};
 
 	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }
@@ -236,9 +236,50 @@ TEST(known_amdv1, isolde_builds_snooped_pages)
 {
 	static const struct isolde_pt_config config = {
 		.size = sizeof(config), .format = ISOLDE_PT_AMDV1, .levels = 3, .features = ISOLDE_PT_FORCE_SNOOP};
-	const struct known_tables tables = {MASK(51, 12) | MASK(11, 9), 0x6000000000000001};
+	const struct known_tables tables = {MASK(51, 12) | MASK(11, 9), 0x6000000000000001,
+					    BIT(12) | BIT(21) | BIT(30)};
 
 	known_check_built(&config, tables, snooped_pages_mappings, ARRAY_SIZE(snooped_pages_mappings));
+}
+
+/* Levels 4 and 5 have pages, too; level 6 has none. */
+static const struct known_mapping six_levels_mappings[] = {
+	{0x8000000000, 0x8000000000, GIB(512), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x6000008000000001, 0x6000008000000001,
+	 3},
+	{0x10000000000, 0, GIB(1024), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x6000007ffffffe01, 0x6000007ffffffe01, 3},
+	{0x1000000000000, 0x1000000000000, GIB(262144), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x6001000000000001,
+	 0x6001000000000001, 2},
+	{0x2000000000000, 0x2000000000000, GIB(524288), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x6002fffffffffe01,
+	 0x6002fffffffffe01, 2},
+	{0xfffffffffffff000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x6000000012345001,
+	 0x6000000012345001, 6},
+};
+
+TEST(known_amdv1, isolde_builds_six_levels)
+{
+	static const struct isolde_pt_config config = {
+		.size = sizeof(config), .format = ISOLDE_PT_AMDV1, .levels = 6, .features = ISOLDE_PT_CONTIGUOUS};
+	const struct known_tables tables = {MASK(51, 12) | MASK(11, 9), 0x6000000000000001, MASK(51, 12)};
+
+	known_check_built(&config, tables, six_levels_mappings, ARRAY_SIZE(six_levels_mappings));
+}
+
+/* Without CONTIGUOUS next level is always 0. */
+static const struct known_mapping large_pages_without_runs_mappings[] = {
+	{0x8000000000, 0x8000000000, GIB(512), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x6000008000000001, 0x6000008000000001,
+	 2},
+	{0x1000000000000, 0x1000000000000, GIB(262144), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x6001000000000001,
+	 0x6001000000000001, 1},
+};
+
+TEST(known_amdv1, isolde_builds_large_pages_without_runs)
+{
+	static const struct isolde_pt_config config = {.size = sizeof(config), .format = ISOLDE_PT_AMDV1, .levels = 5};
+	const struct known_tables tables = {MASK(51, 12) | MASK(11, 9), 0x6000000000000001,
+					    BIT(12) | BIT(21) | BIT(30) | BIT(39) | BIT(48)};
+
+	known_check_built(&config, tables, large_pages_without_runs_mappings,
+			  ARRAY_SIZE(large_pages_without_runs_mappings));
 }
 
 int main(void)
@@ -249,6 +290,8 @@ int main(void)
 		CASE(known_amdv1, attributes_and_use_of_leaves),
 		CASE(known_amdv1, isolde_builds_every_size),
 		CASE(known_amdv1, isolde_builds_snooped_pages),
+		CASE(known_amdv1, isolde_builds_six_levels),
+		CASE(known_amdv1, isolde_builds_large_pages_without_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

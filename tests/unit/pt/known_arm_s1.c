@@ -371,6 +371,10 @@ static const struct known_mapping granule_4k_mappings[] = {
 	 4}, /* AP 10 */
 	{0x5000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_GLOBAL, 0x0060000012345743,
 	 0x0060000012345743, 4}, /* nG clear */
+	{0x6000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_UNCACHED, 0x0060000012345e47,
+	 0x0060000012345e47, 4}, /* SH 10, AttrIndx 1 */
+	{0x7000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_DEVICE, 0x0060000012345e4b,
+	 0x0060000012345e4b, 4}, /* SH 10, AttrIndx 2 */
 	{0x10000, 0x12350000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0070000012350f43, 0x007000001235ff43,
 	 4}, /* contiguous */
 	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x0060000040200f41, 0x0060000040200f41,
@@ -388,7 +392,7 @@ TEST(known_arm_s1, isolde_builds_granule_4k)
 						       .format = ISOLDE_PT_ARM64_S1,
 						       .features = ISOLDE_PT_CONTIGUOUS,
 						       .input_bits = 48};
-	const struct known_tables tables = {MASK(47, 12), 3};
+	const struct known_tables tables = {MASK(47, 12), 3, BIT(12) | BIT(16) | BIT(21) | BIT(25) | BIT(30) | BIT(34)};
 
 	known_check_built(&config, tables, granule_4k_mappings, ARRAY_SIZE(granule_4k_mappings));
 }
@@ -410,7 +414,7 @@ TEST(known_arm_s1, isolde_builds_granule_16k)
 						       .features = ISOLDE_PT_CONTIGUOUS,
 						       .input_bits = 47,
 						       .granule = 16384};
-	const struct known_tables tables = {MASK(47, 14), 3};
+	const struct known_tables tables = {MASK(47, 14), 3, BIT(14) | BIT(21) | BIT(25) | BIT(30)};
 
 	known_check_built(&config, tables, granule_16k_mappings, ARRAY_SIZE(granule_16k_mappings));
 }
@@ -432,7 +436,7 @@ TEST(known_arm_s1, isolde_builds_granule_64k)
 						       .features = ISOLDE_PT_CONTIGUOUS,
 						       .input_bits = 48,
 						       .granule = 65536};
-	const struct known_tables tables = {MASK(47, 16), 3};
+	const struct known_tables tables = {MASK(47, 16), 3, BIT(16) | BIT(21) | BIT(29) | BIT(34)};
 
 	known_check_built(&config, tables, granule_64k_mappings, ARRAY_SIZE(granule_64k_mappings));
 }

@@ -139,6 +139,10 @@ static const struct known_mapping every_size_mappings[] = {
 	{0x3000, 0x12345000, KIB(4), ISOLDE_PT_WRITE, 0x00400000123457bf, 0x00400000123457bf, 3}, /* S2AP 10 */
 	{0x4000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x00000000123457ff,
 	 0x00000000123457ff, 3}, /* XN 00 */
+	{0x6000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_UNCACHED, 0x00400000123456d7,
+	 0x00400000123456d7, 3}, /* SH 10, MemAttr 0101: not cacheable */
+	{0x7000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_DEVICE, 0x00400000123456c7,
+	 0x00400000123456c7, 3}, /* SH 10, MemAttr 0001: Device-nGnRE */
 	{0x10000, 0x12350000, KIB(64), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00500000123507ff, 0x005000001235f7ff,
 	 3}, /* contiguous */
 	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00400000402007fd, 0x00400000402007fd, 2},
@@ -153,7 +157,7 @@ TEST(known_arm_s2, isolde_builds_every_size)
 						       .input_bits = 40,
 						       .levels = 3,
 						       .features = ISOLDE_PT_CONTIGUOUS};
-	const struct known_tables tables = {MASK(47, 12), 3};
+	const struct known_tables tables = {MASK(47, 12), 3, BIT(12) | BIT(16) | BIT(21) | BIT(25) | BIT(30) | BIT(34)};
 
 	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }

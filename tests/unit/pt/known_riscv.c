@@ -311,7 +311,7 @@ TEST(known_riscv, isolde_builds_first_stage)
 						       .format = ISOLDE_PT_RISCV_S1,
 						       .levels = 3,
 						       .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES};
-	const struct known_tables tables = {MASK(53, 10), 1};
+	const struct known_tables tables = {MASK(53, 10), 1, BIT(12) | BIT(16) | BIT(21) | BIT(30)};
 
 	known_check_built(&config, tables, first_stage_mappings, ARRAY_SIZE(first_stage_mappings));
 }
@@ -338,9 +338,28 @@ TEST(known_riscv, isolde_builds_second_stage)
 						       .format = ISOLDE_PT_RISCV_S2,
 						       .levels = 3,
 						       .features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES};
-	const struct known_tables tables = {MASK(53, 10), 1};
+	const struct known_tables tables = {MASK(53, 10), 1, BIT(12) | BIT(16) | BIT(21) | BIT(30)};
 
 	known_check_built(&config, tables, second_stage_mappings, ARRAY_SIZE(second_stage_mappings));
+}
+
+/* Superpages of every level. */
+static const struct known_mapping sv57_superpages_mappings[] = {
+	{0x8000000000, 0x8000000000, GIB(512), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00000020000000d7, 0x00000020000000d7,
+	 2},
+	{0x1000000000000, 0x1000000000000, GIB(262144), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x00004000000000d7,
+	 0x00004000000000d7, 1},
+	{0xfffffffffff000, 0xfffffffffff000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x003ffffffffffcd7,
+	 0x003ffffffffffcd7, 5},
+};
+
+TEST(known_riscv, isolde_builds_sv57_superpages)
+{
+	static const struct isolde_pt_config config = {
+		.size = sizeof(config), .format = ISOLDE_PT_RISCV_S1, .levels = 5};
+	const struct known_tables tables = {MASK(53, 10), 1, BIT(12) | BIT(21) | BIT(30) | BIT(39) | BIT(48)};
+
+	known_check_built(&config, tables, sv57_superpages_mappings, ARRAY_SIZE(sv57_superpages_mappings));
 }
 
 int main(void)
@@ -355,6 +374,7 @@ int main(void)
 		CASE(known_riscv, attributes_and_use_of_leaves),
 		CASE(known_riscv, isolde_builds_first_stage),
 		CASE(known_riscv, isolde_builds_second_stage),
+		CASE(known_riscv, isolde_builds_sv57_superpages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,7 +188,7 @@ static const struct known_mapping every_size_mappings[] = {
 TEST(known_vtdss, isolde_builds_every_size)
 {
 	static const struct isolde_pt_config config = {.size = sizeof(config), .format = ISOLDE_PT_VTDSS, .levels = 4};
-	const struct known_tables tables = {MASK(51, 12), 3};
+	const struct known_tables tables = {MASK(51, 12), 3, BIT(12) | BIT(21) | BIT(30)};
 
 	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }
@@ -204,7 +204,7 @@ TEST(known_vtdss, isolde_builds_snooped_pages)
 {
 	static const struct isolde_pt_config config = {
 		.size = sizeof(config), .format = ISOLDE_PT_VTDSS, .levels = 3, .features = ISOLDE_PT_FORCE_SNOOP};
-	const struct known_tables tables = {MASK(51, 12), 3};
+	const struct known_tables tables = {MASK(51, 12), 3, BIT(12) | BIT(21) | BIT(30)};
 
 	known_check_built(&config, tables, snooped_pages_mappings, ARRAY_SIZE(snooped_pages_mappings));
 }

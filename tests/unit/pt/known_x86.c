@@ -211,6 +211,10 @@ static const struct known_mapping every_size_mappings[] = {
 	 0x8000000012345063, 4}, /* XD W P: the supervisor's */
 	{0x6000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_GLOBAL, 0x8000000012345167,
 	 0x8000000012345167, 4}, /* XD G U W P */
+	{0x7000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_UNCACHED, 0x8000000012345077,
+	 0x8000000012345077, 4}, /* PCD: UC- */
+	{0x8000, 0x12345000, KIB(4), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_DEVICE, 0x800000001234507f,
+	 0x800000001234507f, 4}, /* PCD PWT: UC */
 	{0x200000, 0x40200000, MIB(2), ISOLDE_PT_READ | ISOLDE_PT_WRITE, 0x80000000402000e7, 0x80000000402000e7,
 	 3}, /* PS */
 	{0x40000000, 0x80000000, GIB(1), ISOLDE_PT_READ | ISOLDE_PT_WRITE | ISOLDE_PT_EXECUTE, 0x00000000800000e7,
@@ -222,7 +226,7 @@ static const struct known_mapping every_size_mappings[] = {
 TEST(known_x86, isolde_builds_every_size)
 {
 	static const struct isolde_pt_config config = {.size = sizeof(config), .format = ISOLDE_PT_X86_64, .levels = 4};
-	const struct known_tables tables = {MASK(51, 12), 0x27};
+	const struct known_tables tables = {MASK(51, 12), 0x27, BIT(12) | BIT(21) | BIT(30)};
 
 	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }
