@@ -191,13 +191,13 @@ static void write_page(struct game *game, unsigned page)
 /* The bits of one leaf; says whether it ends up clean. */
 static bool expect_bits(const struct game *game, u64 start, u64 size, u64 first, u64 bytes, u64 unit, u64 *bitmap)
 {
-	u64 from = max_u64(start, first), to = min_u64(start + size, first + bytes);
+	u64 from = max_u64(start, first), last = min_u64(start + size - 1, first + bytes - 1);
 
 	if (!is_dirty(game, start, size))
 		return true;
-	for (u64 bit = (from - first) / unit; bit <= (to - 1 - first) / unit; bit++)
+	for (u64 bit = (from - first) / unit; bit <= (last - first) / unit; bit++)
 		bitmap[bit / 64] |= BIT(bit % 64);
-	return from == start && to == start + size;
+	return from == start && last == start + size - 1;
 }
 
 /* What a range's bitmap must be, and which of its leaves must be clean afterwards (by their first page). */
