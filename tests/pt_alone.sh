@@ -6,6 +6,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
+# shellcheck disable=SC2016
 sed -n '/^```files$/,/^```$/{/^```/!p;}' docs/pt.md >"$folder/list"
 [ -s "$folder/list" ] || { echo "docs/pt.md has no list of files"; exit 1; }
 while read -r pattern; do

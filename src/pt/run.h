@@ -84,6 +84,8 @@ static always_inline void run_store(entry_t *slot, size_t count, u64 entry, u64 
 	size_t i = run_head(slot, count);
 	pair now, next = {2 * step, 2 * step};
 
+	/* What the caller wrote before is seen by whoever sees an entry. */
+	atomic_thread_fence(memory_order_release);
 	if (i) {
 		store(slot, entry, false);
 		entry += step;
