@@ -5,6 +5,7 @@
  */
 #include "tests/fixtures/pt_compared.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,6 +79,29 @@ static void ask(struct image *image, const struct isolde_pt *pt, u64 iova)
 	abort();
 }
 
+/* 64 pages from there on: each that its own entry calls dirty is. Nothing is changed. */
+static void ask_dirty(struct image *image, const struct isolde_pt *pt, u64 iova)
+{
+	u64 page_size = BIT(image->table_shift), bitmap = 0, start = align_down(iova, 64 * page_size);
+	int ret = isolde_pt_read_dirty((struct isolde_pt *)pt, start, 64 * page_size, page_size, ISOLDE_PT_NO_CLEAR,
+				       &bitmap, NULL);
+
+	for (unsigned page = 0; ret == 0 && page < 64; page++) {
+		struct walker_result result;
+
+		walker_walk(&image->walker, start + page * page_size, 0, &result);
+		if (!result.dirty || result.fault == WALKER_RESERVED || result.fault == WALKER_OUTPUT ||
+		    (bitmap & BIT(page)))
+			continue;
+		fprintf(stderr, "pt_image: page %u from %#llx on is dirty\n", page, (unsigned long long)start);
+		abort();
+	}
+	if (ret != (image->config.features & ISOLDE_PT_DIRTY ? 0 : -EOPNOTSUPP) && ret != -ERANGE) {
+		fprintf(stderr, "pt_image: read_dirty is %d\n", ret);
+		abort();
+	}
+}
+
 /* Each path, as it is, with its sign extended, and with something in its low bits. */
 static void ask_all(struct image *image, const struct isolde_pt *pt)
 {
@@ -87,6 +111,7 @@ static void ask_all(struct image *image, const struct isolde_pt *pt)
 		u64 iova = address_through(image, i);
 
 		ask(image, pt, iova);
+		ask_dirty(image, pt, iova);
 		ask(image, pt, iova | upper);
 		ask(image, pt, iova ^ image->entries[i].value >> 40);
 		ask(image, pt, image->entries[i].value);

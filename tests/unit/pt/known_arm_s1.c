@@ -54,6 +54,7 @@ static const struct known_entry s1_4k_entries[] = {
 	{0x13068, 0x0000000012345643}, /* AF, SH 10 */
 	{0x13070, 0x0004000012345d63}, /* AF, SH 01, NS, nG, GP */
 	{0x13078, 0x000000001234575f}, /* AF, SH 11, AttrIndx 111 */
+	{0x13108, 0x0008000012345747}, /* DBM, AP 01: writable and dirty */
 	{0x13080, 0x0010000012350747}, /* contiguous: sixteen from 0x12350000 */
 	{0x13088, 0x0010000012351747},
 	{0x130f8, 0x001000001235f747},
@@ -345,19 +346,21 @@ TEST(known_arm_s1, granule_of_64k)
 
 TEST(known_arm_s1, attributes_and_use_of_leaves)
 {
-	known_check_leaf(&s1_4k, 0x0000, 0x304, true, true);
+	known_check_leaf(&s1_4k, 0x0000, 0x304, true, false);
 	known_check_leaf(&s1_4k, 0x2000, 0x304, true, false);
-	known_check_leaf(&s1_4k, 0x6000, 0x304, false, true);
-	known_check_leaf(&s1_4k, 0xd000, 0x200, true, true);
-	known_check_leaf(&s1_4k, 0xe000, BIT(50) | BIT(11) | 0x100 | BIT(5), true, true);
-	known_check_leaf(&s1_4k, 0xf000, 0x31c, true, true);
+	known_check_leaf(&s1_4k, 0x9000, 0x304, true, false);
+	known_check_leaf(&s1_4k, 0x21000, 0x304, true, true);
+	known_check_leaf(&s1_4k, 0x6000, 0x304, false, false);
+	known_check_leaf(&s1_4k, 0xd000, 0x200, true, false);
+	known_check_leaf(&s1_4k, 0xe000, BIT(50) | BIT(11) | 0x100 | BIT(5), true, false);
+	known_check_leaf(&s1_4k, 0xf000, 0x31c, true, false);
 }
 
 TEST(known_arm_s1, addresses_of_52_bits)
 {
 	known_check_walker(&lpa2);
-	known_check_leaf(&lpa2, 0x3000, 0, true, true);
-	known_check_leaf(&lpa, 0x40000000000, 0x304, true, true);
+	known_check_leaf(&lpa2, 0x3000, 0, true, false);
+	known_check_leaf(&lpa, 0x40000000000, 0x304, true, false);
 }
 
 /* Nobody executes without being allowed to; tables take nothing away. */

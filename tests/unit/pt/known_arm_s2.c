@@ -31,6 +31,7 @@ static const struct known_entry entries[] = {
 	{0x23040, 0x00000000123453ff}, /* AF clear */
 	{0x23048, 0x00000000123457fd}, /* 1:0 = 01: reserved, as if invalid */
 	{0x23050, 0x0000000012345fe7}, /* FnXS, MemAttr 1001 */
+	{0x23058, 0x00080000123457ff}, /* DBM, S2AP 11 */
 	{0x23080, 0x00100000123507ff}, /* contiguous: sixteen from 0x12350000 */
 	{0x230f8, 0x001000001235f7ff},
 };
@@ -125,10 +126,12 @@ TEST(known_arm_s2, execution_without_privileges)
 
 TEST(known_arm_s2, attributes_and_use_of_leaves)
 {
-	known_check_leaf(&s2_4k, 0x0000, 0x33c, true, true);
+	known_check_leaf(&s2_4k, 0x0000, 0x33c, true, false);
 	known_check_leaf(&s2_4k, 0x1000, 0x33c, true, false);
-	known_check_leaf(&s2_4k, 0x8000, 0x33c, false, true);
-	known_check_leaf(&s2_4k, 0xa000, BIT(11) | 0x300 | 0x24, true, true);
+	known_check_leaf(&s2_4k, 0x7000, 0x33c, true, false);
+	known_check_leaf(&s2_4k, 0xb000, 0x33c, true, true);
+	known_check_leaf(&s2_4k, 0x8000, 0x33c, false, false);
+	known_check_leaf(&s2_4k, 0xa000, BIT(11) | 0x300 | 0x24, true, false);
 }
 
 /* Leaves are normal memory, written back. */
