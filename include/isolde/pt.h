@@ -3,25 +3,27 @@
  * I/O page tables: one contract, many formats. Pure memory and libc; usable without the rest of isolde (docs/pt.md).
  *
  * A table translates an IOVA to a "physical" address, both 64-bit. Ranges are a start and a size in bytes, both
- *multiples of the smallest page size. Nothing is ever split: a leaf is made whole and removed whole. Every call either
- *does all it was asked for, or changes nothing and returns a negative errno.
+ * multiples of the smallest page size. Nothing is ever split: a leaf is made whole and removed whole. Every call either
+ * does all it was asked for, or changes nothing and returns a negative errno.
  *
- * "Level" counts as the hardware's tables do from the bottom: an entry of level 0 maps the smallest pages.
+ * "Level" counts tables from the bottom: an entry of level 0 maps the smallest pages.
  *
  * Threads:
- *	readers	isolde_pt_walk(), isolde_pt_iova_to_phys(), isolde_pt_walk_nested() take no lock and run beside any
- *writer. Entries are published with release order after what they point to. writers	isolde_pt_map(),
- *isolde_pt_unmap(), isolde_pt_read_dirty(): any number at once, on disjoint ranges (a range counts with the whole of
- *the leaves it touches). The table allocator is then called by several threads. owners	isolde_pt_trim(),
- *isolde_pt_set_dirty(), isolde_pt_check(), isolde_pt_memory(): no writer beside them. isolde_pt_free(): nobody at all.
+ *
+ * - Readers take no lock and run beside any writer: isolde_pt_walk(), isolde_pt_iova_to_phys(),
+ *   isolde_pt_walk_nested(). Entries are published with release order after what they point to.
+ * - Writers run beside each other on disjoint ranges, where a range counts with the whole of the leaves it touches:
+ *   isolde_pt_map(), isolde_pt_unmap(), isolde_pt_read_dirty(). Several threads then call the table allocator.
+ * - Beside the rest there is no writer: isolde_pt_trim(), isolde_pt_set_dirty(), isolde_pt_check(). Beside
+ *   isolde_pt_free() there is nobody.
  *
  * Freed tables: a table is removed when one unmap covers all it spans, when a larger leaf takes the place of an empty
- *one, or by trim. Other writers cannot be in it, for their ranges are others; readers and hardware can. So it is not
- *freed but handed to the caller's `struct isolde_pt_gather`, who drains that once hardware has been invalidated and
- *readers have left. Where the caller gives no gather, tables are freed at once, and keeping readers away is the
- *caller's part. A table that becomes empty by several unmaps stays, so that the next map need not make it again:
- *deciding that it is empty would cost every unmap a count shared by all writers, or a scan. isolde_pt_trim() frees
- *those.
+ * one, or by trim. Other writers cannot be in it, for their ranges are others; readers and hardware can. So it is not
+ * freed but handed to the caller's gather, to be drained once hardware has been invalidated and readers have left.
+ * Where the caller gives no gather (NULL), tables are freed at once, and keeping readers away is the caller's part.
+ *
+ * A table that several unmaps have emptied stays, so that the next map need not make it again: to know that it is empty
+ * would cost every unmap a count that all writers share, or a scan. isolde_pt_trim() frees those.
  */
 #ifndef ISOLDE_PT_H
 #define ISOLDE_PT_H
@@ -43,9 +45,8 @@ enum isolde_pt_format {
 	ISOLDE_PT_X86_64,   /* x86-64, 4 or 5 levels: VT-d first stage (VT-d 5.0 section 9.7), AMD v2 guest tables */
 	ISOLDE_PT_ARM64_S1, /* Arm VMSAv8-64 stage 1 (Arm ARM section D8.3) */
 	ISOLDE_PT_ARM64_S2, /* Arm VMSAv8-64 stage 2 */
-	ISOLDE_PT_RISCV_S1, /* RISC-V Sv39, Sv48, Sv57 (RISC-V privileged architecture, chapter "Supervisor-Level ISA")
-			     */
-	ISOLDE_PT_RISCV_S2, /* RISC-V Sv39x4, Sv48x4, Sv57x4 (chapter "Hypervisor Extension", section "Two-Stage...") */
+	ISOLDE_PT_RISCV_S1, /* RISC-V Sv39, Sv48, Sv57 (RISC-V privileged architecture, section 10.4) */
+	ISOLDE_PT_RISCV_S2, /* RISC-V Sv39x4, Sv48x4, Sv57x4 (section 15.5) */
 	ISOLDE_PT_FORMATS,
 };
 
@@ -110,23 +111,21 @@ struct isolde_pt_memory {
 	bool big_endian; /* entries are stored big-endian */
 };
 
-/* Zeros are defaults throughout: VT-d's usual table on the heap. docs/pt.md says what each format makes of the fields.
- */
+/* Zeros are defaults throughout: VT-d's usual table, on the heap. docs/pt.md has the fields by format. */
 struct isolde_pt_config {
 	size_t size; /* of this structure, as the caller knows it */
 	enum isolde_pt_format format;
 	/*
-	 * Bits of an IOVA, the sign included; 0: what `levels` translate, or when that is 0 too 48 (AMDV1 64, RISCV_S2
-	 * 50). Levels of tables; 0: as few as input_bits need. ARM64_S2 may have fewer, with up to 16 tables side by
-	 * side as its root. X86_64 and RISCV take only whole levels: 48, 57; 39, 48, 57 (RISCV_S2 two more).
+	 * Bits of an IOVA, the sign included; 0: what `levels` translate, or 48 (AMDV1 64, RISCV_S2 50). X86_64 and
+	 * RISCV take only whole levels: 48, 57; 39, 48, 57 (RISCV_S2 two more).
 	 */
-	unsigned input_bits, levels;
+	unsigned input_bits;
+	unsigned levels; /* of tables; 0: as few as input_bits need. ARM64_S2: one less, with up to 16 roots in a row */
 	unsigned output_bits; /* of a physical address; 0: 52, ARM64 48, RISCV 56 */
 	unsigned granule;     /* ARM64: 4096, 16384 or 65536; others only 4096; 0: 4096 */
 	enum isolde_pt_half half;
 	unsigned features; /* ISOLDE_PT_FORCE_SNOOP ... */
-	/* Bit n: leaves of 2^n bytes may be made, of those the format has; 0: all. In VTDSS and X86_64 others are
-	 * reserved. */
+	/* Bit n: leaves of 2^n bytes may be made, of those there are; 0: all. VTDSS, X86_64: the rest is reserved. */
 	uint64_t page_sizes;
 	struct isolde_pt_memory memory;
 };
@@ -223,8 +222,7 @@ int isolde_pt_map(struct isolde_pt *pt, uint64_t iova, uint64_t physical, uint64
 int isolde_pt_unmap(struct isolde_pt *pt, uint64_t iova, uint64_t size, struct isolde_pt_gather *gather,
 		    uint64_t *ret_removed);
 
-/* Frees the empty tables that span any part of the range; returns how many. 0 too for a range that unmap would refuse.
- */
+/* Frees the empty tables that span any part of the range; returns how many. For a range that unmap refuses, none. */
 size_t isolde_pt_trim(struct isolde_pt *pt, uint64_t iova, uint64_t size, struct isolde_pt_gather *gather);
 
 /* Frees the tables that wait in gather and empties it. */
@@ -237,8 +235,8 @@ uint64_t isolde_pt_iova_to_phys(const struct isolde_pt *pt, uint64_t iova);
 
 /*
  * One access as the hardware does it; access is READ, WRITE, EXECUTE, PRIVILEGED in any combination, 0 asks for
- * presence alone. With ISOLDE_PT_DIRTY it sets the accessed bits on the way, and for WRITE the leaf's dirty bit; access
- * 0 sets none.
+ * presence alone. With ISOLDE_PT_DIRTY it sets the accessed bits on the way, and for WRITE the leaf's dirty bit;
+ * asking for presence sets none.
  */
 enum isolde_pt_fault isolde_pt_walk(const struct isolde_pt *pt, uint64_t iova, unsigned access,
 				    struct isolde_pt_walk *ret);
@@ -246,8 +244,7 @@ enum isolde_pt_fault isolde_pt_walk(const struct isolde_pt *pt, uint64_t iova, u
 /*
  * Two stages: stage 1's root, its tables' addresses and its leaves' output are input of stage 2. memory.table() reads
  * what stage 2 maps to; NULL or without table(): pointers. Stage 1's own memory.table() is not used, its endianness is.
- * Stage 1's accessed and dirty bits need write permission of stage 2, and stay set when stage 2 refuses the access
- * itself.
+ * Setting stage 1's accessed and dirty bits takes stage 2's permission to write; they stay set if stage 2 then refuses.
  */
 enum isolde_pt_fault isolde_pt_walk_nested(const struct isolde_pt *stage1, const struct isolde_pt *stage2,
 					   const struct isolde_pt_memory *memory, uint64_t iova, unsigned access,
@@ -266,10 +263,12 @@ enum { ISOLDE_PT_NO_CLEAR = 1 << 0 };
 /*
  * Sets bit n (of word n / 64) for each page [iova + n * page_size, ...) of which a part was written, and clears the
  * dirty bits, except with ISOLDE_PT_NO_CLEAR and of leaves that stick out of the range: those would lose what is
- * outside. Bits are set, never cleared; holes are passed over. Cleared leaves are added to gather's range (may be
- * NULL).
+ * outside. Bits of the bitmap are never cleared; holes are passed over. What was cleared is added to gather's range.
  *
- * 0; -EINVAL when tracking is off, range or power-of-two page_size misaligned; -ERANGE; -EOPNOTSUPP.
+ * Takes time in proportion to the tables of the range; adopted ones may share tables, and then to its smallest pages.
+ *
+ * 0; -EINVAL when tracking is off (adopted tables have no such switch), range or power-of-two page_size misaligned;
+ * -ERANGE; -EOPNOTSUPP without ISOLDE_PT_DIRTY.
  */
 int isolde_pt_read_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, uint64_t page_size, unsigned flags,
 			 uint64_t *bitmap, struct isolde_pt_gather *gather);

@@ -38,7 +38,7 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 	domain->iommu = iommu;
 	domain->kind = kind;
 	if (kind == DOMAIN_PAGING) {
-		if (!fallible() || table_new(unit->format, &domain->pt) < 0) {
+		if (table_new(unit->format, &domain->pt) < 0) {
 			free(domain);
 			return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
 		}

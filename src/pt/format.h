@@ -3,9 +3,10 @@
  * What a format owes, and what the engine keeps per table.
  *
  * A format is a header fmt_NAME.h that defines the names below, and a source NAME.c that includes it, then
- * pt/template.h. The template knows no format, the format no algorithm; all is inlined, so that mapping calls no
- *function pointer and every constant is folded. An entry that is not present is zero in the tables we write.
+ * pt/template.h. The template knows no format, the format no algorithm. All of it is inlined: mapping calls no function
+ * pointer, and every constant is folded. An entry that is not present is zero in the tables we write.
  *
+ *	FORMAT_NAME		as in PT_KINDS
  *	FORMAT_GRANULE_SHIFT	log2 of the smallest page, which is also the size of a table
  *	FORMAT_RUNS		true when leaves of several entries ("runs") exist; such a leaf has 2^run entries
  *	FORMAT_RUN_STEPS	the entries of a run hold addresses of their own; else they are equal

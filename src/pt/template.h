@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The algorithms for one format, whose fmt_NAME.h was included before (see pt/format.h), and its entry points. No
- *include guard: each format's source includes it once and gets its own copy, made of
+ * The algorithms for one format, whose fmt_NAME.h was included before (see pt/format.h), and its entry points. Each
+ * format's source includes this once and so gets its own copy, made of
  *
  *	template_base.h		tables, indices, entries in memory
- *	template_map.h		map: plan, reserve, perform
+ *	template_reserve.h	tables for what is planned
+ *	template_map.h		map: plan, perform
  *	template_unmap.h	unmap, trim, free, check
  *	template_walk.h		walk, iova_to_phys
  *	template_dirty.h	dirty tracking

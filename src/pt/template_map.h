@@ -11,60 +11,7 @@
 #define PT_TEMPLATE_MAP_H
 
 #include "pt/template_base.h"
-
-/* Tables reserved for one map, chained by their first words. */
-struct reserve {
-	void *first;
-	size_t count;
-};
-
-static void reserve_put(struct reserve *reserve, void *table)
-{
-	memcpy(table, &reserve->first, sizeof(reserve->first));
-	reserve->first = table;
-	reserve->count++;
-}
-
-static void *reserve_take(struct reserve *reserve)
-{
-	void *table = reserve->first;
-
-	assert(reserve->count > 0);
-	memcpy(&reserve->first, table, sizeof(reserve->first));
-	reserve->count--;
-	return table;
-}
-
-static void reserve_drop(struct isolde_pt *pt, struct reserve *reserve)
-{
-	while (reserve->count)
-		pt_table_free(pt, reserve_take(reserve), TABLE_SIZE);
-}
-
-/* Can an entry of this format point there? */
-static bool table_fits(const struct isolde_pt *pt, u64 address)
-{
-	u64 entry = table_entry(address, 1);
-
-	return entry_table(entry) == address && !(entry & pt->beyond);
-}
-
-static int reserve_fill(struct isolde_pt *pt, struct reserve *reserve, size_t wanted)
-{
-	while (reserve->count < wanted) {
-		void *table = pt_table_new(pt, TABLE_SIZE);
-		bool fits = table && is_aligned((uintptr_t)table, 64) && table_fits(pt, pt_table_address(pt, table));
-
-		if (table && !fits)
-			pt_table_free(pt, table, TABLE_SIZE);
-		if (!fits) {
-			reserve_drop(pt, reserve);
-			return table ? -ERANGE : -ENOMEM;
-		}
-		reserve_put(reserve, table);
-	}
-	return 0;
-}
+#include "pt/template_reserve.h"
 
 /* The bits of leaves this table may make that divide both addresses and are not larger than what is left. */
 static always_inline u64 sizes_fitting(const struct isolde_pt *pt, u64 start, u64 last, u64 physical)
@@ -76,8 +23,7 @@ static always_inline u64 sizes_fitting(const struct isolde_pt *pt, u64 start, u6
 	return pt->page_sizes & (aligned - 1) & (small - 1);
 }
 
-/* The part of [start, last], in one table, from start on that takes leaves of this level; start - 1 when there is none.
- */
+/* Of [start, last], in one table, the last of what takes leaves of this level from start on; start - 1: nothing. */
 static always_inline u64 leaves_last(const struct isolde_pt *pt, unsigned level, u64 start, u64 last, u64 physical)
 {
 	u64 count = (last - start + 1) >> level_shift(level);
