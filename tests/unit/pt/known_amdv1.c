@@ -282,6 +282,15 @@ TEST(known_amdv1, isolde_builds_large_pages_without_runs)
 			  ARRAY_SIZE(large_pages_without_runs_mappings));
 }
 
+/* What hardware marks, before and after. */
+TEST(known_amdv1, isolde_tracks_writes)
+{
+	static const struct isolde_pt_config config0 = {
+		.size = sizeof(config0), .features = ISOLDE_PT_DIRTY, .format = ISOLDE_PT_AMDV1, .levels = 4};
+
+	known_check_tracked(&config0, 0x6000000012345001, 0x6000000012345001, 0x6000000012345021, 0x6000000012345061);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +301,7 @@ int main(void)
 		CASE(known_amdv1, isolde_builds_snooped_pages),
 		CASE(known_amdv1, isolde_builds_six_levels),
 		CASE(known_amdv1, isolde_builds_large_pages_without_runs),
+		CASE(known_amdv1, isolde_tracks_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -444,6 +444,15 @@ TEST(known_arm_s1, isolde_builds_granule_64k)
 	known_check_built(&config, tables, granule_64k_mappings, ARRAY_SIZE(granule_64k_mappings));
 }
 
+/* What hardware marks, before and after. */
+TEST(known_arm_s1, isolde_tracks_writes)
+{
+	static const struct isolde_pt_config config0 = {
+		.size = sizeof(config0), .features = ISOLDE_PT_DIRTY, .format = ISOLDE_PT_ARM64_S1, .input_bits = 48};
+
+	known_check_tracked(&config0, 0x0068000012345f43, 0x0068000012345fc3, 0x0068000012345fc3, 0x0068000012345f43);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +466,7 @@ int main(void)
 		CASE(known_arm_s1, isolde_builds_granule_4k),
 		CASE(known_arm_s1, isolde_builds_granule_16k),
 		CASE(known_arm_s1, isolde_builds_granule_64k),
+		CASE(known_arm_s1, isolde_tracks_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,15 @@ TEST(known_arm_s2, isolde_builds_every_size)
 	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }
 
+/* What hardware marks, before and after. */
+TEST(known_arm_s2, isolde_tracks_writes)
+{
+	static const struct isolde_pt_config config0 = {
+		.size = sizeof(config0), .features = ISOLDE_PT_DIRTY, .format = ISOLDE_PT_ARM64_S2, .input_bits = 48};
+
+	known_check_tracked(&config0, 0x00480000123457ff, 0x004800001234577f, 0x004800001234577f, 0x00480000123457ff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +182,7 @@ int main(void)
 		CASE(known_arm_s2, execution_without_privileges),
 		CASE(known_arm_s2, attributes_and_use_of_leaves),
 		CASE(known_arm_s2, isolde_builds_every_size),
+		CASE(known_arm_s2, isolde_tracks_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -362,6 +362,18 @@ TEST(known_riscv, isolde_builds_sv57_superpages)
 	known_check_built(&config, tables, sv57_superpages_mappings, ARRAY_SIZE(sv57_superpages_mappings));
 }
 
+/* What hardware marks, before and after. */
+TEST(known_riscv, isolde_tracks_writes)
+{
+	static const struct isolde_pt_config config0 = {
+		.size = sizeof(config0), .features = ISOLDE_PT_DIRTY, .format = ISOLDE_PT_RISCV_S1, .levels = 3};
+	static const struct isolde_pt_config config1 = {
+		.size = sizeof(config1), .features = ISOLDE_PT_DIRTY, .format = ISOLDE_PT_RISCV_S2, .levels = 3};
+
+	known_check_tracked(&config0, 0x00000000048d14d7, 0x00000000048d1457, 0x00000000048d1457, 0x00000000048d14d7);
+	known_check_tracked(&config1, 0x00000000048d14d7, 0x00000000048d1457, 0x00000000048d1457, 0x00000000048d14d7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +387,7 @@ int main(void)
 		CASE(known_riscv, isolde_builds_first_stage),
 		CASE(known_riscv, isolde_builds_second_stage),
 		CASE(known_riscv, isolde_builds_sv57_superpages),
+		CASE(known_riscv, isolde_tracks_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

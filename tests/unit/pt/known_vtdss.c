@@ -209,6 +209,15 @@ TEST(known_vtdss, isolde_builds_snooped_pages)
 	known_check_built(&config, tables, snooped_pages_mappings, ARRAY_SIZE(snooped_pages_mappings));
 }
 
+/* What hardware marks, before and after. */
+TEST(known_vtdss, isolde_tracks_writes)
+{
+	static const struct isolde_pt_config config0 = {
+		.size = sizeof(config0), .features = ISOLDE_PT_DIRTY, .format = ISOLDE_PT_VTDSS, .levels = 4};
+
+	known_check_tracked(&config0, 0x0000000012345003, 0x0000000012345003, 0x0000000012345103, 0x0000000012345303);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +227,7 @@ int main(void)
 		CASE(known_vtdss, attributes_and_use_of_leaves),
 		CASE(known_vtdss, isolde_builds_every_size),
 		CASE(known_vtdss, isolde_builds_snooped_pages),
+		CASE(known_vtdss, isolde_tracks_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

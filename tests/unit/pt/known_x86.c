@@ -231,6 +231,15 @@ TEST(known_x86, isolde_builds_every_size)
 	known_check_built(&config, tables, every_size_mappings, ARRAY_SIZE(every_size_mappings));
 }
 
+/* What hardware marks, before and after. */
+TEST(known_x86, isolde_tracks_writes)
+{
+	static const struct isolde_pt_config config0 = {
+		.size = sizeof(config0), .features = ISOLDE_PT_DIRTY, .format = ISOLDE_PT_X86_64, .levels = 4};
+
+	known_check_tracked(&config0, 0x8000000012345067, 0x8000000012345027, 0x8000000012345027, 0x8000000012345067);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +248,7 @@ int main(void)
 		CASE(known_x86, write_protection_and_execution_of_a_supervisor),
 		CASE(known_x86, attributes_and_use_of_leaves),
 		CASE(known_x86, isolde_builds_every_size),
+		CASE(known_x86, isolde_tracks_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
