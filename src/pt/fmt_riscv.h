@@ -94,14 +94,21 @@ static inline bool riscv_leaf_reserved(const struct isolde_pt *pt, u64 entry, un
 	       (level || !(pt->features & ISOLDE_PT_CONTIGUOUS) || (entry & RISCV_NAPOT_PPN) != RISCV_NAPOT_64K);
 }
 
+/* Everything that an entry for a table must not have. */
+#define RISCV_NO_TABLE                                                                                                 \
+	(RISCV_READ | RISCV_WRITE | RISCV_EXECUTE | RISCV_USER | RISCV_ACCESSED | RISCV_DIRTY | RISCV_RESERVED |       \
+	 RISCV_PBMT | RISCV_NAPOT)
+
 static inline enum isolde_pt_fault entry_fault(const struct isolde_pt *pt, u64 entry, unsigned level)
 {
+	if (likely(level > 0 && !(entry & (RISCV_NO_TABLE | pt->beyond))))
+		return ISOLDE_PT_OK;
 	if (entry & RISCV_RESERVED || (entry & (RISCV_READ | RISCV_WRITE)) == RISCV_WRITE)
 		return ISOLDE_PT_RESERVED;
 	if (riscv_is_leaf(entry)) {
 		if (riscv_leaf_reserved(pt, entry, level))
 			return ISOLDE_PT_RESERVED;
-	} else if (level == 0 || entry & (RISCV_USER | RISCV_ACCESSED | RISCV_DIRTY | RISCV_PBMT | RISCV_NAPOT)) {
+	} else if (level == 0 || entry & RISCV_NO_TABLE) {
 		return ISOLDE_PT_RESERVED;
 	}
 	return entry & pt->beyond ? ISOLDE_PT_OUTPUT : ISOLDE_PT_OK;

@@ -63,6 +63,22 @@ static u64 find_leaf(const struct isolde_pt *pt, u64 iova, unsigned *ret_level, 
 	}
 }
 
+/* Leaves side by side, from start on, of the entries that [start, last] has whole. */
+static always_inline size_t leaves_ahead(const struct isolde_pt *pt, const entry_t *slot, unsigned level, u64 start,
+					 u64 last, const bool plain)
+{
+	size_t most = is_aligned(start, level_size(level)) ? (size_t)((last - start + 1) >> level_shift(level)) : 0;
+	size_t count = 0;
+
+	for (; count < most; count++) {
+		u64 entry = load(&slot[count], swaps(pt, plain));
+
+		if (!entry || is_table(entry, level))
+			break;
+	}
+	return count;
+}
+
 /* 0 when all of [start, last] is mapped. */
 static int plan_unmap(const struct isolde_pt *pt, entry_t *table, unsigned level, bool root, u64 start, u64 last,
 		      const bool plain)
@@ -72,8 +88,9 @@ static int plan_unmap(const struct isolde_pt *pt, entry_t *table, unsigned level
 
 	if (level == 0)
 		return slots_full(pt, slot, count, plain) ? 0 : -ENOENT;
-	for (;; slot++) {
-		u64 piece = piece_last(start, last, level);
+	for (;;) {
+		size_t leaves = leaves_ahead(pt, slot, level, start, last, plain);
+		u64 piece = leaves ? start + (leaves << level_shift(level)) - 1 : piece_last(start, last, level);
 		u64 entry = load(slot, swaps(pt, plain));
 		int err;
 
@@ -86,6 +103,7 @@ static int plan_unmap(const struct isolde_pt *pt, entry_t *table, unsigned level
 		}
 		if (piece == last)
 			return 0;
+		slot += leaves ? leaves : 1;
 		start = piece + 1;
 	}
 }
@@ -119,13 +137,14 @@ static unsigned perform_unmap(struct isolde_pt *pt, entry_t *table, unsigned lev
 		clear(pt, slot, (size_t)((last - start) >> level_shift(0)) + 1);
 		return 0;
 	}
-	for (;; slot++) {
-		u64 piece = piece_last(start, last, level);
+	for (;;) {
+		size_t leaves = leaves_ahead(pt, slot, level, start, last, plain);
+		u64 piece = leaves ? start + (leaves << level_shift(level)) - 1 : piece_last(start, last, level);
 		u64 entry = load(slot, swaps(pt, plain));
 		unsigned below = level;
 
-		if (!is_table(entry, level)) {
-			store(slot, 0, swaps(pt, plain));
+		if (leaves) {
+			clear(pt, slot, leaves);
 		} else if (whole_table(start, piece, level - 1)) {
 			store(slot, 0, swaps(pt, plain));
 			discard_table(pt, table_below(pt, entry, plain), level - 1, gather, plain);
@@ -137,6 +156,7 @@ static unsigned perform_unmap(struct isolde_pt *pt, entry_t *table, unsigned lev
 		lowest = below < lowest ? below : lowest;
 		if (piece == last)
 			return lowest;
+		slot += leaves ? leaves : 1;
 		start = piece + 1;
 	}
 }
