@@ -100,9 +100,14 @@ struct dma_context *dma_port_context(struct dma_port *port, u32 pasid)
 
 static void forget(struct dma_port *port, const struct dma_context *context)
 {
-	for (unsigned i = 0; i < TLB_ENTRIES; i++)
+	bool others = false;
+
+	for (unsigned i = 0; i < TLB_ENTRIES && port->cached; i++) {
 		if (port->tlb[i].context == context)
 			port->tlb[i].context = NULL;
+		others |= port->tlb[i].context != NULL;
+	}
+	port->cached = others;
 	dma_count(&port->invalidations, 1);
 }
 
@@ -237,6 +242,7 @@ static int walk_table(struct dma_context *context, u64 iova, unsigned permission
 	area = domain_area_at(domain, iova);
 	if (!area || found.physical - extent_physical(area->extent) >= extent_size(area->extent))
 		return DMA_FAULT_TABLE + 1;
+	context->port->cached = true;
 	*slot = (struct tlb_entry){
 		.context = context,
 		.start = align_down(iova, found.leaf_size),

@@ -37,6 +37,7 @@ struct dma_port {
 	struct dma_context own;		     /* requests without PASID */
 	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending */
 	_Atomic u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;
+	bool cached;		   /* the IOTLB may hold something */
 	struct tlb_entry uncached; /* a translation that may not be kept */
 	struct tlb_entry tlb[TLB_ENTRIES];
 };
