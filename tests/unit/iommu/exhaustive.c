@@ -187,10 +187,12 @@ static bool step(struct search *search, u32 index, const struct model_op *op, st
 		for (u8 pasid = 0; pasid < 2 && core.device[i].present; pasid++)
 			if (rig_domain_of(&search->rig, i, pasid) != model_domain_of(model, &hardware, i, pasid))
 				fail_at(search, index, op, "the hardware has another domain");
-	iommu_check(&search->rig.iommu);
 	search->transitions++;
 	search->refusals += ret < 0;
-	return memcmp(model, &search->visits[index].model, sizeof(*model)) != 0;
+	if (memcmp(model, &search->visits[index].model, sizeof(*model)) == 0)
+		return false;
+	iommu_check(&search->rig.iommu);
+	return true;
 }
 
 /* Boots the core anew and makes the calls that lead to a state. */
