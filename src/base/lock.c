@@ -8,6 +8,8 @@
 
 /* One bit per rank this thread holds. */
 static _Thread_local unsigned held;
+/* How often this thread has stopped gates, which are all of one rank. */
+static _Thread_local unsigned stopped;
 
 static void rank_enter(enum lock_rank rank)
 {
@@ -74,37 +76,50 @@ bool mutex_wait_ms(struct mutex *mutex, pthread_cond_t *condition, unsigned time
 	return err != ETIMEDOUT;
 }
 
-void rwlock_init(struct rwlock *lock, enum lock_rank rank)
+void gate_init(struct gate *gate, enum lock_rank rank)
 {
-	pthread_rwlockattr_t attributes;
-
-	pthread_rwlockattr_init(&attributes);
-	/* A busy device must not starve the program's unmap. */
-	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&lock->raw, &attributes);
-	pthread_rwlockattr_destroy(&attributes);
-	lock->rank = rank;
+	mutex_init(&gate->mutex, rank);
+	pthread_cond_init(&gate->opened, NULL);
+	atomic_init(&gate->stops, 0);
 }
 
-void rwlock_fini(struct rwlock *lock)
+void gate_fini(struct gate *gate)
 {
-	pthread_rwlock_destroy(&lock->raw);
+	assert(!atomic_load(&gate->stops));
+	pthread_cond_destroy(&gate->opened);
+	mutex_fini(&gate->mutex);
 }
 
-void rwlock_read(struct rwlock *lock)
+void gate_enter(struct gate *gate)
 {
-	rank_enter(lock->rank);
-	pthread_rwlock_rdlock(&lock->raw);
+	mutex_lock(&gate->mutex);
+	/* Waiting gives the mutex to whoever stops us: a busy device must not starve the program's unmap. */
+	while (atomic_load_explicit(&gate->stops, memory_order_relaxed))
+		mutex_wait(&gate->mutex, &gate->opened);
 }
 
-void rwlock_write(struct rwlock *lock)
+void gate_leave(struct gate *gate)
 {
-	rank_enter(lock->rank);
-	pthread_rwlock_wrlock(&lock->raw);
+	mutex_unlock(&gate->mutex);
 }
 
-void rwlock_unlock(struct rwlock *lock)
+/* The mutex is not kept, so that any number of gates can be stopped; having had it once is enough. */
+void gate_stop(struct gate *gate)
 {
-	pthread_rwlock_unlock(&lock->raw);
-	rank_leave(lock->rank);
+	if (!stopped++)
+		rank_enter(gate->mutex.rank);
+	if (atomic_fetch_add(&gate->stops, 1))
+		return;
+	pthread_mutex_lock(&gate->mutex.raw);
+	pthread_mutex_unlock(&gate->mutex.raw);
+}
+
+void gate_start(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->mutex.raw);
+	if (atomic_fetch_sub(&gate->stops, 1) == 1)
+		pthread_cond_broadcast(&gate->opened);
+	pthread_mutex_unlock(&gate->mutex.raw);
+	if (!--stopped)
+		rank_leave(gate->mutex.rank);
 }

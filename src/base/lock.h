@@ -5,14 +5,15 @@
  *	rank  lock		protects				held while
  *	 1    machine.lock	topology, groups, ownership, files	one request, start to end
  *	 2    a device model	its registers and queues		one poll of the model, one reset
- *	 3    iommu.dma		page tables, domains against DMA	write: one unmap or attach; read: one transfer
- *	 4    pci_irq.lock	where a function's interrupts go	one signal
- *	 5    journal.lock	the ring of refusals			one append
+ *	 3    dma_port.gate	what one device's DMA can see		entered: one transfer; stopped: one unmap or
+ *attach 4    pci_irq.lock	where a function's interrupts go	one signal 5    journal.lock	the ring of
+ *refusals			one append
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 enum lock_rank {
@@ -38,17 +39,23 @@ void mutex_wait(struct mutex *mutex, pthread_cond_t *condition);
 /* The same for at most timeout_ms; false when that time has passed. The condition uses CLOCK_MONOTONIC. */
 bool mutex_wait_ms(struct mutex *mutex, pthread_cond_t *condition, unsigned timeout_ms);
 
-/* Many readers or one writer; a waiting writer goes first. */
-struct rwlock {
-	pthread_rwlock_t raw;
-	enum lock_rank rank;
+/*
+ * One thread at a time passes through, until somebody stops it: then whoever is inside leaves first, and who comes next
+ * waits. Stops nest, and a thread may stop many gates at once; only one thread at a time stops any of those it shares
+ * with others (it holds a lower lock). Who has stopped a gate holds its rank, like who is inside.
+ */
+struct gate {
+	struct mutex mutex; /* held inside */
+	pthread_cond_t opened;
+	atomic_uint stops;
 };
 
-void rwlock_init(struct rwlock *lock, enum lock_rank rank);
-void rwlock_fini(struct rwlock *lock);
-void rwlock_read(struct rwlock *lock);
-void rwlock_write(struct rwlock *lock);
-void rwlock_unlock(struct rwlock *lock);
+void gate_init(struct gate *gate, enum lock_rank rank);
+void gate_fini(struct gate *gate);
+void gate_enter(struct gate *gate);
+void gate_leave(struct gate *gate);
+void gate_stop(struct gate *gate); /* returns when nobody is inside */
+void gate_start(struct gate *gate);
 
 /* Asserts that this thread holds a lock of that rank. */
 void assert_held(enum lock_rank rank);

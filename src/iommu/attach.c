@@ -74,11 +74,11 @@ void move_hardware(struct iommu_group *group)
 {
 	struct iommu_device *device;
 
-	rwlock_write(&group->iommu->dma);
+	dma_stop_group(group);
 	list_for_each(device, &group->devices, group_link)
 		if (device->port && dma_port_domain(device->port) != place_of(device))
 			dma_port_set_domain(device->port, place_of(device));
-	rwlock_unlock(&group->iommu->dma);
+	dma_start_group(group);
 }
 
 /* Those before `failed` had agreed: back they go. The driver that cannot even do that loses its device. */

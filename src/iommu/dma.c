@@ -5,7 +5,7 @@
  * No allocation here: pieces are gathered in batches on the stack, and a vector that needs more than one batch is
  * translated once without moving first.
  *
- * All under iommu->dma for reading, so that an unmap, which writes, returns only when no transfer sees its pages.
+ * All inside the gate of the port, so that an unmap, which stops it, returns only when no transfer sees its pages.
  */
 #include "iommu/dma.h"
 
@@ -208,23 +208,21 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 		return DMA_NOT_MASTER;
 	for (unsigned i = 0; i < nsegments; i++)
 		total += segments[i].size;
-	rwlock_read(&port->iommu->dma);
+	gate_enter(&port->gate);
 	context = dma_port_context(port, pasid);
 	reason = context ? transfer(context, segments, nsegments, direction, &iova) : DMA_FAULT_BLOCKED + 1;
 	if (reason) {
 		*ret_fault = (struct dma_fault){port->function, pasid, iova, direction,
 						(enum dma_fault_reason)(reason - 1)};
 		describe(ret_fault, context, segments, nsegments);
-	}
-	rwlock_unlock(&port->iommu->dma);
-	if (reason) {
 		dma_count(&port->faults, 1);
-		if (port->iommu->fault)
-			port->iommu->fault(port->iommu->fault_context, ret_fault);
-		return DMA_FAULT;
+	} else {
+		dma_count(direction == DMA_READ ? &port->bytes_read : &port->bytes_written, total);
 	}
-	dma_count(direction == DMA_READ ? &port->bytes_read : &port->bytes_written, total);
-	return DMA_OK;
+	gate_leave(&port->gate);
+	if (reason && port->iommu->fault)
+		port->iommu->fault(port->iommu->fault_context, ret_fault);
+	return reason ? DMA_FAULT : DMA_OK;
 }
 
 enum dma_result dma_readv_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments,

@@ -4,7 +4,7 @@
  *
  * Every transfer is translated page by page through the I/O page table of the domain the function's group is attached
  * to, or through the port's IOTLB, which holds results of such walks until they are invalidated. Any thread; one
- * thread at a time per port.
+ * after the other per port.
  */
 #ifndef IOMMU_DMA_H
 #define IOMMU_DMA_H

@@ -61,6 +61,8 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 		}
 		domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), MASK(unit->width - 1, 0));
 	}
+	if (kind == DOMAIN_IDENTITY)
+		list_append(&iommu->identities, &domain->of_iommu);
 	*ret = domain;
 	return 0;
 }
@@ -97,6 +99,7 @@ struct domain *domain_free(struct domain *domain)
 	assert(domain->users == 0 && list_empty(&domain->contexts));
 	while ((node = itree_first(&domain->areas, 0, UINT64_MAX)))
 		domain_unmap(domain, container_of(node, struct area, node));
+	list_remove(&domain->of_iommu);
 	isolde_pt_free(domain->pt);
 	if (domain->space) {
 		client_put(domain->space->client);
@@ -133,9 +136,9 @@ const char *domain_describe(const struct domain *domain, char text[static DOMAIN
 
 void domain_flush(struct domain *domain)
 {
-	rwlock_write(&domain->iommu->dma);
+	domain_stop(domain);
 	domain->generation++;
-	rwlock_unlock(&domain->iommu->dma);
+	domain_start(domain);
 }
 
 struct area *domain_area_at(const struct domain *domain, u64 iova)
@@ -182,13 +185,13 @@ int domain_map(struct domain *domain, u64 iova, u64 size, struct client *client,
 	area->permission = permission;
 	area->extent = extent;
 
-	rwlock_write(&iommu->dma);
+	domain_stop(domain);
 	err = isolde_pt_map(domain->pt, iova, extent_physical(extent), size, permission, NULL);
 	if (err == 0) {
 		frames_insert(&iommu->frames, extent);
 		itree_insert(&domain->areas, &area->node);
 	}
-	rwlock_unlock(&iommu->dma);
+	domain_start(domain);
 	/* The range was free and fits: memory is all that can be missing. */
 	if (err < 0)
 		return refuse(why, OUT_OF_MEMORY, "no memory for the tables of [0x%llx, 0x%llx]",
@@ -203,7 +206,7 @@ void domain_unmap(struct domain *domain, struct area *area)
 	struct iommu *iommu = domain->iommu;
 	u64 start = area->node.start, size = area->node.last - start + 1, removed = 0;
 
-	rwlock_write(&iommu->dma);
+	domain_stop(domain);
 	/* Nobody reads the table now: what is freed can be freed at once. */
 	isolde_pt_unmap(domain->pt, start, size, NULL, &removed);
 	isolde_pt_trim(domain->pt, start, size, NULL);
@@ -212,7 +215,7 @@ void domain_unmap(struct domain *domain, struct area *area)
 	dma_invalidate(domain, area->node.start, area->node.last);
 	itree_remove(&domain->areas, &area->node);
 	frames_remove(&iommu->frames, area->extent);
-	rwlock_unlock(&iommu->dma);
+	domain_start(domain);
 	extent_free(area->extent);
 	free(area);
 }

@@ -40,16 +40,17 @@ struct domain {
 	u64 last_iova;			   /* what both the format and the unit can translate */
 	bool pasid_compatible;		   /* may be used beside PASIDs, and for one */
 	bool flush_queue;		   /* of a default one: IOTLBs are flushed later, for many unmaps at once */
-	struct itree areas;		   /* under iommu->dma, like the table */
+	struct itree areas;		   /* while stopped (iommu/port.h), like the table */
 	struct extent *space;		   /* owned: all of the client's addresses; NULL unless SVA */
 	struct domain *parent;		   /* of a nested one: counted among its users */
 	enum isolde_pt_format format;	   /* of the table, the user's when nested */
-	u64 generation;			   /* counts full invalidations; IOTLBs compare it. Under iommu->dma */
-	struct list contexts;		   /* struct dma_context: whose DMA it translates. Under iommu->dma */
+	u64 generation;			   /* counts full invalidations; IOTLBs compare it. While stopped */
+	struct list contexts;		   /* struct dma_context: whose DMA it translates; under machine.lock */
+	struct list_link of_iommu;	   /* iommu->identities */
 	unsigned users; /* groups attached or holding it as default or blocking; under machine.lock */
 
 	/*
-	 * Told of each fault that nobody recovers from, on the device's thread, with iommu->dma held for reading: it
+	 * Told of each fault that nobody recovers from, on the device's thread, inside its gate: it
 	 * may neither wait nor call the core. NULL: nobody asked (report_iommu_fault() would say ENOSYS).
 	 */
 	void (*fault)(void *context, const struct dma_fault *fault);
@@ -83,10 +84,17 @@ void domain_unmap(struct domain *domain, struct area *area);
 /* Forgets all that IOTLBs hold of the domain. */
 void domain_flush(struct domain *domain);
 
-/* The area holding iova, or NULL. Needs machine.lock or iommu->dma for reading. */
+/*
+ * DMA of all devices that can see the domain's mappings stops until it is started again. Nests; nothing may be attached
+ * or detached in between.
+ */
+void domain_stop(const struct domain *domain);
+void domain_start(const struct domain *domain);
+
+/* The area holding iova, or NULL. Needs machine.lock or the gate of a port that it translates for. */
 struct area *domain_area_at(const struct domain *domain, u64 iova);
 
-/* "the nearest mapping is [0x10000, 0x10fff] (read-write), 0x2000 above" or "nothing is mapped"; under iommu->dma. */
+/* "the nearest mapping is [0x10000, 0x10fff] (read-write), 0x2000 above" or "nothing is mapped"; as above. */
 void domain_describe_nearest(const struct domain *domain, u64 iova, char *text, size_t size);
 
 void domain_check(const struct domain *domain); /* areas, table and frames agree; for machine_check() */

@@ -29,8 +29,8 @@ static void group_free(struct iommu_group *group);
 void iommu_init(struct iommu *iommu)
 {
 	*iommu = (struct iommu){.global_pasids = {.limit = PASIDS}};
-	rwlock_init(&iommu->dma, RANK_DMA);
 	frames_init(&iommu->frames);
+	list_init(&iommu->identities);
 	list_init(&iommu->units);
 	list_init(&iommu->groups);
 	list_init(&iommu->processes);
@@ -56,8 +56,8 @@ void iommu_fini(struct iommu *iommu)
 	}
 	assert(list_empty(&iommu->processes));
 	idmap_fini(&iommu->global_pasids);
+	assert(list_empty(&iommu->identities));
 	frames_fini(&iommu->frames);
-	rwlock_fini(&iommu->dma);
 }
 
 int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, struct iommu_unit **ret, struct why *why)
@@ -178,9 +178,7 @@ static int device_enter(struct iommu_device *device, struct why *why)
 
 	if (err < 0)
 		return err;
-	rwlock_write(&group->iommu->dma);
 	dma_port_set_domain(device->port, group->domain);
-	rwlock_unlock(&group->iommu->dma);
 	list_append(&group->devices, &device->group_link);
 	group->ndevices++;
 	return 0;
@@ -237,11 +235,9 @@ static void device_leave(struct iommu_device *device)
 
 	if (!device->port)
 		return;
-	rwlock_write(&group->iommu->dma);
 	list_for_each(slot, &group->pasids, link)
 		dma_port_drop_pasid(device->port, slot->pasid);
 	dma_port_set_domain(device->port, NULL);
-	rwlock_unlock(&group->iommu->dma);
 }
 
 void iommu_device_remove(struct iommu_device *device)

@@ -8,7 +8,7 @@
  *	owner		who holds a group: the kernel's DMA API (NULL), or a VFIO group / iommufd context
  *
  * All calls are under machine.lock. What DMA can see at the same time (a device's domain, page tables, frames) changes
- * only with iommu->dma held for writing, taken inside.
+ * only while the gates of the devices concerned are stopped, which is done inside.
  */
 #ifndef IOMMU_IOMMU_H
 #define IOMMU_IOMMU_H
@@ -140,14 +140,14 @@ struct iommu_options {
 };
 
 struct iommu {
-	struct rwlock dma; /* see base/lock.h */
 	struct frames frames;
+	struct list identities; /* struct domain: all whose addresses are physical, and so see all frames */
 	struct list units;
 	struct list groups;	    /* by id */
 	struct list processes;	    /* struct sva_process, owned: iommu/sva.c */
 	struct idmap global_pasids; /* of all devices; whose they are is the caller's */
 	struct iommu_options options;
-	/* Told of each DMA fault, on the device's thread, without iommu.dma. Set once by the machine. */
+	/* Told of each DMA fault, on the device's thread, outside of its gate. Set once by the machine. */
 	void (*fault)(void *context, const struct dma_fault *fault);
 	void *fault_context;
 };

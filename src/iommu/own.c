@@ -75,6 +75,10 @@ int iommu_may_unuse(const struct iommu_device *device, struct why *why)
 	if (!list_empty(&device->group->pasids))
 		return refuse(why, UNUSE_PASIDS, "%s leaves %s while PASIDs of its group %d are attached",
 			      device->dma_api_driver, device->name, device->group->id);
+	/* Linux keeps it among the PASIDs, as number 0. */
+	if (device->group->handle)
+		return refuse(why, UNUSE_PASIDS, "%s leaves %s while its group %d is attached with a handle",
+			      device->dma_api_driver, device->name, device->group->id);
 	return 0;
 }
 

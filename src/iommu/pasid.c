@@ -86,11 +86,11 @@ static void drop_everywhere(const struct iommu_group *group, u32 pasid)
 {
 	const struct iommu_device *device;
 
-	rwlock_write(&group->iommu->dma);
+	dma_stop_group(group);
 	list_for_each(device, &group->devices, group_link)
 		if (device->port)
 			dma_port_drop_pasid(device->port, pasid);
-	rwlock_unlock(&group->iommu->dma);
+	dma_start_group(group);
 }
 
 /* Only who has room for it: members that came later do not. */
@@ -98,11 +98,11 @@ static void set_everywhere(const struct iommu_group *group, u32 pasid, struct do
 {
 	const struct iommu_device *device;
 
-	rwlock_write(&group->iommu->dma);
+	dma_stop_group(group);
 	list_for_each(device, &group->devices, group_link)
 		if (takes_part(device) && dma_port_context(device->port, pasid))
 			dma_port_set_pasid(device->port, pasid, domain);
-	rwlock_unlock(&group->iommu->dma);
+	dma_start_group(group);
 }
 
 static int enter_members(struct iommu_group *group, u32 pasid, struct domain *domain, struct why *why)
@@ -293,10 +293,10 @@ void pasids_park(struct iommu_device *device)
 {
 	struct dma_context *context;
 
-	rwlock_write(&device->group->iommu->dma);
+	dma_stop_group(device->group);
 	list_for_each(context, &device->port->contexts, of_port)
 		dma_port_set_pasid(device->port, context->pasid, NULL);
-	rwlock_unlock(&device->group->iommu->dma);
+	dma_start_group(device->group);
 }
 
 /* A driver that cannot any more leaves the PASID blocked on this device; Linux only warns. */
@@ -311,8 +311,6 @@ void pasids_resume(struct iommu_device *device)
 		if (!dma_port_context(device->port, slot->pasid) ||
 		    member_attach_pasid(device, slot->pasid, slot->domain, NULL, &ignored) < 0)
 			continue;
-		rwlock_write(&group->iommu->dma);
 		dma_port_set_pasid(device->port, slot->pasid, slot->domain);
-		rwlock_unlock(&group->iommu->dma);
 	}
 }

@@ -12,6 +12,7 @@ int dma_port_new(struct iommu *iommu, const struct pci_function *function, struc
 
 	if (!port)
 		return -why->err;
+	gate_init(&port->gate, RANK_DMA);
 	port->iommu = iommu;
 	port->function = function;
 	port->own.port = port;
@@ -25,7 +26,62 @@ void dma_port_free(struct dma_port *port)
 	if (!port)
 		return;
 	assert(list_empty(&port->contexts) && !port->own.domain);
+	gate_fini(&port->gate);
 	free(port);
+}
+
+/* ---- stopping ---- */
+
+void dma_stop_group(const struct iommu_group *group)
+{
+	const struct iommu_device *device;
+
+	list_for_each(device, &group->devices, group_link)
+		if (device->port)
+			gate_stop(&device->port->gate);
+}
+
+void dma_start_group(const struct iommu_group *group)
+{
+	const struct iommu_device *device;
+
+	list_for_each(device, &group->devices, group_link)
+		if (device->port)
+			gate_start(&device->port->gate);
+}
+
+static void stop_contexts(const struct domain *domain)
+{
+	const struct dma_context *context;
+
+	list_for_each(context, &domain->contexts, of_domain)
+		gate_stop(&context->port->gate);
+}
+
+static void start_contexts(const struct domain *domain)
+{
+	const struct dma_context *context;
+
+	list_for_each(context, &domain->contexts, of_domain)
+		gate_start(&context->port->gate);
+}
+
+void domain_stop(const struct domain *domain)
+{
+	const struct domain *identity;
+
+	stop_contexts(domain);
+	list_for_each(identity, &domain->iommu->identities, of_iommu)
+		stop_contexts(identity);
+}
+
+void domain_start(const struct domain *domain)
+{
+	const struct domain *identity;
+
+	list_for_each(identity, &domain->iommu->identities, of_iommu)
+		start_contexts(identity);
+	start_contexts(domain);
 }
 
 /* ---- contexts ---- */
@@ -44,19 +100,26 @@ struct dma_context *dma_port_context(struct dma_port *port, u32 pasid)
 
 static void forget(struct dma_port *port, const struct dma_context *context)
 {
-	for (unsigned i = 0; i < TLB_ENTRIES; i++)
+	bool others = false;
+
+	for (unsigned i = 0; i < TLB_ENTRIES && port->cached; i++) {
 		if (port->tlb[i].context == context)
 			port->tlb[i].context = NULL;
+		others |= port->tlb[i].context != NULL;
+	}
+	port->cached = others;
 	dma_count(&port->invalidations, 1);
 }
 
 static void context_set_domain(struct dma_context *context, struct domain *domain)
 {
+	gate_stop(&context->port->gate);
 	list_remove(&context->of_domain);
 	context->domain = domain;
 	if (domain)
 		list_append(&domain->contexts, &context->of_domain);
 	forget(context->port, context);
+	gate_start(&context->port->gate);
 }
 
 void dma_port_set_domain(struct dma_port *port, struct domain *domain)
@@ -76,12 +139,12 @@ int dma_port_add_pasid(struct dma_port *port, u32 pasid, struct why *why)
 	if (!context)
 		return -why->err;
 	*context = (struct dma_context){.port = port, .pasid = pasid};
-	rwlock_write(&port->iommu->dma);
+	gate_stop(&port->gate);
 	list_for_each(after, &port->contexts, of_port)
 		if (after->pasid > pasid)
 			break;
 	list_insert_between(&context->of_port, after->of_port.previous, &after->of_port);
-	rwlock_unlock(&port->iommu->dma);
+	gate_start(&port->gate);
 	return 0;
 }
 
@@ -96,8 +159,10 @@ void dma_port_drop_pasid(struct dma_port *port, u32 pasid)
 
 	if (!context)
 		return;
+	gate_stop(&port->gate);
 	context_set_domain(context, NULL);
 	list_remove(&context->of_port);
+	gate_start(&port->gate);
 	free(context);
 }
 
@@ -170,21 +235,23 @@ static int walk_table(struct dma_context *context, u64 iova, unsigned permission
 	const struct domain *domain = context->domain;
 	struct isolde_pt_walk found;
 	enum isolde_pt_fault fault;
-	struct extent *extent;
+	struct area *area;
 
 	dma_count(&context->port->walks, 1);
 	fault = isolde_pt_walk(domain->pt, iova, permission, &found);
 	if (fault != ISOLDE_PT_OK)
 		return reasons[fault];
-	extent = frames_find(&domain->iommu->frames, found.physical);
-	if (!extent)
+	/* Not by the tree of all frames: other domains change that without stopping us. */
+	area = domain_area_at(domain, iova);
+	if (!area || found.physical - extent_physical(area->extent) >= extent_size(area->extent))
 		return DMA_FAULT_TABLE + 1;
+	context->port->cached = true;
 	*slot = (struct tlb_entry){
 		.context = context,
 		.start = align_down(iova, found.leaf_size),
 		.last = iova | (found.leaf_size - 1),
 		.physical = align_down(found.physical, found.leaf_size),
-		.extent = extent,
+		.extent = area->extent,
 		.generation = domain->generation,
 		.permission = found.permission,
 	};

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/lock.h"
 #include "iommu/dma.h"
 #include "iommu/domain.h"
 
@@ -28,21 +29,24 @@ struct tlb_entry {
 	unsigned permission;
 };
 
+/* All under gate, except that the control side may look at what only it changes: contexts and their domains. */
 struct dma_port {
+	struct gate gate;
 	struct iommu *iommu;		     /* borrowed */
 	const struct pci_function *function; /* borrowed */
 	struct dma_context own;		     /* requests without PASID */
-	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending. Under iommu->dma */
+	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending */
 	_Atomic u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;
+	bool cached;		   /* the IOTLB may hold something */
 	struct tlb_entry uncached; /* a translation that may not be kept */
 	struct tlb_entry tlb[TLB_ENTRIES];
 };
 
-/* The context of a PASID; NULL: the device has none. Under iommu->dma. */
+/* The context of a PASID; NULL: the device has none. */
 struct dma_context *dma_port_context(struct dma_port *port, u32 pasid);
 
 /*
- * Where iova is, from the IOTLB or by a walk; under iommu->dma for reading, one thread at a time. 0, or the
+ * Where iova is, from the IOTLB or by a walk; inside the gate. 0, or the
  * dma_fault_reason plus one.
  */
 int dma_translate(struct dma_context *context, u64 iova, unsigned permission, const struct tlb_entry **ret);
@@ -58,23 +62,29 @@ static inline void dma_count(_Atomic u64 *counter, u64 amount)
 int dma_port_new(struct iommu *iommu, const struct pci_function *function, struct dma_port **ret, struct why *why);
 void dma_port_free(struct dma_port *port); /* NULL is legal */
 
-/* What the function's DMA means from now on; nothing cached survives. NULL: nothing. Under iommu->dma for writing. */
+/*
+ * All DMA of a group's members stops until it is started again, so that they change together. Nests; no member may come
+ * or go in between.
+ */
+void dma_stop_group(const struct iommu_group *group);
+void dma_start_group(const struct iommu_group *group);
+
+/* What the function's DMA means from now on; nothing cached survives. NULL: nothing. */
 void dma_port_set_domain(struct dma_port *port, struct domain *domain);
 struct domain *dma_port_domain(const struct dma_port *port);
 
 /*
- * The same for requests with a PASID. Making room for one can fail (OUT_OF_MEMORY), setting and dropping cannot; the
- * latter two under iommu->dma for writing.
+ * The same for requests with a PASID. Making room for one can fail (OUT_OF_MEMORY), setting and dropping cannot.
  */
 int dma_port_add_pasid(struct dma_port *port, u32 pasid, struct why *why);
 void dma_port_set_pasid(struct dma_port *port, u32 pasid, struct domain *domain);
 void dma_port_drop_pasid(struct dma_port *port, u32 pasid); /* not there: nothing happens */
 struct domain *dma_port_pasid_domain(const struct dma_port *port, u32 pasid);
 
-/* IOVAs [start, last] of the domain mean something else now. Under iommu->dma for writing. */
+/* IOVAs [start, last] of the domain mean something else now; it was stopped. */
 void dma_invalidate(struct domain *domain, u64 start, u64 last);
 
-/* Writes the sentence; size is what the device wanted from fault->iova on. Under iommu->dma. */
+/* Writes the sentence; size is what the device wanted from fault->iova on. Inside the gate. */
 void dma_fault_describe(struct dma_fault *fault, const struct domain *domain, u64 size);
 
 #endif

@@ -148,9 +148,13 @@ int iommu_sva_bind(struct iommu_device *device, struct client *client, struct sv
 
 bool iommu_sva_unbind(struct sva_bond *bond)
 {
+	const struct pasid_slot *slot = iommu_pasid_slot(bond->group, bond->process->pasid);
+
 	if (--bond->users)
 		return false;
-	group_detach_pasid(bond->group, bond->process->pasid);
+	/* Whoever replaced it has to detach it. */
+	if (slot && slot->domain == bond->domain)
+		group_detach_pasid(bond->group, bond->process->pasid);
 	list_remove(&bond->link);
 	domain_free(bond->domain);
 	free(bond);

@@ -136,15 +136,13 @@ static void tell_fault(void *context, const struct dma_fault *fault)
 void isolde_domain_on_fault(struct isolde_domain *domain,
 			    void (*fault)(void *context, const struct isolde_fault *fault), void *context)
 {
-	struct iommu *iommu = domain->core->iommu;
-
 	api_begin(domain->machine);
-	rwlock_write(&iommu->dma);
+	domain_stop(domain->core);
 	domain->fault = fault;
 	domain->fault_context = context;
 	domain->core->fault = fault ? tell_fault : NULL;
 	domain->core->fault_context = domain;
-	rwlock_unlock(&iommu->dma);
+	domain_start(domain->core);
 	mutex_unlock(&domain->machine->machine->lock);
 }
 

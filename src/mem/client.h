@@ -84,7 +84,7 @@ int client_check_range(struct client *client, u64 address, u64 size, bool write,
 
 /*
  * Moves bytes between local memory and the client's, in the order of the vectors; the sums of both sides are equal.
- * At most IOV_MAX vectors a side and 2 GiB - 4 KiB in all, the host's limits. Any thread, under iommu.dma for reading.
+ * At most IOV_MAX vectors a side and 2 GiB - 4 KiB in all, the host's limits. Any thread, inside a gate of DMA.
  * false when some byte was not reachable (earlier ones may have moved).
  */
 bool client_dma_read(struct client *client, const struct iovec *local, unsigned nlocal, const struct iovec *remote,

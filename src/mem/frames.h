@@ -7,8 +7,8 @@
  * alone; 0 is never used, so that iova_to_phys() can say "nothing" with 0 as Linux does.
  *
  * Making and freeing an extent may take long (it may map the client's file), putting it among the frames does not.
- * Hence two steps. Locking: extent_new() and extent_free() need machine.lock, frames_insert() and frames_remove()
- * iommu.dma for writing besides, frames_find() that for reading.
+ * Hence two steps. All need machine.lock; frames_insert() and frames_remove() besides that nobody is in frames_find()
+ * on another thread (iommu/domain.h: domain_stop()).
  */
 #ifndef MEM_FRAMES_H
 #define MEM_FRAMES_H

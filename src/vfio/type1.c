@@ -276,16 +276,16 @@ static void move_areas(const struct type1 *type1, const struct mapping *mapping)
 {
 	const struct type1_domain *domain;
 
-	rwlock_write(&type1->iommu->dma);
 	list_for_each(domain, &type1->domains, link) {
 		struct extent *extent = domain_area_at(domain->domain, mapping->node.start)->extent;
 		struct client *before = extent->client;
 
+		domain_stop(domain->domain);
 		extent->client = client_get(mapping->client);
 		extent->address = mapping->address;
+		domain_start(domain->domain);
 		client_put(before);
 	}
-	rwlock_unlock(&type1->iommu->dma);
 }
 
 static int update_address(struct type1 *type1, struct client *client, const struct vfio_iommu_type1_dma_map *map,

@@ -9,49 +9,67 @@
 TEST(lock, ranks_may_be_taken_upwards_and_again)
 {
 	struct mutex machine, journal;
-	struct rwlock dma;
+	struct gate dma, other_dma;
 
 	mutex_init(&machine, RANK_MACHINE);
-	rwlock_init(&dma, RANK_DMA);
+	gate_init(&dma, RANK_DMA);
+	gate_init(&other_dma, RANK_DMA);
 	mutex_init(&journal, RANK_JOURNAL);
 	for (int i = 0; i < 2; i++) {
 		mutex_lock(&machine);
-		rwlock_write(&dma);
+		gate_enter(&dma);
 		mutex_lock(&journal);
 		assert_held(RANK_MACHINE);
 		assert_held(RANK_DMA);
 		assert_held(RANK_JOURNAL);
 		/* Given back in any order. */
 		mutex_unlock(&machine);
-		rwlock_unlock(&dma);
+		gate_leave(&dma);
 		mutex_unlock(&journal);
+		/* Many gates may be stopped, and one many times. */
+		gate_stop(&dma);
+		gate_stop(&other_dma);
+		gate_stop(&dma);
+		assert_held(RANK_DMA);
+		gate_start(&dma);
+		gate_start(&dma);
+		assert_held(RANK_DMA);
+		gate_start(&other_dma);
 	}
 	mutex_fini(&machine);
-	rwlock_fini(&dma);
+	gate_fini(&dma);
+	gate_fini(&other_dma);
 	mutex_fini(&journal);
 }
 
 TEST(lock, a_lower_or_the_same_rank_asserts)
 {
 	struct mutex machine, device, other_device;
-	struct rwlock dma;
+	struct gate dma, other_dma;
 
 	mutex_init(&machine, RANK_MACHINE);
 	mutex_init(&device, RANK_DEVICE);
 	mutex_init(&other_device, RANK_DEVICE);
-	rwlock_init(&dma, RANK_DMA);
+	gate_init(&dma, RANK_DMA);
+	gate_init(&other_dma, RANK_DMA);
 	mutex_lock(&device);
 	EXPECT_ABORT(mutex_lock(&machine));
 	EXPECT_ABORT(mutex_lock(&other_device));
 	mutex_unlock(&device);
-	rwlock_read(&dma);
-	EXPECT_ABORT(rwlock_read(&dma));
+	gate_enter(&dma);
+	EXPECT_ABORT(gate_enter(&other_dma));
+	EXPECT_ABORT(gate_stop(&other_dma));
 	EXPECT_ABORT(mutex_lock(&device));
-	rwlock_unlock(&dma);
+	gate_leave(&dma);
+	gate_stop(&dma);
+	EXPECT_ABORT(gate_enter(&other_dma));
+	EXPECT_ABORT(mutex_lock(&device));
+	gate_start(&dma);
 	mutex_fini(&machine);
 	mutex_fini(&device);
 	mutex_fini(&other_device);
-	rwlock_fini(&dma);
+	gate_fini(&dma);
+	gate_fini(&other_dma);
 }
 
 TEST(lock, asserting_a_lock_not_held_asserts)
@@ -70,10 +88,10 @@ TEST(lock, asserting_a_lock_not_held_asserts)
 
 struct shared {
 	struct mutex mutex;
-	struct rwlock rwlock;
+	struct gate gate;
 	pthread_cond_t changed;
 	u64 count;	      /* under mutex */
-	u64 low, high;	      /* under rwlock; always equal */
+	u64 low, high;	      /* inside the gate or while it is stopped; always equal */
 	u64 unequal_readings; /* under mutex */
 };
 
@@ -83,7 +101,7 @@ static void shared_init(struct shared *shared)
 
 	*shared = (struct shared){.count = 0};
 	mutex_init(&shared->mutex, RANK_DEVICE);
-	rwlock_init(&shared->rwlock, RANK_DMA);
+	gate_init(&shared->gate, RANK_DMA);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&shared->changed, &attributes);
@@ -93,7 +111,7 @@ static void shared_init(struct shared *shared)
 static void shared_fini(struct shared *shared)
 {
 	pthread_cond_destroy(&shared->changed);
-	rwlock_fini(&shared->rwlock);
+	gate_fini(&shared->gate);
 	mutex_fini(&shared->mutex);
 }
 
@@ -104,17 +122,17 @@ static void *work(void *context)
 	for (int i = 0; i < 2000; i++) {
 		bool equal;
 
-		rwlock_read(&shared->rwlock);
+		gate_enter(&shared->gate);
 		equal = shared->low == shared->high;
-		rwlock_unlock(&shared->rwlock);
+		gate_leave(&shared->gate);
 		mutex_lock(&shared->mutex);
 		shared->count++;
 		shared->unequal_readings += !equal;
-		/* A device's own lock, then the page tables': the order of the data path. */
-		rwlock_write(&shared->rwlock);
+		/* Whoever stops a gate has a lower lock, which keeps others from stopping it. */
+		gate_stop(&shared->gate);
 		shared->low++;
 		shared->high++;
-		rwlock_unlock(&shared->rwlock);
+		gate_start(&shared->gate);
 		pthread_cond_signal(&shared->changed);
 		mutex_unlock(&shared->mutex);
 	}
