@@ -184,8 +184,8 @@ static int device_enter(struct iommu_device *device, struct why *why)
 	return 0;
 }
 
-int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
-		     struct iommu_device **ret, struct why *why)
+int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
+		      const struct iommu_device_facts *facts, struct iommu_device **ret, struct why *why)
 {
 	char bdf[PCI_ADDR_TEXT];
 	struct iommu_device *device = device_new(pci_addr_print(function->addr, bdf), why);
@@ -196,6 +196,9 @@ int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct 
 	device->function = function;
 	device->unit = unit;
 	device->group = group;
+	device->alias_set = facts->alias_set;
+	device->regions = facts->regions;
+	device->region_set = facts->region_set;
 	device->max_pasids = max_pasids_of(function, unit);
 	err = dma_port_new(group->iommu, function, &device->port, why);
 	if (err == 0)
@@ -206,6 +209,14 @@ int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct 
 	}
 	*ret = device;
 	return 0;
+}
+
+int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
+		     struct iommu_device **ret, struct why *why)
+{
+	const struct iommu_device_facts facts = {.alias_set = 0};
+
+	return iommu_device_plug(group, unit, function, &facts, ret, why);
 }
 
 int iommu_emulated_add(struct iommu *iommu, const char *name, const struct iommu_device *parent,

@@ -173,6 +173,14 @@ const char *iommu_group_type(const struct iommu_group *group);
  */
 int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
 		     struct iommu_device **ret, struct why *why);
+/* The same, with what is known of it besides its registers. regions: borrowed. */
+struct iommu_device_facts {
+	int alias_set;
+	const struct reserved_region *regions;
+	u64 region_set;
+};
+int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
+		      const struct iommu_device_facts *facts, struct iommu_device **ret, struct why *why);
 /*
  * One that is no hardware: in a group of its own, with neither unit nor domains (spec 06 section 6: VFIO's emulated
  * devices). parent may be NULL.

@@ -181,6 +181,37 @@ static int may_replace(const struct domain *domain, const struct iommu_device *d
 	return err < 0 ? err : intent_check(device, domain, pasid, why);
 }
 
+/* Members that were plugged in since the attach have had no place for it (spec 01 section 6.1). */
+static int make_places(struct iommu_group *group, u32 pasid, struct why *why)
+{
+	struct iommu_device *device;
+	int err = 0;
+
+	list_for_each(device, &group->devices, group_link) {
+		if (pasid < device->max_pasids && !dma_port_context(device->port, pasid))
+			err = dma_port_add_pasid(device->port, pasid, why);
+		if (err < 0)
+			break;
+	}
+	return err;
+}
+
+static void drop_empty_places(struct iommu_group *group, u32 pasid)
+{
+	struct iommu_device *device;
+
+	dma_stop_group(group);
+	list_for_each(device, &group->devices, group_link)
+		if (device->port && !dma_port_pasid_domain(device->port, pasid))
+			dma_port_drop_pasid(device->port, pasid);
+	dma_start_group(group);
+}
+
+static bool has_place(const struct iommu_device *device, u32 pasid)
+{
+	return device->port && dma_port_context(device->port, pasid);
+}
+
 static int ask_members(struct iommu_group *group, u32 pasid, struct domain *domain, struct domain *old, struct why *why)
 {
 	struct iommu_device *device, *asked;
@@ -188,7 +219,7 @@ static int ask_members(struct iommu_group *group, u32 pasid, struct domain *doma
 	int err;
 
 	list_for_each(device, &group->devices, group_link) {
-		if (!takes_part(device) || !dma_port_context(device->port, pasid))
+		if (!has_place(device, pasid))
 			continue;
 		err = member_attach_pasid(device, pasid, domain, old, why);
 		if (err == 0)
@@ -197,11 +228,23 @@ static int ask_members(struct iommu_group *group, u32 pasid, struct domain *doma
 		list_for_each(asked, &group->devices, group_link) {
 			if (asked == device)
 				return err;
-			if (takes_part(asked) && dma_port_context(asked->port, pasid))
+			if (has_place(asked, pasid))
 				member_attach_pasid(asked, pasid, old, domain, &ignored);
 		}
 	}
 	return 0;
+}
+
+static int move_members(struct iommu_group *group, u32 pasid, struct domain *domain, struct domain *old,
+			struct why *why)
+{
+	int err = make_places(group, pasid, why);
+
+	if (err == 0)
+		err = ask_members(group, pasid, domain, old, why);
+	if (err < 0)
+		drop_empty_places(group, pasid);
+	return err;
 }
 
 int iommu_replace_pasid(struct domain *domain, struct iommu_device *device, u32 pasid, struct attach_handle *handle,
@@ -212,7 +255,7 @@ int iommu_replace_pasid(struct domain *domain, struct iommu_device *device, u32 
 	int err = may_replace(domain, device, pasid, handle, why);
 
 	if (err == 0 && slot->domain != domain)
-		err = ask_members(group, pasid, domain, slot->domain, why);
+		err = move_members(group, pasid, domain, slot->domain, why);
 	if (err < 0)
 		return err;
 	page_requests_drop(group, pasid);

@@ -143,6 +143,11 @@ static int add_to_group(struct machine *machine, struct iommu_unit *unit, int in
 			struct why *why)
 {
 	const struct description *description = machine->description;
+	const struct iommu_device_facts facts = {
+		.alias_set = machine->grouping->alias_set[function->index],
+		.regions = description->regions,
+		.region_set = description_find(description, function->addr)->regions,
+	};
 	struct iommu_group *group = iommu_group_find(&machine->iommu, index);
 	struct iommu_device *device;
 	int err = 0;
@@ -153,13 +158,7 @@ static int add_to_group(struct machine *machine, struct iommu_unit *unit, int in
 		return err;
 	/* Both count from 0 in the order of first members. */
 	assert(group->id == index);
-	err = iommu_device_add(group, unit, function, &device, why);
-	if (err < 0)
-		return err;
-	device->regions = description->regions;
-	device->region_set = description_find(description, function->addr)->regions;
-	device->alias_set = machine->grouping->alias_set[function->index];
-	return 0;
+	return iommu_device_plug(group, unit, function, &facts, &device, why);
 }
 
 /* A unit finds its devices when it comes up, so groups are numbered unit by unit (pci/isolation.c does so too). */

@@ -356,19 +356,23 @@ CORE_TEST(attach, a_newcomer_of_an_owned_group_is_refused_to_drivers_and_open_to
 CORE_TEST(attach, a_newcomer_that_needs_direct_memory_stays_out_of_a_blocked_group)
 {
 	struct pci_identity identity = {.vendor = 0x1b36, .device = 0x10, .class_code = 0x010802};
-	struct iommu_unit *unit = core->room->unit;
+	const struct reserved_region regions[] = {{0x7b000000, 0x7bffffff, RESERVED_DIRECT_RELAXABLE},
+						  {0x7a000000, 0x7affffff, RESERVED_DIRECT}};
+	struct iommu_device_facts facts = {.regions = regions, .region_set = BIT(0) | BIT(1)};
 	struct iommu_device *device = NULL;
 	struct pci_function function = {};
 
 	ASSERT_OK(core->why, iommu_device_claim(core->first, core->owner, &core->why));
-	unit->regions[unit->nregions++] = (struct reserved_region){0x7a000000, 0x7affffff, RESERVED_DIRECT};
 	pci_function_init(&function, (struct pci_addr){0, 2, pci_devfn(0, 3)}, &identity);
 	EXPECT_REFUSED(DEVICE_NEEDS_DIRECT, core->why,
-		       iommu_device_add(core->group, unit, &function, &device, &core->why));
+		       iommu_device_plug(core->group, core->room->unit, &function, &facts, &device, &core->why));
 	EXPECT_SUBSTR("0000:02:00.3", core->why.text);
 	assert_int_equal(core->group->ndevices, 3);
+	/* The relaxable one is in nobody's way. */
+	facts.region_set = BIT(0);
+	ASSERT_OK(core->why, iommu_device_plug(core->group, core->room->unit, &function, &facts, &device, &core->why));
+	iommu_device_remove(device);
 	pci_function_fini(&function);
-	unit->nregions--;
 	iommu_check(core->iommu);
 }
 
