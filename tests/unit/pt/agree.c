@@ -186,7 +186,8 @@ static void play(const struct compared_table *played, bool big_endian)
 		ask(&player, isolde_pt_last_iova(player.pt) + 1, 0);
 	}
 	print_message("%s: %u maps, %u unmaps\n", played->name, player.maps, player.unmaps);
-	assert_true(player.maps > ROUNDS / 8 && player.unmaps > ROUNDS / 20);
+	/* So few rounds as under TSan prove little. */
+	assert_true(UNDER_TSAN || (player.maps > ROUNDS / 8 && player.unmaps > ROUNDS / 20));
 	isolde_pt_check(player.pt);
 	isolde_pt_free(player.pt);
 	assert_int_equal(store.in_use, 0);
