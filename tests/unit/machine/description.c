@@ -53,6 +53,9 @@ TEST(description, errors_name_line_column_and_what_was_meant)
 	expect_refused(DEVICES "  - {slot: \"00.0\", flr: maybe}\n", "test.yaml:2:25", "true nor false");
 	expect_refused("iommu: {kind: amd-vi}\ndevices: []\n", "test.yaml:1:15", "intel-vtd");
 	expect_refused("iommu: {width: 64}\ndevices: []\n", "test.yaml:1:16", "48");
+	expect_refused("iommu: {pasids: 21}\ndevices: []\n", "test.yaml:1:17", "20");
+	expect_refused("options: {strict: true}\ndevices: []\n", "test.yaml:1:11", "strict");
+	expect_refused("options: {private_domains: 2}\ndevices: []\n", "test.yaml:1:28", "true nor false");
 }
 
 TEST(description, what_cannot_be_built_is_refused_where_it_stands)
