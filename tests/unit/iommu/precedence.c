@@ -319,9 +319,8 @@ static const struct rules all_rules[] = {
 
 struct before {
 	const struct owner *owner;
-	unsigned count;
+	size_t count, pasids; /* no padding: compared as bytes */
 	const struct domain *domain, *default_domain, *place[3];
-	size_t pasids;
 };
 
 static struct before note(const struct core_room *core)
