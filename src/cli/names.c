@@ -19,6 +19,8 @@ struct names *names_open(void)
 	/* Set by pci_init() only, which wants a bus; but looking up a name that pci.ids does not know calls them too.
 	 */
 	access->debug = access->warning = keep_quiet;
+	/* Nor is there a cache of what was once asked over the network; 3.13 loses the memory of its file's name. */
+	access->id_lookup_mode = 0;
 	return (struct names *)access;
 }
 
