@@ -89,12 +89,12 @@ static always_inline bool update(const struct isolde_pt *pt, u64 address, u64 en
 	return exchange(slot, entry, used, swaps(pt, plain));
 }
 
-/* False: an entry has changed, walk again. */
+/* False: an entry has changed, walk again. Levels that were skipped have no entry; a table may well be at address 0. */
 static bool update_path(const struct isolde_pt *pt, const struct path *path, unsigned leaf, bool write,
 			const bool plain, enum isolde_pt_fault *ret)
 {
 	for (unsigned level = path->top; level > leaf && *ret == ISOLDE_PT_OK; level--)
-		if (path->address[level] &&
+		if (path->entry[level] &&
 		    !update(pt, path->address[level], path->entry[level], table_used(path->entry[level]), plain, ret))
 			return false;
 	return *ret != ISOLDE_PT_OK ||

@@ -231,6 +231,35 @@ TEST(walk, accessed_bits_are_set_on_the_way)
 	free(image);
 }
 
+static void *low_table(void *context, u64 address, size_t size)
+{
+	return address + size > 4 * 4096 ? NULL : (char *)context + address;
+}
+
+/* A guest's tables may lie anywhere, the root at address 0. */
+TEST(walk, a_root_at_address_zero_is_marked_too)
+{
+	static u64 tables[4][512] __attribute__((aligned(4096)));
+	const struct isolde_pt_config config = {
+		.size = sizeof(config),
+		.format = ISOLDE_PT_VTDSS,
+		.features = ISOLDE_PT_DIRTY,
+		.memory = {.table = low_table, .context = tables},
+	};
+	struct isolde_pt_walk walk;
+	struct isolde_pt *pt;
+
+	for (unsigned level = 0; level < 3; level++)
+		tables[level][0] = (level + 1) * 4096 | 3;
+	tables[3][0] = 0x5003;
+	assert_int_equal(isolde_pt_adopt(&config, 0, &pt), 0);
+	assert_int_equal(isolde_pt_walk(pt, 0, WO, &walk), ISOLDE_PT_OK);
+	assert_int_equal(tables[0][0], 0x1103);
+	assert_int_equal(tables[1][0], 0x2103);
+	assert_int_equal(tables[3][0], 0x5303);
+	isolde_pt_free(pt);
+}
+
 /* AMD 48882 section 2.2.3: the IOVA's bits of the levels in between must be zero. */
 TEST(walk, amd_tables_may_skip_levels)
 {
@@ -276,9 +305,8 @@ TEST(walk, tables_outside_of_memory_are_faults)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(walk, entries_mean_what_the_specifications_say),
-		CASE(walk, accessed_bits_are_set_on_the_way),
-		CASE(walk, amd_tables_may_skip_levels),
+		CASE(walk, entries_mean_what_the_specifications_say), CASE(walk, accessed_bits_are_set_on_the_way),
+		CASE(walk, a_root_at_address_zero_is_marked_too),     CASE(walk, amd_tables_may_skip_levels),
 		CASE(walk, tables_outside_of_memory_are_faults),
 	};
 
