@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /dev/iommu of a machine: every open of it is a context, with objects, of its own. All under machine.lock.
+ */
+#ifndef IOMMUFD_IOMMUFD_H
+#define IOMMUFD_IOMMUFD_H
+
+#include "iommu/iommu.h"
+#include "mem/file.h"
+
+struct context;
+struct request;
+struct why;
+
+struct iommufd {
+	struct iommu *iommu;   /* borrowed */
+	struct list contexts;  /* struct context, by age */
+	bool provides_vfio;    /* a machine option: /dev/vfio/vfio is ours too, as with CONFIG_IOMMUFD_VFIO_CONTAINER */
+	bool unsafe_interrupts; /* module option allow_unsafe_interrupts: bind devices without isolated MSI */
+	bool noiommu;	       /* VFIO has its unsafe noiommu mode */
+	/* IOMMU_TEST (0x3ba0), where the machine has it (src/selftest); NULL: the number is unknown. */
+	long (*test)(struct request *request, struct why *why);
+	void *test_context;
+};
+
+void iommufd_init(struct iommufd *iommufd, struct iommu *iommu);
+void iommufd_fini(struct iommufd *iommufd); /* all files are closed; asserts that no context is left */
+
+/* open("/dev/iommu") */
+int iommufd_context_open(struct iommufd *iommufd, struct client *client, struct file **ret, struct why *why);
+/* open("/dev/vfio/vfio") where provides_vfio: a context whose pins count against the process (RLIMIT mode MM). */
+int iommufd_vfio_open(struct iommufd *iommufd, struct client *client, struct file **ret, struct why *why);
+
+/* The context behind a file; NULL: it is no context. */
+struct context *iommufd_context_of(struct file *file);
+
+/* "IOMMU_IOAS_MAP" for a file of ours and a request number; NULL if it is none. For the journal. */
+const char *iommufd_ioctl_name(const struct file *file, unsigned int cmd);
+
+void iommufd_check(const struct iommufd *iommufd); /* invariants of spec 06 section 12; for machine_check() */
+
+#endif
