@@ -74,6 +74,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	pthread_condattr_t attributes;
 
 	mutex_init(&machine->lock, RANK_MACHINE);
+	waiting_init(&machine->waiting);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&machine->changed, &attributes);
@@ -403,6 +404,7 @@ void machine_free(struct machine *machine)
 	mutex_unlock(&machine->lock);
 	journal_fini(&machine->journal);
 	pthread_cond_destroy(&machine->changed);
+	waiting_fini(&machine->waiting);
 	mutex_fini(&machine->lock);
 	free(machine);
 }
