@@ -85,6 +85,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommu.options = description->options;
 	machine->iommu.fault = dma_faulted;
 	machine->iommu.fault_context = machine;
+	iommufd_init(&machine->iommufd, &machine->iommu);
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
 	journal_init(&machine->journal);
 	list_init(&machine->drivers);
@@ -382,6 +383,7 @@ static void machine_fini(struct machine *machine)
 		files_close_all(machine->files);
 	unbind_all(machine);
 	vfio_fini(&machine->vfio);
+	iommufd_fini(&machine->iommufd);
 	sysfs_vfio_fini(machine);
 	node_remove(machine->root);
 	list_for_each_safe(device, next_device, &machine->devices, link)

@@ -7,6 +7,7 @@
 #define MACHINE_MACHINE_H
 
 #include "base/journal.h"
+#include "iommufd/iommufd.h"
 #include "machine/description.h"
 #include "machine/node.h"
 #include "machine/waiting.h"
@@ -24,6 +25,7 @@ struct machine {
 	struct pci_topology topology;
 	struct pci_grouping *grouping; /* owned */
 	struct iommu iommu;
+	struct iommufd iommufd;
 	struct vfio vfio;
 	struct journal journal;
 	struct list drivers;	/* machine/driver.c */

@@ -164,6 +164,8 @@ static void name_ioctl(const struct file *file, unsigned int cmd, char *text, si
 {
 	const char *name = vfio_ioctl_name(file, cmd);
 
+	if (!name)
+		name = iommufd_ioctl_name(file, cmd);
 	if (name)
 		snprintf(text, size, "%s %s", name, file->path);
 	else
