@@ -24,8 +24,10 @@
 struct attach_handle;
 struct domain;
 struct dma_fault;
+struct iommufd_driver;
 struct iommu;
 struct iommu_device;
+struct page_request;
 struct page_requests;
 
 /* Whoever owns a group for user space. Embedded in a VFIO group (legacy) or an iommufd context. */
@@ -33,6 +35,8 @@ struct owner {
 	/* "VFIO group 7 of qemu-io (pid 1234)"; returns text */
 	const char *(*describe)(const struct owner *owner, char *text, size_t size);
 };
+
+enum page_answer { PAGE_SUCCESS, PAGE_INVALID, PAGE_FAILURE };
 
 enum reserved_kind { RESERVED_DIRECT, RESERVED_DIRECT_RELAXABLE, RESERVED_RESERVED, RESERVED_MSI, RESERVED_SW_MSI };
 
@@ -58,8 +62,13 @@ struct iommu_driver {
 			    struct why *why);
 	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
 	enum group_type (*preference)(const struct iommu_device *device);
-	bool lacks_pasids;		     /* no attach per PASID at all */
-	bool lacks_sva;			     /* no domain of a process's addresses */
+	bool lacks_pasids; /* no attach per PASID at all */
+	bool lacks_sva;	   /* no domain of a process's addresses */
+	/* Can the device ask for pages? NULL: if it has PRI. */
+	bool (*asks_pages)(const struct iommu_device *device);
+	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
+	void (*answer_page)(struct iommu_device *device, const struct page_request *last, enum page_answer answer);
+	const struct iommufd_driver *user;   /* what it does for user space (iommufd/driver.h); NULL: nothing more */
 	bool user_pasid_table;		     /* below a nested domain PASIDs are the user's, their requests its own */
 	enum isolde_pt_format nested_format; /* of the user's tables that its hardware walks */
 };

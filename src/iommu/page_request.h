@@ -10,8 +10,6 @@
 
 #include "iommu/pasid.h"
 
-enum page_answer { PAGE_SUCCESS, PAGE_INVALID, PAGE_FAILURE };
-
 struct page_request {
 	u64 iova;
 	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE: what the device wants to do */
