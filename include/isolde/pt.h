@@ -122,7 +122,11 @@ struct isolde_pt_config {
 	unsigned input_bits;
 	unsigned levels; /* of tables; 0: as few as input_bits need. ARM64_S2: one less, with up to 16 roots in a row */
 	unsigned output_bits; /* of a physical address; 0: 52, ARM64 48, RISCV 56 */
-	unsigned granule;     /* ARM64: 4096, 16384 or 65536; others only 4096; 0: 4096 */
+	/*
+	 * ARM64: 4096, 16384 or 65536; AMDV1: 4096, or 2048 as no hardware but the mock IOMMU of Linux's selftests has
+	 * it; others only 4096; 0: 4096
+	 */
+	unsigned granule;
 	enum isolde_pt_half half;
 	unsigned features; /* ISOLDE_PT_FORCE_SNOOP ... */
 	/* Bit n: leaves of 2^n bytes may be made, of those there are; 0: all. VTDSS, X86_64: the rest is reserved. */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* A treap: ordered by start as a search tree, by random priority as a heap, so it is balanced whatever comes in. */
+/* A treap: ordered by start as a search tree, by a random priority as a heap, so it is balanced whatever comes in. */
 #include "base/itree.h"
 
-/* xorshift32: deterministic, so that a failing run can be repeated. Zero is its only fixed point. */
-static u32 next_priority(struct itree *tree)
+/*
+ * Never two the same in one tree, since addresses differ, and nobody can choose them all; so as good as random. The
+ * multipliers are odd numbers without pattern, the shifts bring high bits down.
+ */
+static u64 priority(const struct itree_node *node)
 {
-	u32 x = tree->random ? tree->random : 0x9e3779b9;
+	u64 x = (uintptr_t)node * 0x9e3779b97f4a7c15 ^ node->start * 0xc2b2ae3d27d4eb4f ^ node->last;
 
-	x ^= x << 13;
-	x ^= x >> 17;
-	x ^= x << 5;
-	tree->random = x;
-	return x;
+	x = (x ^ x >> 32) * 0xd6e8feb86659fd93;
+	return x ^ x >> 32;
 }
 
 static u64 largest_last(const struct itree_node *node)
@@ -24,10 +24,23 @@ static u64 largest_last(const struct itree_node *node)
 	return last;
 }
 
+static bool is_root(const struct itree_node *node)
+{
+	return node->parent == node;
+}
+
+/* From node up, as far as something changes. */
 static void update_upwards(struct itree_node *node)
 {
-	for (; node; node = node->parent)
-		node->subtree_last = largest_last(node);
+	for (;; node = node->parent) {
+		u64 last = largest_last(node);
+
+		if (last == node->subtree_last)
+			return;
+		node->subtree_last = last;
+		if (is_root(node))
+			return;
+	}
 }
 
 /* Puts new where old hangs; new may be NULL. */
@@ -35,10 +48,12 @@ static void replace_child(struct itree *tree, struct itree_node *old, struct itr
 {
 	struct itree_node *parent = old->parent;
 
-	if (!parent)
+	if (is_root(old)) {
 		tree->root = new;
-	else
+		parent = new;
+	} else {
 		parent->child[parent->child[1] == old] = new;
+	}
 	if (new)
 		new->parent = parent;
 }
@@ -63,9 +78,10 @@ static void link_as_leaf(struct itree *tree, struct itree_node *node)
 {
 	struct itree_node **slot = &tree->root;
 
-	node->parent = NULL;
+	node->parent = node;
 	while (*slot) {
 		node->parent = *slot;
+		node->parent->subtree_last = max_u64(node->parent->subtree_last, node->last);
 		/* Equal starts keep the order of their insertion. */
 		slot = &node->parent->child[node->start >= node->parent->start];
 	}
@@ -74,30 +90,33 @@ static void link_as_leaf(struct itree *tree, struct itree_node *node)
 
 void itree_insert(struct itree *tree, struct itree_node *node)
 {
-	assert(!node->linked);
+	u64 mine;
+
+	assert(!itree_linked(node));
 	assert(node->start <= node->last);
 	node->child[0] = node->child[1] = NULL;
 	node->subtree_last = node->last;
-	node->priority = next_priority(tree);
-	node->linked = true;
 	tree->count++;
 	link_as_leaf(tree, node);
-	update_upwards(node->parent);
-	while (node->parent && node->parent->priority < node->priority)
+	mine = priority(node);
+	while (!is_root(node) && priority(node->parent) < mine)
 		rotate_up(tree, node->parent, node->parent->child[1] == node);
 }
 
 void itree_remove(struct itree *tree, struct itree_node *node)
 {
-	assert(node->linked);
+	struct itree_node *parent;
+
+	assert(itree_linked(node));
 	assert(tree->count > 0);
 	/* Down to where at most one child is left, which then takes the node's place. */
 	while (node->child[0] && node->child[1])
-		rotate_up(tree, node, node->child[1]->priority > node->child[0]->priority);
+		rotate_up(tree, node, priority(node->child[1]) > priority(node->child[0]));
+	parent = is_root(node) ? NULL : node->parent;
 	replace_child(tree, node, node->child[0] ? node->child[0] : node->child[1]);
-	update_upwards(node->parent);
+	if (parent)
+		update_upwards(parent);
 	node->parent = node->child[0] = node->child[1] = NULL;
-	node->linked = false;
 	tree->count--;
 }
 
@@ -132,7 +151,7 @@ struct itree_node *itree_next(const struct itree_node *node, u64 start, u64 last
 {
 	struct itree_node *found = first_in(node->child[1], start, last);
 
-	while (!found && node->parent) {
+	while (!found && !is_root(node)) {
 		bool from_left = node->parent->child[0] == node;
 
 		node = node->parent;
@@ -172,11 +191,10 @@ static size_t check_subtree(const struct itree_node *node, const struct itree_no
 {
 	if (!node)
 		return 0;
-	assert(node->linked);
-	assert(node->parent == parent);
+	assert(node->parent == (parent ? parent : node));
 	assert(node->start <= node->last);
 	assert(node->start >= lowest && node->start <= highest);
-	assert(!parent || parent->priority >= node->priority);
+	assert(!parent || priority(parent) >= priority(node));
 	assert(node->subtree_last == largest_last(node));
 	return check_subtree(node->child[0], node, lowest, node->start) + 1 +
 	       check_subtree(node->child[1], node, node->start, highest);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Interval tree: intrusive nodes [start, last], ordered by start, augmented with the largest last of each subtree.
- * Intervals may overlap. A zero-initialised node is not in any tree. No locks; the owner brings one.
+ * Intervals may overlap. A zero-initialised node is not in any tree. No locks; the owner brings one. Nodes are small,
+ * for there may be millions: what balances the tree is computed from a node's range and address instead of stored.
  */
 #ifndef BASE_ITREE_H
 #define BASE_ITREE_H
@@ -9,23 +10,26 @@
 #include "base/bits.h"
 
 struct itree_node {
-	u64 start, last; /* set by the caller before itree_insert(), constant while in the tree */
-	struct itree_node *parent, *child[2];
+	u64 start, last;	   /* set by the caller before itree_insert(), constant while in the tree */
+	struct itree_node *parent; /* the root's is itself; NULL: in no tree */
+	struct itree_node *child[2];
 	u64 subtree_last;
-	u32 priority;
-	bool linked;
 };
 
 struct itree {
 	struct itree_node *root;
 	size_t count;
-	u32 random; /* state of the generator that balances the tree */
 };
 
 #define ITREE_INIT                                                                                                     \
 	{                                                                                                              \
 		.root = NULL                                                                                           \
 	}
+
+static inline bool itree_linked(const struct itree_node *node)
+{
+	return node->parent;
+}
 
 void itree_insert(struct itree *tree, struct itree_node *node);
 void itree_remove(struct itree *tree, struct itree_node *node); /* node must be in tree */

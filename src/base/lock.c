@@ -116,10 +116,15 @@ void gate_stop(struct gate *gate)
 
 void gate_start(struct gate *gate)
 {
-	pthread_mutex_lock(&gate->mutex.raw);
-	if (atomic_fetch_sub(&gate->stops, 1) == 1)
+	/* Only we count here now. While it stays stopped nobody wakes up, and no lock is needed to say so. */
+	if (atomic_load_explicit(&gate->stops, memory_order_relaxed) > 1) {
+		atomic_fetch_sub(&gate->stops, 1);
+	} else {
+		pthread_mutex_lock(&gate->mutex.raw);
+		atomic_store(&gate->stops, 0);
 		pthread_cond_broadcast(&gate->opened);
-	pthread_mutex_unlock(&gate->mutex.raw);
+		pthread_mutex_unlock(&gate->mutex.raw);
+	}
 	if (!--stopped)
 		rank_leave(gate->mutex.rank);
 }

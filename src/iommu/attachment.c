@@ -73,7 +73,8 @@ static int refuse_reserved(const struct iommu_device *device, const struct domai
 	char text[DOMAIN_TEXT];
 
 	for (unsigned i = 0; (region = iommu_device_region(device, i)); i++) {
-		const struct itree_node *area = itree_first(&paging_domain(domain)->areas, region->start, region->last);
+		const struct itree_node *area = itree_first(&paging_domain(domain)->space->areas, region->start,
+							    region->last);
 
 		if (!area || region->kind == RESERVED_DIRECT_RELAXABLE)
 			continue;

@@ -92,7 +92,7 @@ static void check_group(const struct iommu_group *group)
 	if (group->domain)
 		domain_check(group->domain);
 	if (group->default_domain)
-		assert(group->default_domain->areas.count == 0);
+		assert(group->default_domain->space->areas.count == 0);
 	(void)census;
 }
 

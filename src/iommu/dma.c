@@ -88,8 +88,9 @@ static u64 piece_address(const struct piece *piece)
 static bool move_direct(const struct piece *piece, enum dma_direction direction)
 {
 	u8 *remote = piece->extent->direct + piece->offset;
+	struct client *client = piece->extent->client;
 
-	if (!client_memory_lives(piece->extent->client, piece_address(piece)))
+	if (client && !client_memory_lives(client, piece_address(piece)))
 		return false;
 	return direction == DMA_READ ? shared_copy(piece->local, remote, piece->size)
 				     : shared_copy(remote, piece->local, piece->size);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "iommu/domain.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "iommu/port.h"
-#include "mem/client.h"
+#include "mem/charge.h"
 
 /* Tables come from the heap, one by one, so that each can be made to fail. */
 static void *table_allocate(void *context, size_t size, size_t alignment)
@@ -44,7 +45,36 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 	domain->last_iova = UINT64_MAX;
 	domain->pasid_compatible = true;
 	list_init(&domain->contexts);
+	space_init(&domain->own_space, iommu);
+	domain->space = &domain->own_space;
 	return domain;
+}
+
+/* Below this many bytes empty tables are not worth a look. */
+#define TRIM_FROM 0x40000
+
+static int make_paging(struct domain *domain, struct space *space, const struct iommu_unit *unit, struct why *why)
+{
+	if (table_new(unit->format, &domain->pt) < 0)
+		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
+	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), MASK(unit->width - 1, 0));
+	domain->space = space;
+	domain->trim_at = TRIM_FROM;
+	list_append(&space->domains, &domain->of_space);
+	return 0;
+}
+
+int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+{
+	struct domain *domain = domain_alloc(space->iommu, unit, DOMAIN_PAGING, why);
+	int err = domain ? make_paging(domain, space, unit, why) : -why->err;
+
+	if (err < 0) {
+		free(domain);
+		return err;
+	}
+	*ret = domain;
+	return 0;
 }
 
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
@@ -54,12 +84,9 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 
 	if (!domain)
 		return -why->err;
-	if (kind == DOMAIN_PAGING) {
-		if (table_new(unit->format, &domain->pt) < 0) {
-			free(domain);
-			return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
-		}
-		domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), MASK(unit->width - 1, 0));
+	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, unit, why) < 0) {
+		free(domain);
+		return -why->err;
 	}
 	if (kind == DOMAIN_IDENTITY)
 		list_append(&iommu->identities, &domain->of_iommu);
@@ -78,14 +105,14 @@ int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct cl
 	domain = domain_alloc(iommu, unit, DOMAIN_SVA, why);
 	if (!domain)
 		return -why->err;
-	domain->space = alloc_new(struct extent, why);
-	if (!domain->space) {
+	domain->process = alloc_new(struct extent, why);
+	if (!domain->process) {
 		free(domain);
 		return -why->err;
 	}
 	domain->last_iova = MASK(46, 0); /* the lower half of x86-64's addresses */
-	domain->space->client = client_get(client);
-	domain->space->node.last = domain->last_iova;
+	domain->process->client = client_get(client);
+	domain->process->node.last = domain->last_iova;
 	*ret = domain;
 	return 0;
 }
@@ -97,13 +124,15 @@ struct domain *domain_free(struct domain *domain)
 	if (!domain)
 		return NULL;
 	assert(domain->users == 0 && list_empty(&domain->contexts));
-	while ((node = itree_first(&domain->areas, 0, UINT64_MAX)))
+	while ((node = itree_first(&domain->own_space.areas, 0, UINT64_MAX)))
 		domain_unmap(domain, container_of(node, struct area, node));
+	list_remove(&domain->of_space);
 	list_remove(&domain->of_iommu);
+	space_fini(&domain->own_space);
 	isolde_pt_free(domain->pt);
-	if (domain->space) {
-		client_put(domain->space->client);
-		free(domain->space);
+	if (domain->process) {
+		client_put(domain->process->client);
+		free(domain->process);
 	}
 	free(domain);
 	return NULL;
@@ -128,7 +157,7 @@ const char *domain_describe(const struct domain *domain, char text[static DOMAIN
 	else
 		snprintf(who, sizeof(who), "a %s domain", domain_kind_name(domain->kind));
 	if (domain->kind == DOMAIN_PAGING)
-		snprintf(text, DOMAIN_TEXT, "%s with %zu mappings", who, domain->areas.count);
+		snprintf(text, DOMAIN_TEXT, "%s with %zu mappings", who, domain->space->areas.count);
 	else
 		snprintf(text, DOMAIN_TEXT, "%s", who);
 	return text;
@@ -141,12 +170,93 @@ void domain_flush(struct domain *domain)
 	domain_start(domain);
 }
 
-struct area *domain_area_at(const struct domain *domain, u64 iova)
+static void invalidate(struct domain *domain, const struct area *area)
 {
-	struct itree_node *node = itree_first(&domain->areas, iova, iova);
-
-	return node ? container_of(node, struct area, node) : NULL;
+	domain_stop(domain);
+	dma_invalidate(domain, area->node.start, area->node.last);
+	domain_start(domain);
 }
+
+/* ---- the table ---- */
+
+void domain_trim(struct domain *domain)
+{
+	u64 half = domain->last_iova / 2 + 1;
+
+	/* Two halves: the size of all 64 bits is no number. */
+	domain_stop(domain);
+	isolde_pt_trim(domain->pt, 0, half, NULL);
+	isolde_pt_trim(domain->pt, half, half, NULL);
+	domain_start(domain);
+	domain->trim_at = max_u64(2 * isolde_pt_memory(domain->pt), TRIM_FROM);
+}
+
+/* Tables that hardware must not walk any more are freed once nobody can be in them. */
+static void drain(struct domain *domain, struct isolde_pt_gather *gather)
+{
+	if (gather->tables) {
+		domain_stop(domain);
+		isolde_pt_gather_drain(domain->pt, gather);
+		domain_start(domain);
+	}
+	if (isolde_pt_memory(domain->pt) > domain->trim_at)
+		domain_trim(domain);
+}
+
+static int fill(struct isolde_pt *pt, const struct area *area, u64 leaf, struct isolde_pt_gather *gather)
+{
+	u64 start = area->node.start, done = 0;
+	int err = 0;
+
+	for (; err == 0 && done < area_size(area); done += leaf)
+		err = isolde_pt_map(pt, start + done, area_physical(area) + done, leaf, area->permission, gather);
+	/* All or nothing: what the failed step left untouched is one leaf. */
+	if (err < 0 && done > leaf)
+		isolde_pt_unmap(pt, start, done - leaf, gather, NULL);
+	return err;
+}
+
+int domain_fill(struct domain *domain, const struct area *area, struct why *why)
+{
+	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
+	int err;
+
+	if (area->node.last > domain->last_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
+			      (unsigned long long)area->node.last, (unsigned long long)domain->last_iova);
+	err = fill(domain->pt, area, domain->space->small_leaves ? PAGE_SIZE : area_size(area), &gather);
+	/* A device may have used the beginning of what is taken back. */
+	if (err < 0)
+		invalidate(domain, area);
+	drain(domain, &gather);
+	/* The range was free and fits: memory is all that can be missing. */
+	assert(err == 0 || err == -ENOMEM);
+	if (err < 0)
+		return refuse(why, OUT_OF_MEMORY, "no memory for the tables of [0x%llx, 0x%llx]",
+			      (unsigned long long)area->node.start, (unsigned long long)area->node.last);
+	return 0;
+}
+
+void domain_clear(struct domain *domain, const struct area *area)
+{
+	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
+	u64 removed = 0;
+
+	isolde_pt_unmap(domain->pt, area->node.start, area_size(area), &gather, &removed);
+	assert(removed == area_size(area));
+	(void)removed;
+	invalidate(domain, area);
+	drain(domain, &gather);
+}
+
+/* ---- areas of a domain of its own ---- */
+
+/* One map call of a domain that has its own space. */
+struct mapped {
+	struct area area;
+	struct extent extent;
+	struct charge charge;
+};
 
 static int refuse_range(const struct domain *domain, u64 iova, u64 size, struct why *why)
 {
@@ -156,7 +266,7 @@ static int refuse_range(const struct domain *domain, u64 iova, u64 size, struct 
 	if (last > domain->last_iova)
 		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
 			      (unsigned long long)last, (unsigned long long)domain->last_iova);
-	taken = itree_first(&domain->areas, iova, last);
+	taken = itree_first(&domain->own_space.areas, iova, last);
 	if (taken)
 		return refuse(why, IOVA_MAPPED, "[0x%llx, 0x%llx] overlaps the mapping [0x%llx, 0x%llx]",
 			      (unsigned long long)iova, (unsigned long long)last, (unsigned long long)taken->start,
@@ -164,94 +274,93 @@ static int refuse_range(const struct domain *domain, u64 iova, u64 size, struct 
 	return 0;
 }
 
+static void mapped_free(struct mapped *mapped)
+{
+	extent_fini(&mapped->extent);
+	charge_fini(&mapped->charge);
+	free(mapped);
+}
+
+static int mapped_new(const struct domain *domain, u64 iova, u64 size, struct client *client, u64 address, u64 charged,
+		      struct mapped **ret, struct why *why)
+{
+	struct mapped *mapped = alloc_new(struct mapped, why);
+	int err = mapped ? 0 : -why->err;
+
+	if (err == 0)
+		err = extent_init(&mapped->extent, &domain->iommu->frames, iova, size, why);
+	if (err == 0 && charged)
+		err = charge_init(&mapped->charge, client, charged, why);
+	if (err < 0) {
+		free(mapped);
+		return err;
+	}
+	extent_set_client(&mapped->extent, client, address);
+	mapped->area.node.start = iova;
+	mapped->area.node.last = iova + size - 1;
+	mapped->area.extent = &mapped->extent;
+	*ret = mapped;
+	return 0;
+}
+
+static void insert_mapped(struct domain *domain, struct mapped *mapped)
+{
+	space_stop(domain->space);
+	iommu_insert_frames(domain->iommu, &mapped->extent);
+	space_insert(domain->space, &mapped->area);
+	space_start(domain->space);
+}
+
+static void remove_mapped(struct domain *domain, struct mapped *mapped)
+{
+	space_stop(domain->space);
+	space_remove(domain->space, &mapped->area);
+	iommu_remove_frames(domain->iommu, &mapped->extent);
+	space_start(domain->space);
+	mapped_free(mapped);
+}
+
 int domain_map(struct domain *domain, u64 iova, u64 size, struct client *client, u64 address, unsigned permission,
 	       u64 charged, struct area **ret, struct why *why)
 {
-	_free_(extent) struct extent *extent = NULL;
-	_memory_ struct area *area = NULL;
-	struct iommu *iommu = domain->iommu;
-	int err = refuse_range(domain, iova, size, why);
+	struct mapped *mapped = NULL;
+	int err;
 
+	assert(domain->space == &domain->own_space);
+	err = refuse_range(domain, iova, size, why);
+	if (err == 0)
+		err = mapped_new(domain, iova, size, client, address, charged, &mapped, why);
 	if (err < 0)
 		return err;
-	area = alloc_new(struct area, why);
-	if (!area)
-		return -why->err;
-	err = extent_new(&iommu->frames, client, address, iova, size, charged, &extent, why);
-	if (err < 0)
+	mapped->area.permission = permission;
+	insert_mapped(domain, mapped);
+	err = domain_fill(domain, &mapped->area, why);
+	if (err < 0) {
+		remove_mapped(domain, mapped);
 		return err;
-	area->node.start = iova;
-	area->node.last = iova + size - 1;
-	area->permission = permission;
-	area->extent = extent;
-
-	domain_stop(domain);
-	err = isolde_pt_map(domain->pt, iova, extent_physical(extent), size, permission, NULL);
-	if (err == 0) {
-		frames_insert(&iommu->frames, extent);
-		itree_insert(&domain->areas, &area->node);
 	}
-	domain_start(domain);
-	/* The range was free and fits: memory is all that can be missing. */
-	if (err < 0)
-		return refuse(why, OUT_OF_MEMORY, "no memory for the tables of [0x%llx, 0x%llx]",
-			      (unsigned long long)iova, (unsigned long long)(iova + size - 1));
-	take(extent);
-	*ret = take(area);
+	*ret = &mapped->area;
 	return 0;
 }
 
 void domain_unmap(struct domain *domain, struct area *area)
 {
-	struct iommu *iommu = domain->iommu;
-	u64 start = area->node.start, size = area->node.last - start + 1, removed = 0;
-
-	domain_stop(domain);
-	/* Nobody reads the table now: what is freed can be freed at once. */
-	isolde_pt_unmap(domain->pt, start, size, NULL, &removed);
-	isolde_pt_trim(domain->pt, start, size, NULL);
-	assert(removed == size);
-	(void)removed;
-	dma_invalidate(domain, area->node.start, area->node.last);
-	itree_remove(&domain->areas, &area->node);
-	frames_remove(&iommu->frames, area->extent);
-	domain_start(domain);
-	extent_free(area->extent);
-	free(area);
+	space_stop(domain->space);
+	domain_clear(domain, area);
+	remove_mapped(domain, container_of(area, struct mapped, area));
+	space_start(domain->space);
 }
 
-static const char *permission_name(unsigned permission)
-{
-	switch (permission) {
-	case ISOLDE_PT_READ:
-		return "read-only";
-	case ISOLDE_PT_WRITE:
-		return "write-only";
-	default:
-		return "read-write";
-	}
-}
+/* ---- invariants ---- */
 
-void domain_describe_nearest(const struct domain *domain, u64 iova, char *text, size_t size)
+static void check_area(const struct domain *domain, const struct area *area)
 {
-	struct itree_node *below = itree_at_or_below(&domain->areas, iova);
-	struct itree_node *above = itree_above(&domain->areas, iova);
-	struct itree_node *nearest = below;
-	char distance[40] = "";
+	u64 physical = area_physical(area);
 
-	if (!below && !above) {
-		snprintf(text, size, "nothing is mapped");
-		return;
-	}
-	if (!below || (above && below->last < iova && above->start - iova < iova - below->last))
-		nearest = above;
-	if (nearest->start > iova)
-		snprintf(distance, sizeof(distance), ", 0x%llx above", (unsigned long long)(nearest->start - iova));
-	else if (nearest->last < iova)
-		snprintf(distance, sizeof(distance), ", 0x%llx below", (unsigned long long)(iova - nearest->last));
-	snprintf(text, size, "the nearest mapping is [0x%llx, 0x%llx] (%s)%s", (unsigned long long)nearest->start,
-		 (unsigned long long)nearest->last,
-		 permission_name(container_of(nearest, struct area, node)->permission), distance);
+	assert(area->node.last <= domain->last_iova);
+	assert(isolde_pt_iova_to_phys(domain->pt, area->node.start) == physical);
+	assert(isolde_pt_iova_to_phys(domain->pt, area->node.last) == physical + area_size(area) - 1);
+	(void)physical;
 }
 
 void domain_check(const struct domain *domain)
@@ -259,20 +368,14 @@ void domain_check(const struct domain *domain)
 	const struct itree_node *node;
 
 	assert((domain->pt != NULL) == (domain->kind == DOMAIN_PAGING));
-	assert((domain->space != NULL) == (domain->kind == DOMAIN_SVA));
-	assert(domain->pt || domain->areas.count == 0);
-	if (domain->pt)
-		isolde_pt_check(domain->pt);
-	itree_check(&domain->areas);
-	itree_for_each(node, &domain->areas, 0, UINT64_MAX) {
-		const struct area *area = container_of(node, struct area, node);
-		u64 physical = extent_physical(area->extent);
-
-		assert(node->last <= domain->last_iova);
-		assert(extent_size(area->extent) == node->last - node->start + 1);
-		assert(frames_find(&domain->iommu->frames, physical) == area->extent);
-		assert(isolde_pt_iova_to_phys(domain->pt, node->start) == physical);
-		assert(isolde_pt_iova_to_phys(domain->pt, node->last) == area->extent->node.last);
-		(void)physical;
-	}
+	assert((domain->process != NULL) == (domain->kind == DOMAIN_SVA));
+	assert(list_linked(&domain->of_space) == (domain->kind == DOMAIN_PAGING));
+	assert(domain->space == &domain->own_space || domain->own_space.areas.count == 0);
+	assert(domain->pt || domain->space->areas.count == 0);
+	if (!domain->pt)
+		return;
+	isolde_pt_check(domain->pt);
+	space_check(domain->space);
+	itree_for_each(node, &domain->space->areas, 0, UINT64_MAX)
+		check_area(domain, container_of(node, struct area, node));
 }

@@ -9,6 +9,8 @@ static const char *client_behind(const struct domain *domain, u64 iova, char tex
 {
 	const struct area *area = domain_area_at(domain, iova);
 
+	if (area && !area->extent->client)
+		return "the file";
 	return area ? client_describe(area->extent->client, text) : "the program";
 }
 
@@ -21,7 +23,7 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 			 fault->pasid ? "that PASID is attached to no domain" : "all its DMA is blocked");
 		return;
 	}
-	domain_describe_nearest(domain, fault->iova, nearest, sizeof(nearest));
+	space_describe_nearest(domain->space, fault->iova, nearest, sizeof(nearest));
 	switch (fault->reason) {
 	case DMA_FAULT_BLOCKED:
 		snprintf(text, size, "its group is attached to no domain, so all DMA is blocked");

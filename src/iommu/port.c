@@ -50,7 +50,7 @@ void dma_start_group(const struct iommu_group *group)
 			gate_start(&device->port->gate);
 }
 
-static void stop_contexts(const struct domain *domain)
+void domain_stop(const struct domain *domain)
 {
 	const struct dma_context *context;
 
@@ -58,7 +58,7 @@ static void stop_contexts(const struct domain *domain)
 		gate_stop(&context->port->gate);
 }
 
-static void start_contexts(const struct domain *domain)
+void domain_start(const struct domain *domain)
 {
 	const struct dma_context *context;
 
@@ -66,22 +66,20 @@ static void start_contexts(const struct domain *domain)
 		gate_start(&context->port->gate);
 }
 
-void domain_stop(const struct domain *domain)
+void dma_stop_identities(const struct iommu *iommu)
 {
 	const struct domain *identity;
 
-	stop_contexts(domain);
-	list_for_each(identity, &domain->iommu->identities, of_iommu)
-		stop_contexts(identity);
+	list_for_each(identity, &iommu->identities, of_iommu)
+		domain_stop(identity);
 }
 
-void domain_start(const struct domain *domain)
+void dma_start_identities(const struct iommu *iommu)
 {
 	const struct domain *identity;
 
-	list_for_each(identity, &domain->iommu->identities, of_iommu)
-		start_contexts(identity);
-	start_contexts(domain);
+	list_for_each(identity, &iommu->identities, of_iommu)
+		domain_start(identity);
 }
 
 /* ---- contexts ---- */
@@ -243,7 +241,7 @@ static int walk_table(struct dma_context *context, u64 iova, unsigned permission
 		return reasons[fault];
 	/* Not by the tree of all frames: other domains change that without stopping us. */
 	area = domain_area_at(domain, iova);
-	if (!area || found.physical - extent_physical(area->extent) >= extent_size(area->extent))
+	if (!area || found.physical - area_physical(area) >= area_size(area))
 		return DMA_FAULT_TABLE + 1;
 	context->port->cached = true;
 	*slot = (struct tlb_entry){
@@ -276,9 +274,9 @@ static int walk_identity(struct dma_context *context, u64 iova, struct tlb_entry
 
 static int walk_process(struct dma_context *context, struct tlb_entry *slot)
 {
-	struct extent *space = context->domain->space;
+	struct extent *process = context->domain->process;
 
-	*slot = (struct tlb_entry){.last = space->node.last, .extent = space};
+	*slot = (struct tlb_entry){.last = process->node.last, .extent = process};
 	return 0;
 }
 

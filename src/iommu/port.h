@@ -69,6 +69,10 @@ void dma_port_free(struct dma_port *port); /* NULL is legal */
 void dma_stop_group(const struct iommu_group *group);
 void dma_start_group(const struct iommu_group *group);
 
+/* All DMA with physical addresses stops until it is started again. */
+void dma_stop_identities(const struct iommu *iommu);
+void dma_start_identities(const struct iommu *iommu);
+
 /* What the function's DMA means from now on; nothing cached survives. NULL: nothing. */
 void dma_port_set_domain(struct dma_port *port, struct domain *domain);
 struct domain *dma_port_domain(const struct dma_port *port);

@@ -71,7 +71,7 @@ static int check_map(const struct domain *domain, u64 iova, u64 address, u64 siz
 		return refuse(why, MAP_BEYOND, "0x%llx bytes at IOVA 0x%llx end beyond 0x%llx, the last of the domain",
 			      (unsigned long long)size, (unsigned long long)iova,
 			      (unsigned long long)domain->last_iova);
-	taken = itree_first(&domain->areas, iova, iova + size - 1);
+	taken = itree_first(&domain->space->areas, iova, iova + size - 1);
 	if (taken)
 		return refuse(why, MAP_TAKEN, "[0x%llx, 0x%llx] overlaps the mapping [0x%llx, 0x%llx]",
 			      (unsigned long long)iova, (unsigned long long)(iova + size - 1),

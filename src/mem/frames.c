@@ -5,9 +5,6 @@
  */
 #include "mem/frames.h"
 
-#include <stdlib.h>
-
-#include "base/alloc.h"
 #include "mem/shared.h"
 
 #define FIRST_PHYSICAL BIT(30) /* 0 means "nothing"; nothing is near it either */
@@ -67,37 +64,29 @@ static u64 find_frames(const struct frames *frames, u64 iova, u64 size, struct w
 	return start;
 }
 
-int extent_new(const struct frames *frames, struct client *client, u64 address, u64 iova, u64 size, u64 charged,
-	       struct extent **ret, struct why *why)
+int extent_init(struct extent *extent, const struct frames *frames, u64 iova, u64 size, struct why *why)
 {
-	_free_(extent) struct extent *extent = alloc_new(struct extent, why);
-	int err;
+	u64 start = find_frames(frames, iova, size, why);
 
-	if (!extent)
+	if (!start)
 		return -why->err;
-	extent->node.start = find_frames(frames, iova, size, why);
-	if (!extent->node.start)
-		return -why->err;
-	extent->node.last = extent->node.start + size - 1;
-	extent->client = client_get(client);
-	extent->address = address;
-	err = charge_init(&extent->charge, client, charged, why);
-	if (err < 0)
-		return err;
-	extent->direct = shared_map(client, address, size);
-	*ret = take(extent);
+	*extent = (struct extent){.node = {.start = start, .last = start + size - 1}};
 	return 0;
 }
 
-void extent_free(struct extent *extent)
+void extent_set_client(struct extent *extent, struct client *client, u64 address)
 {
-	if (!extent)
-		return;
-	assert(!extent->node.linked);
-	shared_unmap(extent->direct, extent_size(extent));
-	charge_fini(&extent->charge);
+	extent->client = client_get(client);
+	extent->address = address;
+	extent->direct = shared_map(client, address, extent_size(extent));
+}
+
+void extent_fini(struct extent *extent)
+{
+	assert(!itree_linked(&extent->node));
+	if (extent->client)
+		shared_unmap(extent->direct, extent_size(extent));
 	client_put(extent->client);
-	free(extent);
 }
 
 void frames_insert(struct frames *frames, struct extent *extent)

@@ -8,22 +8,26 @@
  *
  * Making and freeing an extent may take long (it may map the client's file), putting it among the frames does not.
  * Hence two steps. All need machine.lock; frames_insert() and frames_remove() besides that nobody is in frames_find()
- * on another thread (iommu/domain.h: domain_stop()).
+ * on another thread (iommu/space.h: iommu_insert_frames()).
  */
 #ifndef MEM_FRAMES_H
 #define MEM_FRAMES_H
 
 #include "base/itree.h"
-#include "mem/charge.h"
+#include "mem/client.h"
 
 #define PHYSICAL_BITS 52 /* the widest address all table formats can hold */
 
+/*
+ * What stands behind the frames is the owner's to say between extent_init() and frames_insert(), and later while nobody
+ * can see them: memory of a client, by address, and then perhaps also our own mapping of the same; or memory that is
+ * nobody's (of a file, of a device), which `direct` alone reaches and the owner outlives.
+ */
 struct extent {
 	struct itree_node node; /* physical start and last */
-	struct client *client;	/* ref */
+	struct client *client;	/* ref; NULL: the memory is no client's */
 	u64 address;		/* in the client, of the first byte */
-	struct charge charge;	/* what the client pays for it */
-	u8 *direct;		/* our own mapping of the client's shared file (mem/shared.h); NULL: copy by process */
+	u8 *direct;		/* with a client: owned, of its shared file (mem/shared.h), or NULL: copy by process */
 };
 
 struct frames {
@@ -35,21 +39,19 @@ void frames_init(struct frames *frames);
 void frames_fini(struct frames *frames); /* asserts that no extent is left */
 
 /*
- * An extent of size bytes (page multiples) for the client's address. Its frames, still its own secret, are congruent
- * with iova modulo 1 GiB (or modulo the largest power of two <= size, if smaller). It charges `charged` bytes to the
- * client. OUT_OF_MEMORY, FRAMES_EXHAUSTED or MEMLOCK_EXCEEDED.
+ * Gives extent a run of size bytes (page multiples) of frames, still its own secret, that are congruent with iova
+ * modulo 1 GiB (or modulo the largest power of two <= size, if smaller); all else is zero. FRAMES_EXHAUSTED.
  */
-int extent_new(const struct frames *frames, struct client *client, u64 address, u64 iova, u64 size, u64 charged,
-	       struct extent **ret, struct why *why);
-void extent_free(struct extent *extent); /* not among the frames (any more); NULL is legal */
+int extent_init(struct extent *extent, const struct frames *frames, u64 iova, u64 size, struct why *why);
+/* It stands for the client's address from now on; as direct memory, if that can be. Cannot fail. */
+void extent_set_client(struct extent *extent, struct client *client, u64 address);
+void extent_fini(struct extent *extent); /* not among the frames (any more) */
 
-void frames_insert(struct frames *frames, struct extent *extent); /* before the next extent_new() */
+void frames_insert(struct frames *frames, struct extent *extent); /* before the next extent_init() */
 void frames_remove(struct frames *frames, struct extent *extent);
 
 /* The extent that holds the physical address; NULL if none. */
 struct extent *frames_find(const struct frames *frames, u64 physical);
-
-DEFINE_FREE(extent)
 
 static inline u64 extent_physical(const struct extent *extent)
 {

@@ -106,11 +106,20 @@ static int open_file_of(pid_t pid, const struct vma *vma)
 	return fd;
 }
 
+void *shared_map_file(int fd, u64 offset, u64 size, bool writable)
+{
+	void *memory = mmap(NULL, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, (off_t)offset);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	pthread_once(&install_once, install_handler);
+	return memory;
+}
+
 void *shared_map(struct client *client, u64 address, u64 size)
 {
 	_close_ int fd = -1;
 	struct vma vma;
-	void *memory;
 
 	/* Read-only mappings are rare and not worth a second kind of direct memory. */
 	if (!vma_find(client, address, &vma) || !vma.shared || !vma.writable || !vma.inode || vma.start > address ||
@@ -119,12 +128,7 @@ void *shared_map(struct client *client, u64 address, u64 size)
 	fd = open_file_of(client->pid, &vma);
 	if (fd < 0)
 		return NULL;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		      (off_t)(vma.file_offset + (address - vma.start)));
-	if (memory == MAP_FAILED)
-		return NULL;
-	pthread_once(&install_once, install_handler);
-	return memory;
+	return shared_map_file(fd, vma.file_offset + (address - vma.start), size, true);
 }
 
 void shared_unmap(void *memory, u64 size)

@@ -13,6 +13,8 @@
  * shared mapping of a file the client has open; NULL otherwise (the caller copies by process instead).
  */
 void *shared_map(struct client *client, u64 address, u64 size);
+/* The same for [offset, offset + size) of a file that is no client's mapping; NULL when the host cannot map it. */
+void *shared_map_file(int fd, u64 offset, u64 size, bool writable);
 void shared_unmap(void *memory, u64 size); /* NULL is legal */
 
 /* Copies between local memory and directly mapped memory; false when the file has become too short. */

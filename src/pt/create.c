@@ -48,6 +48,8 @@ static const struct pt_ops *ops_of(const struct isolde_pt_config *config)
 
 	if (config->format == ISOLDE_PT_ARM64_S1 || config->format == ISOLDE_PT_ARM64_S2)
 		return arm_ops(config);
+	if (config->format == ISOLDE_PT_AMDV1 && config->granule == 2048)
+		return &pt_amdv1_2k_ops;
 	return config->granule == 4096 ? simple[config->format] : NULL;
 }
 
@@ -171,7 +173,7 @@ static int choose_output(struct isolde_pt *pt, const struct isolde_pt_config *co
 	if (bits > shape->output_max || bits < 32)
 		return -EINVAL;
 	pt->output_last = MASK(bits - 1, 0);
-	pt->beyond = shape->address & ~(pt->output_last >> shape->address_shift);
+	pt->beyond = shape->address & ~(pt->output_last << shape->address_up >> shape->address_shift);
 	return 0;
 }
 

@@ -4,14 +4,20 @@
  *
  * What the manual calls level n is level n - 1 here. Permissions of all levels are joined. There is no permission to
  * execute: an execute request needs read.
+ *
+ * A source that defines FORMAT_NAME and FORMAT_GRANULE_SHIFT 11 first gets tables and pages of 2 KiB, which no hardware
+ * has, but the mock IOMMU of Linux's selftests: entries are the same, with addresses moved up by the missing bit.
  */
 #ifndef PT_FMT_AMDV1_H
 #define PT_FMT_AMDV1_H
 
 #include "pt/format.h"
 
+#ifndef FORMAT_NAME
 #define FORMAT_NAME	     amdv1
+#define FORMAT_KIND	     PT_amdv1
 #define FORMAT_GRANULE_SHIFT 12
+#endif
 #define FORMAT_RUNS	     true
 #define FORMAT_RUN_STEPS     false
 #define FORMAT_GROWS	     true
@@ -34,23 +40,38 @@
 #define AMDV1_LEAF_RESERVED  MASK(58, 52)
 #define AMDV1_TABLE_RESERVED MASK(60, 52)
 
+enum {
+	AMDV1_INDEX_BITS = FORMAT_GRANULE_SHIFT - 3,
+	AMDV1_UP = 12 - FORMAT_GRANULE_SHIFT, /* how far left of its place an entry has an address */
+	AMDV1_INPUT_BITS = FORMAT_GRANULE_SHIFT == 12 ? 64 : FORMAT_GRANULE_SHIFT + 6 * AMDV1_INDEX_BITS,
+};
+
 static const struct pt_shape format_shape = {
-	.kind = PT_amdv1,
-	.granule_shift = 12,
+	.kind = FORMAT_KIND,
+	.granule_shift = FORMAT_GRANULE_SHIFT,
 	.levels_min = 1, /* DTE.Mode */
 	.levels_max = 6,
-	.input_default = 64,
-	.input_min = 12,
-	.input_max = 64,
-	.output_default = 52,
-	.output_max = 52,
+	.input_default = AMDV1_INPUT_BITS,
+	.input_min = FORMAT_GRANULE_SHIFT,
+	.input_max = AMDV1_INPUT_BITS,
+	.output_default = 52 - AMDV1_UP,
+	.output_max = 52 - AMDV1_UP,
 	.root = ROOT_TABLE,
 	.features = ISOLDE_PT_FORCE_SNOOP | ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_DIRTY | ISOLDE_PT_GROW,
 	.flags = ISOLDE_PT_READ | ISOLDE_PT_WRITE,
 	.address = AMDV1_ADDRESS,
-	.leaves = BIT(12) | BIT(21) | BIT(30) | BIT(39) | BIT(48),
-	.runs = MASK(51, 12),
+	.address_up = AMDV1_UP,
+	.leaves = BIT(FORMAT_GRANULE_SHIFT) | BIT(FORMAT_GRANULE_SHIFT + AMDV1_INDEX_BITS) |
+		  BIT(FORMAT_GRANULE_SHIFT + 2 * AMDV1_INDEX_BITS) | BIT(FORMAT_GRANULE_SHIFT + 3 * AMDV1_INDEX_BITS) |
+		  BIT(FORMAT_GRANULE_SHIFT + 4 * AMDV1_INDEX_BITS),
+	.runs = MASK(51 - AMDV1_UP, FORMAT_GRANULE_SHIFT),
 };
+
+/* Log2 of what one entry of a level maps, as its address field has it. */
+static inline unsigned amdv1_shift(unsigned level)
+{
+	return 12 + AMDV1_INDEX_BITS * level;
+}
 
 #define entry_fold(entry) (entry)
 
@@ -86,17 +107,17 @@ static inline enum isolde_pt_fault entry_fault(const struct isolde_pt *pt, u64 e
 	if (entry & (AMDV1_LEAF_RESERVED | pt->beyond))
 		return ISOLDE_PT_RESERVED;
 	if (next == 0)
-		return level > 4 || entry & ((BIT(12 + 9 * level) - 1) & AMDV1_ADDRESS) ? ISOLDE_PT_RESERVED
-											: ISOLDE_PT_OK;
-	shift = amdv1_size_shift(entry) - 12;
-	if (next != AMDV1_NEXT_SIZE || shift <= 9 * level || shift >= 9 * level + 9 || shift > 51 - 12)
+		return level > 4 || entry & ((BIT(amdv1_shift(level)) - 1) & AMDV1_ADDRESS) ? ISOLDE_PT_RESERVED
+											    : ISOLDE_PT_OK;
+	shift = amdv1_size_shift(entry);
+	if (next != AMDV1_NEXT_SIZE || shift <= amdv1_shift(level) || shift >= amdv1_shift(level + 1) || shift > 51)
 		return ISOLDE_PT_RESERVED;
 	return ISOLDE_PT_OK;
 }
 
 static inline u64 entry_table(u64 entry)
 {
-	return entry & AMDV1_ADDRESS;
+	return (entry & AMDV1_ADDRESS) >> AMDV1_UP;
 }
 
 static inline unsigned entry_next_level(u64 entry, unsigned level)
@@ -106,7 +127,7 @@ static inline unsigned entry_next_level(u64 entry, unsigned level)
 
 static inline u64 table_entry(u64 address, unsigned level)
 {
-	return (address & AMDV1_ADDRESS) | AMDV1_PRESENT | AMDV1_READ | AMDV1_WRITE | AMDV1_NEXT(level);
+	return (address << AMDV1_UP & AMDV1_ADDRESS) | AMDV1_PRESENT | AMDV1_READ | AMDV1_WRITE | AMDV1_NEXT(level);
 }
 
 static inline u64 leaf_bits(const struct isolde_pt *pt, unsigned flags)
@@ -117,29 +138,29 @@ static inline u64 leaf_bits(const struct isolde_pt *pt, unsigned flags)
 
 static inline u64 leaf_entry(u64 bits, u64 physical, unsigned level, unsigned run)
 {
-	u64 half = BIT(12 + 9 * level + run - 1);
+	u64 half = BIT(amdv1_shift(level) + run - 1);
 
-	return bits | physical | (run ? AMDV1_NEXT(AMDV1_NEXT_SIZE) | ((half - 1) & AMDV1_ADDRESS) : 0);
+	return bits | physical << AMDV1_UP | (run ? AMDV1_NEXT(AMDV1_NEXT_SIZE) | ((half - 1) & AMDV1_ADDRESS) : 0);
 }
 
 static inline u64 leaf_step(unsigned level)
 {
-	return PAGE_SIZE << 9 * level;
+	return BIT(amdv1_shift(level));
 }
 
 static inline unsigned leaf_run(u64 entry, unsigned level)
 {
-	return amdv1_next(entry) == AMDV1_NEXT_SIZE ? amdv1_size_shift(entry) - 12 - 9 * level : 0;
+	return amdv1_next(entry) == AMDV1_NEXT_SIZE ? amdv1_size_shift(entry) - amdv1_shift(level) : 0;
 }
 
 static inline u64 leaf_reach(u64 entry, unsigned level)
 {
-	return PAGE_SIZE << 9 * level << leaf_run(entry, level);
+	return BIT(amdv1_shift(level) - AMDV1_UP) << leaf_run(entry, level);
 }
 
 static inline u64 leaf_physical(u64 entry, unsigned level)
 {
-	return entry & AMDV1_ADDRESS & ~(leaf_reach(entry, level) - 1);
+	return (entry & AMDV1_ADDRESS) >> AMDV1_UP & ~(leaf_reach(entry, level) - 1);
 }
 
 static inline u64 walk_through(u64 through, u64 entry)

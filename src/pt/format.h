@@ -52,6 +52,7 @@
 #define PT_KINDS(X)                                                                                                    \
 	X(vtdss)                                                                                                       \
 	X(amdv1)                                                                                                       \
+	X(amdv1_2k)                                                                                                    \
 	X(x86_64)                                                                                                      \
 	X(arm64s1_4k)                                                                                                  \
 	X(arm64s1_16k)                                                                                                 \
@@ -107,6 +108,7 @@ struct pt_shape {
 	u64 runs;		/* the same, of several entries */
 	u64 address;		/* the bits of an entry that hold one */
 	unsigned address_shift; /* how far right they were shifted */
+	unsigned address_up;	/* or how far left */
 };
 
 /* The default allocator of tables: memory.c. */
@@ -179,6 +181,9 @@ static inline void pt_gather_add(struct isolde_pt_gather *gather, u64 start, u64
 	if (leaf && (!gather->smallest_leaf || leaf < gather->smallest_leaf))
 		gather->smallest_leaf = leaf;
 }
+
+/* Of no use to those who choose a format for its speed, so isolde/pt.h does not have it. */
+ISOLDE_PT_DECLARE(amdv1_2k);
 
 #define PT_OPS_DECLARE(name) extern const struct pt_ops pt_##name##_ops;
 PT_KINDS(PT_OPS_DECLARE)

@@ -280,10 +280,10 @@ static void move_areas(const struct type1 *type1, const struct mapping *mapping)
 		struct extent *extent = domain_area_at(domain->domain, mapping->node.start)->extent;
 		struct client *before = extent->client;
 
-		domain_stop(domain->domain);
+		space_stop(domain->domain->space);
 		extent->client = client_get(mapping->client);
 		extent->address = mapping->address;
-		domain_start(domain->domain);
+		space_start(domain->domain->space);
 		client_put(before);
 	}
 }

@@ -7,6 +7,7 @@
 #define VFIO_TYPE1_H
 
 #include "iommu/attach.h"
+#include "mem/charge.h"
 #include "vfio/vfio.h"
 
 /* A domain and how many groups of the container are attached to it. */

@@ -413,7 +413,7 @@ void type1_check(const struct type1 *type1)
 	list_for_each(member, &type1->members, link)
 		assert(member->group->domain == member->domain->domain);
 	list_for_each(domain, &type1->domains, link) {
-		assert(domain->domain->areas.count == type1->mappings.count);
+		assert(domain->domain->space->areas.count == type1->mappings.count);
 		groups += domain->ngroups;
 	}
 	assert(groups == list_length(&type1->members));

@@ -149,7 +149,7 @@ TEST(itree, whole_space_overlaps_everything)
 	assert_ptr_equal(itree_first(&tree, 0, 0), &all);
 	assert_null(itree_next(&all, 0, UINT64_MAX));
 	itree_remove(&tree, &all);
-	assert_false(all.linked);
+	assert_false(itree_linked(&all));
 	assert_null(tree.root);
 }
 

@@ -20,6 +20,7 @@ TEST(domain, maps_are_areas_and_go_as_they_came)
 	domain_unmap(room->domain, area);
 	assert_null(domain_area_at(room->domain, 0x100000));
 	assert_int_equal(room->client->locked_bytes, 0);
+	domain_trim(room->domain);
 	assert_int_equal(isolde_pt_memory(room->domain->pt), PAGE_SIZE);
 	room_free(room);
 }
@@ -79,19 +80,19 @@ TEST(domain, the_nearest_mapping_is_described_from_either_side)
 	struct iommu_room *room = room_new();
 	char text[120];
 
-	domain_describe_nearest(room->domain, 0x5000, text, sizeof(text));
+	space_describe_nearest(room->domain->space, 0x5000, text, sizeof(text));
 	assert_string_equal(text, "nothing is mapped");
 	room_map(room, 0x10000, room, 0x1000, ROOM_RW);
 	room_map(room, 0x20000, room, 0x1000, ISOLDE_PT_READ);
-	domain_describe_nearest(room->domain, 0x5000, text, sizeof(text));
+	space_describe_nearest(room->domain->space, 0x5000, text, sizeof(text));
 	assert_string_equal(text, "the nearest mapping is [0x10000, 0x10fff] (read-write), 0xb000 above");
-	domain_describe_nearest(room->domain, 0x11000, text, sizeof(text));
+	space_describe_nearest(room->domain->space, 0x11000, text, sizeof(text));
 	assert_string_equal(text, "the nearest mapping is [0x10000, 0x10fff] (read-write), 0x1 below");
-	domain_describe_nearest(room->domain, 0x1ffff, text, sizeof(text));
+	space_describe_nearest(room->domain->space, 0x1ffff, text, sizeof(text));
 	assert_string_equal(text, "the nearest mapping is [0x20000, 0x20fff] (read-only), 0x1 above");
-	domain_describe_nearest(room->domain, 0x20010, text, sizeof(text));
+	space_describe_nearest(room->domain->space, 0x20010, text, sizeof(text));
 	assert_string_equal(text, "the nearest mapping is [0x20000, 0x20fff] (read-only)");
-	domain_describe_nearest(room->domain, UINT64_MAX, text, sizeof(text));
+	space_describe_nearest(room->domain->space, UINT64_MAX, text, sizeof(text));
 	EXPECT_SUBSTR("[0x20000, 0x20fff]", text);
 	room_free(room);
 }
@@ -109,10 +110,11 @@ static int map_across_a_border(struct why *why)
 	domain_check(swept->domain);
 	if (ret == 0)
 		domain_unmap(swept->domain, area);
+	domain_trim(swept->domain);
 	assert_int_equal(isolde_pt_memory(swept->domain->pt), memory);
 	assert_int_equal(swept->client->locked_bytes, 0);
 	assert_int_equal(swept->iommu.frames.extents.count, 0);
-	assert_int_equal(swept->domain->areas.count, 0);
+	assert_int_equal(swept->domain->space->areas.count, 0);
 	return ret;
 }
 

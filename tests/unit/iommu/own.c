@@ -189,7 +189,7 @@ TEST(own, failures_in_claim_attach_and_map_change_nothing)
 		fail_nth_arm(0);
 		iommu_check(&room->iommu);
 		if (err < 0 && domain)
-			assert_int_equal(domain->areas.count, 0);
+			assert_int_equal(domain->space->areas.count, 0);
 		assert_int_equal(room->client->locked_bytes, err < 0 ? 0 : sizeof(memory));
 		if (domain && room->pair->domain == domain)
 			iommu_detach_group(room->pair);

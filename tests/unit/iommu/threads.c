@@ -20,7 +20,7 @@
 
 enum { ROUNDS = 100, IOVA = 0x40000, PASID = 3, GONE = 'x' };
 
-struct space {
+struct place {
 	struct isolde_domain *domain;
 	u8 *page; /* full of name, unless it is unmapped: then of GONE */
 	u8 name;
@@ -29,7 +29,7 @@ struct space {
 struct room {
 	struct isolde_machine *machine;
 	struct isolde_device *nvme, *nic, *twin;
-	struct space spaces[3];
+	struct place spaces[3];
 	atomic_bool over;
 };
 
@@ -86,7 +86,7 @@ static void *do_dma(void *argument)
 static void *claim_whole_group(void *argument)
 {
 	struct actor *actor = argument;
-	struct space *spaces = actor->room->spaces;
+	struct place *spaces = actor->room->spaces;
 
 	for (int i = 0; i < ROUNDS;) {
 		int ret = isolde_group_claim(actor->device, actor->owner, NULL);
@@ -109,7 +109,7 @@ static void *claim_whole_group(void *argument)
 static void *claim_device(void *argument)
 {
 	struct actor *actor = argument;
-	struct space *spaces = actor->room->spaces;
+	struct place *spaces = actor->room->spaces;
 
 	for (int i = 0; i < ROUNDS;) {
 		int ret = isolde_device_claim(actor->device, actor->owner, NULL);
@@ -163,7 +163,7 @@ static void *map_and_unmap(void *argument)
 	struct room *room = actor->room;
 
 	for (int i = 0; i < ROUNDS * 4; i++) {
-		struct space *space = &room->spaces[(unsigned)i % ARRAY_SIZE(room->spaces)];
+		struct place *space = &room->spaces[(unsigned)i % ARRAY_SIZE(room->spaces)];
 
 		if (isolde_domain_unmap(space->domain, IOVA, PAGE_SIZE) != PAGE_SIZE)
 			actor->wrong = true;
@@ -200,7 +200,7 @@ static void open_room(struct room *room)
 	room->nic = unbound(room, NIC);
 	room->twin = unbound(room, TWIN);
 	for (unsigned i = 0; i < ARRAY_SIZE(room->spaces); i++) {
-		struct space *space = &room->spaces[i];
+		struct place *space = &room->spaces[i];
 
 		space->name = (u8)('a' + i);
 		space->page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
