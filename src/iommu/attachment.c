@@ -118,7 +118,7 @@ static int refuse_incompatible(const struct iommu_device *device, u32 pasid, con
 static int refuse_first(const struct iommu_device *device, u32 pasid, const struct domain *domain,
 			const struct attach_handle *handle, struct why *why)
 {
-	if (handle && handle->pages && device->function->physical && iommu_has_pri(device))
+	if (handle && handle->pages && device->function && device->function->physical && iommu_has_pri(device))
 		return refuse(why, VF_PAGE_REQUESTS,
 			      "%s is a virtual function: its page requests cannot be told from its physical function's",
 			      device->name);
