@@ -24,8 +24,10 @@
 struct attach_handle;
 struct domain;
 struct dma_fault;
+struct iommufd_driver;
 struct iommu;
 struct iommu_device;
+struct page_request;
 struct page_requests;
 
 /* Whoever owns a group for user space. Embedded in a VFIO group (legacy) or an iommufd context. */
@@ -33,6 +35,8 @@ struct owner {
 	/* "VFIO group 7 of qemu-io (pid 1234)"; returns text */
 	const char *(*describe)(const struct owner *owner, char *text, size_t size);
 };
+
+enum page_answer { PAGE_SUCCESS, PAGE_INVALID, PAGE_FAILURE };
 
 enum reserved_kind { RESERVED_DIRECT, RESERVED_DIRECT_RELAXABLE, RESERVED_RESERVED, RESERVED_MSI, RESERVED_SW_MSI };
 
@@ -63,9 +67,14 @@ struct iommu_driver {
 	void (*detach_pasid)(struct iommu_device *device, u32 pasid, struct domain *old);
 	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
 	enum group_type (*preference)(const struct iommu_device *device);
-	bool lacks_pasids;		     /* no attach per PASID at all */
-	bool lacks_sva;			     /* no domain of a process's addresses */
-	bool blocks_by_default;		     /* the default domain is the blocking one, which cannot be changed */
+	bool lacks_pasids;	/* no attach per PASID at all */
+	bool lacks_sva;		/* no domain of a process's addresses */
+	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
+	/* Can the device ask for pages? NULL: if it has PRI. */
+	bool (*asks_pages)(const struct iommu_device *device);
+	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
+	void (*answer_page)(struct iommu_device *device, const struct page_request *last, enum page_answer answer);
+	const struct iommufd_driver *user;   /* what it does for user space (iommufd/driver.h); NULL: nothing more */
 	bool user_pasid_table;		     /* below a nested domain PASIDs are the user's, their requests its own */
 	enum isolde_pt_format nested_format; /* of the user's tables that its hardware walks */
 };
@@ -112,7 +121,6 @@ struct iommu_device {
 	bool blocked;			   /* parked while it is reset (iommu/recover.c) */
 	bool stranded;			   /* a domain that had to be attached could not; parked until the next */
 	unsigned reset_depth;
-	bool stalls;			/* no PCI function, but may ask for pages */
 	struct page_requests *requests; /* owned: iommu/page_request.c; NULL: it may not ask for pages */
 	struct dma_port *port;		/* owned; NULL when emulated */
 	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
@@ -195,7 +203,6 @@ int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct
 struct iommu_platform_facts {
 	const char *name;
 	u32 max_pasids;
-	bool stalls;
 };
 int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
 		       struct iommu_device **ret, struct why *why);

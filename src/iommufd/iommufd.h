@@ -12,12 +12,16 @@ struct context;
 struct request;
 struct why;
 
+#define IOMMUFD_MISC_MAJOR 10
+#define IOMMUFD_MISC_MINOR 125 /* of /dev/iommu: dynamic on a real host */
+#define IOMMUFD_VFIO_MINOR 196 /* of /dev/vfio/vfio */
+
 struct iommufd {
-	struct iommu *iommu;   /* borrowed */
-	struct list contexts;  /* struct context, by age */
-	bool provides_vfio;    /* a machine option: /dev/vfio/vfio is ours too, as with CONFIG_IOMMUFD_VFIO_CONTAINER */
+	struct iommu *iommu;  /* borrowed */
+	struct list contexts; /* struct context, by age */
+	bool provides_vfio;   /* a machine option: /dev/vfio/vfio is ours too, as with CONFIG_IOMMUFD_VFIO_CONTAINER */
 	bool unsafe_interrupts; /* module option allow_unsafe_interrupts: bind devices without isolated MSI */
-	bool noiommu;	       /* VFIO has its unsafe noiommu mode */
+	bool noiommu;		/* VFIO has its unsafe noiommu mode */
 	/* IOMMU_TEST (0x3ba0), where the machine has it (src/selftest); NULL: the number is unknown. */
 	long (*test)(struct request *request, struct why *why);
 	void *test_context;

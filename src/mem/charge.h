@@ -5,6 +5,13 @@
 
 #include "mem/client.h"
 
+/* Whose count a charge is held against (spec 03 section 3.9). */
+enum charge_mode {
+	CHARGE_NONE, /* nobody's: the client may lock without limit */
+	CHARGE_USER, /* the user's, of all processes together */
+	CHARGE_MM,   /* the address space's */
+};
+
 struct charge {
 	struct client *client; /* ref; NULL when nothing is charged */
 	u64 bytes;
