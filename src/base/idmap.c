@@ -74,6 +74,13 @@ void idmap_abandon(struct idmap *map, u32 id)
 	map->slots[id] = NULL;
 }
 
+void idmap_bury(struct idmap *map, u32 id)
+{
+	assert(id < map->size);
+	assert(!map->slots[id]);
+	map->slots[id] = reserved();
+}
+
 void *idmap_find(const struct idmap *map, u32 id)
 {
 	if (id >= map->size || map->slots[id] == reserved())

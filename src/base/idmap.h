@@ -24,7 +24,8 @@ struct idmap {
 int idmap_reserve(struct idmap *map, u32 first, u32 *ret_id, struct why *why);
 void idmap_publish(struct idmap *map, u32 id, void *object); /* cannot fail; id was reserved */
 void idmap_abandon(struct idmap *map, u32 id);		     /* reserved or published id becomes free */
-void *idmap_find(const struct idmap *map, u32 id);	     /* NULL if free or only reserved */
+void idmap_bury(struct idmap *map, u32 id);	   /* a free id below the map's size is never given out again */
+void *idmap_find(const struct idmap *map, u32 id); /* NULL if free or only reserved */
 
 /* The first published id >= *id, which is updated; NULL when there is none. For iteration: start with 0, then ++. */
 void *idmap_next(const struct idmap *map, u32 *id);

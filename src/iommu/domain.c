@@ -20,15 +20,15 @@ static void table_release(void *context, void *table, size_t size)
 	free(table);
 }
 
-static int table_new(enum isolde_pt_format format, struct isolde_pt **ret)
+static int table_new(struct isolde_pt_config config, struct isolde_pt **ret)
 {
-	const struct isolde_pt_config config = {
-		.size = sizeof(config),
-		.format = format,
-		.memory = {.allocate = table_allocate, .release = table_release},
-	};
+	int err;
 
-	return isolde_pt_new(&config, ret);
+	config.size = sizeof(config);
+	config.memory = (struct isolde_pt_memory){.allocate = table_allocate, .release = table_release};
+	err = isolde_pt_new(&config, ret);
+	assert(err == 0 || err == -ENOMEM);
+	return err;
 }
 
 static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind,
@@ -53,21 +53,30 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 /* Below this many bytes empty tables are not worth a look. */
 #define TRIM_FROM 0x40000
 
-static int make_paging(struct domain *domain, struct space *space, const struct iommu_unit *unit, struct why *why)
+static struct domain_shape shape_of(const struct iommu_unit *unit)
 {
-	if (table_new(unit->format, &domain->pt) < 0)
+	return (struct domain_shape){.table = {.format = unit->format}, .last_iova = MASK(unit->width - 1, 0)};
+}
+
+static int make_paging(struct domain *domain, struct space *space, const struct iommu_unit *unit,
+		       const struct domain_shape *shape, struct why *why)
+{
+	if (table_new(shape->table, &domain->pt) < 0)
 		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
-	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), MASK(unit->width - 1, 0));
+	domain->format = shape->table.format;
+	domain->first_iova = shape->first_iova;
+	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), shape->last_iova);
 	domain->space = space;
 	domain->trim_at = TRIM_FROM;
 	list_append(&space->domains, &domain->of_space);
 	return 0;
 }
 
-int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
+		      struct domain **ret, struct why *why)
 {
 	struct domain *domain = domain_alloc(space->iommu, unit, DOMAIN_PAGING, why);
-	int err = domain ? make_paging(domain, space, unit, why) : -why->err;
+	int err = domain ? make_paging(domain, space, unit, shape, why) : -why->err;
 
 	if (err < 0) {
 		free(domain);
@@ -77,14 +86,22 @@ int domain_new_in(struct space *space, const struct iommu_unit *unit, struct dom
 	return 0;
 }
 
+int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+{
+	const struct domain_shape shape = shape_of(unit);
+
+	return domain_new_shaped(space, unit, &shape, ret, why);
+}
+
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
 	       struct why *why)
 {
+	const struct domain_shape shape = shape_of(unit);
 	struct domain *domain = domain_alloc(iommu, unit, kind, why);
 
 	if (!domain)
 		return -why->err;
-	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, unit, why) < 0) {
+	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, unit, &shape, why) < 0) {
 		free(domain);
 		return -why->err;
 	}
@@ -130,6 +147,7 @@ struct domain *domain_free(struct domain *domain)
 	list_remove(&domain->of_iommu);
 	space_fini(&domain->own_space);
 	isolde_pt_free(domain->pt);
+	free(domain->extra);
 	if (domain->process) {
 		client_put(domain->process->client);
 		free(domain->process);
@@ -216,15 +234,34 @@ static int fill(struct isolde_pt *pt, const struct area *area, u64 leaf, struct 
 	return err;
 }
 
+static int refuse_outside(const struct domain *domain, u64 start, u64 last, struct why *why)
+{
+	if (last > domain->last_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
+			      (unsigned long long)last, (unsigned long long)domain->last_iova);
+	if (start < domain->first_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is below 0x%llx, the first IOVA of the domain",
+			      (unsigned long long)start, (unsigned long long)domain->first_iova);
+	return 0;
+}
+
+/* Of one page, as the table has them: dirty pages are then known one by one. */
+static u64 smallest_leaf(const struct domain *domain)
+{
+	u64 sizes = isolde_pt_page_sizes(domain->pt);
+
+	return sizes & -sizes;
+}
+
 int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 {
 	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
 	int err;
 
-	if (area->node.last > domain->last_iova)
-		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
-			      (unsigned long long)area->node.last, (unsigned long long)domain->last_iova);
-	err = fill(domain->pt, area, domain->space->small_leaves ? PAGE_SIZE : area_size(area), &gather);
+	err = refuse_outside(domain, area->node.start, area->node.last, why);
+	if (err < 0)
+		return err;
+	err = fill(domain->pt, area, domain->space->small_leaves ? smallest_leaf(domain) : area_size(area), &gather);
 	/* A device may have used the beginning of what is taken back. */
 	if (err < 0)
 		invalidate(domain, area);
@@ -262,10 +299,10 @@ static int refuse_range(const struct domain *domain, u64 iova, u64 size, struct 
 {
 	u64 last = iova + size - 1;
 	const struct itree_node *taken;
+	int err = refuse_outside(domain, iova, last, why);
 
-	if (last > domain->last_iova)
-		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
-			      (unsigned long long)last, (unsigned long long)domain->last_iova);
+	if (err < 0)
+		return err;
 	taken = itree_first(&domain->own_space.areas, iova, last);
 	if (taken)
 		return refuse(why, IOVA_MAPPED, "[0x%llx, 0x%llx] overlaps the mapping [0x%llx, 0x%llx]",
@@ -357,7 +394,7 @@ static void check_area(const struct domain *domain, const struct area *area)
 {
 	u64 physical = area_physical(area);
 
-	assert(area->node.last <= domain->last_iova);
+	assert(area->node.start >= domain->first_iova && area->node.last <= domain->last_iova);
 	assert(isolde_pt_iova_to_phys(domain->pt, area->node.start) == physical);
 	assert(isolde_pt_iova_to_phys(domain->pt, area->node.last) == physical + area_size(area) - 1);
 	(void)physical;

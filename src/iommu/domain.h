@@ -30,7 +30,9 @@ struct domain {
 	struct iommu *iommu;		   /* borrowed */
 	const struct iommu_driver *driver; /* borrowed: whose devices can have it */
 	struct isolde_pt *pt;		   /* owned; NULL unless paging */
-	u64 last_iova;			   /* what both the format and the unit can translate */
+	u64 first_iova, last_iova;	   /* what both the format and the unit can translate */
+	bool answers_pages;		   /* there is somebody who answers page requests of devices that have it */
+	void *extra;			   /* owned: the driver's own, one allocation */
 	bool pasid_compatible;		   /* may be used beside PASIDs, and for one */
 	bool flush_queue;		   /* of a default one: IOTLBs are flushed later, for many unmaps at once */
 	struct space *space; /* what its table is of; borrowed, or own_space, which is empty unless paging */
@@ -58,6 +60,16 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 	       struct why *why);
 /* A paging domain of the space; the areas that are there already are the caller's to fill in. */
 int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why);
+/*
+ * The same with a table, and an aperture, that the driver wants instead of the unit's own. table->memory is filled in
+ * here; a table that the format does not have is a bug of the driver.
+ */
+struct domain_shape {
+	struct isolde_pt_config table;
+	u64 first_iova, last_iova;
+};
+int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
+		      struct domain **ret, struct why *why);
 /* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit cannot, or has no PASIDs. */
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why);

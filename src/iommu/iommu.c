@@ -116,7 +116,10 @@ static void group_free(struct iommu_group *group)
 	if (group->domain)
 		group->domain->users--;
 	assert(list_empty(&group->pasids) && list_empty(&group->attachments));
-	drop_core_domain(group->default_domain);
+	if (group->default_domain == group->blocking_domain && group->default_domain)
+		group->default_domain->users--;
+	else
+		drop_core_domain(group->default_domain);
 	drop_core_domain(group->blocking_domain);
 	list_remove(&group->link);
 	free(group);
@@ -217,6 +220,28 @@ int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct 
 	const struct iommu_device_facts facts = {.alias_set = 0};
 
 	return iommu_device_plug(group, unit, function, &facts, ret, why);
+}
+
+int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
+		       struct iommu_device **ret, struct why *why)
+{
+	struct iommu_device *device = device_new(facts->name, why);
+	int err;
+
+	if (!device)
+		return -why->err;
+	device->unit = unit;
+	device->group = group;
+	device->max_pasids = unit->driver->lacks_pasids ? 0 : (u32)min_u64(unit->max_pasids, facts->max_pasids);
+	err = dma_port_new(group->iommu, NULL, &device->port, why);
+	if (err == 0)
+		err = device_enter(device, why);
+	if (err < 0) {
+		device_free(device);
+		return err;
+	}
+	*ret = device;
+	return 0;
 }
 
 int iommu_emulated_add(struct iommu *iommu, const char *name, const struct iommu_device *parent,

@@ -24,8 +24,10 @@
 struct attach_handle;
 struct domain;
 struct dma_fault;
+struct iommufd_driver;
 struct iommu;
 struct iommu_device;
+struct page_request;
 struct page_requests;
 
 /* Whoever owns a group for user space. Embedded in a VFIO group (legacy) or an iommufd context. */
@@ -33,6 +35,8 @@ struct owner {
 	/* "VFIO group 7 of qemu-io (pid 1234)"; returns text */
 	const char *(*describe)(const struct owner *owner, char *text, size_t size);
 };
+
+enum page_answer { PAGE_SUCCESS, PAGE_INVALID, PAGE_FAILURE };
 
 enum reserved_kind { RESERVED_DIRECT, RESERVED_DIRECT_RELAXABLE, RESERVED_RESERVED, RESERVED_MSI, RESERVED_SW_MSI };
 
@@ -56,10 +60,21 @@ struct iommu_driver {
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
+	/*
+	 * A PASID of the device is taken back from that domain: Linux attaches the blocking domain there, which cannot
+	 * fail. NULL: the driver need not know.
+	 */
+	void (*detach_pasid)(struct iommu_device *device, u32 pasid, struct domain *old);
 	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
 	enum group_type (*preference)(const struct iommu_device *device);
-	bool lacks_pasids;		     /* no attach per PASID at all */
-	bool lacks_sva;			     /* no domain of a process's addresses */
+	bool lacks_pasids;	/* no attach per PASID at all */
+	bool lacks_sva;		/* no domain of a process's addresses */
+	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
+	/* Can the device ask for pages? NULL: if it has PRI. */
+	bool (*asks_pages)(const struct iommu_device *device);
+	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
+	void (*answer_page)(struct iommu_device *device, const struct page_request *last, enum page_answer answer);
+	const struct iommufd_driver *user;   /* what it does for user space (iommufd/driver.h); NULL: nothing more */
 	bool user_pasid_table;		     /* below a nested domain PASIDs are the user's, their requests its own */
 	enum isolde_pt_format nested_format; /* of the user's tables that its hardware walks */
 };
@@ -90,9 +105,9 @@ enum intent {
 };
 
 struct iommu_device {
-	struct pci_function *function;	   /* borrowed from the topology, which outlives us; NULL when emulated */
-	struct iommu_unit *unit;	   /* borrowed from iommu; NULL when emulated */
-	struct iommu_group *group;	   /* borrowed */
+	struct pci_function *function; /* borrowed from the topology, which outlives us; NULL: it is no PCI device */
+	struct iommu_unit *unit;       /* borrowed from iommu; NULL when emulated */
+	struct iommu_group *group;     /* borrowed */
 	const struct iommu_device *parent; /* of an emulated one: whose requester id its DMA would carry; NULL: none */
 	char name[32];			   /* "0000:01:00.0" */
 	const char *dma_api_driver;	   /* name of the bound driver that uses the kernel's DMA API; NULL if none */
@@ -181,6 +196,16 @@ struct iommu_device_facts {
 };
 int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
 		      const struct iommu_device_facts *facts, struct iommu_device **ret, struct why *why);
+/*
+ * One that is no PCI function, as Arm's platform devices are: nothing of what follows from capabilities applies.
+ * max_pasids: its own limit, 0: it has none; the unit's applies, too.
+ */
+struct iommu_platform_facts {
+	const char *name;
+	u32 max_pasids;
+};
+int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
+		       struct iommu_device **ret, struct why *why);
 /*
  * One that is no hardware: in a group of its own, with neither unit nor domains (spec 06 section 6: VFIO's emulated
  * devices). parent may be NULL.

@@ -15,8 +15,8 @@ struct page_identity;
 struct access_ops {
 	bool needs_pin_pages; /* pins whole pages: IOVAs must be page aligned in the IOAS */
 	/*
-	 * [iova, iova + size) is about to be unmapped: unpin all that intersects it before returning. Under machine.lock;
-	 * may call access_unpin(), nothing else. NULL: it never pins.
+	 * [iova, iova + size) is about to be unmapped: unpin all that intersects it before returning. Under
+	 * machine.lock; may call access_unpin(), nothing else. NULL: it never pins.
 	 */
 	void (*unmap)(void *data, u64 iova, u64 size);
 };
@@ -36,7 +36,8 @@ void access_detach(struct access *access);
 enum { ACCESS_READ = 0, ACCESS_WRITE = 1 << 0, ACCESS_SLOW = 1 << 1 };
 
 /*
- * Pins [iova, iova + size); size in bytes. pages, if not NULL, gets one entry for each page. Errnos of spec 06 section 4.
+ * Pins [iova, iova + size); size in bytes. pages, if not NULL, gets one entry for each page. Errnos of spec 06
+ * section 4.
  */
 int access_pin(struct access *access, u64 iova, u64 size, unsigned flags, struct page_identity *pages, struct why *why);
 void access_unpin(struct access *access, u64 iova, u64 size); /* a range that was pinned */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A context: one open of /dev/iommu, with its objects. It lives as long as its descriptors, and longer while a bound
- * device, an access, or the descriptor of a queue needs it (spec 03 section 1); then all that is left is destroyed, leaf
- * first.
+ * device, an access, or the descriptor of a queue needs it (spec 03 section 1); then all that is left is destroyed,
+ * leaf first.
  */
 #ifndef IOMMUFD_CONTEXT_H
 #define IOMMUFD_CONTEXT_H
@@ -14,19 +14,20 @@
 #include "mem/charge.h"
 
 struct context {
-	struct file file;	/* first */
-	struct owner owner;	/* what owns the groups of its devices */
-	struct iommufd *iommufd; /* borrowed */
-	struct idmap objects;	/* struct object, owned */
-	unsigned files;		/* descriptors' share (1 or 0) and one for each that keeps the context */
-	bool open;		/* the file still has descriptors */
+	struct file file;	      /* first */
+	struct owner owner;	      /* what owns the groups of its devices */
+	struct iommufd *iommufd;      /* borrowed */
+	struct idmap objects;	      /* struct object, owned */
+	unsigned nobjects;	      /* that have an id, published or not */
+	unsigned files;		      /* descriptors' share (1 or 0) and one for each that keeps the context */
+	bool open;		      /* the file still has descriptors */
 	enum charge_mode charge_mode; /* OPTION RLIMIT_MODE: CHARGE_USER or CHARGE_MM */
-	struct object *vfio_ioas; /* borrowed; the compat IOAS, cleared when that is destroyed; NULL: none */
-	bool no_iommu;		/* SET_IOMMU with VFIO_NOIOMMU_IOMMU was called (spec 03 section 12) */
-	struct list sw_msi;	/* struct sw_msi_page, owned: device.c */
-	struct list regions;	/* struct mmap_region, owned by their objects: mmap.c */
+	struct object *vfio_ioas;     /* borrowed; the compat IOAS, cleared when that is destroyed; NULL: none */
+	bool no_iommu;		      /* SET_IOMMU with VFIO_NOIOMMU_IOMMU was called (spec 03 section 12) */
+	struct list sw_msi;	      /* struct sw_msi_page, owned: device.c */
+	struct list regions;	      /* struct mmap_region, owned by their objects: mmap.c */
 	char opener[CLIENT_DESCRIPTION];
-	struct list_link link;	/* iommufd->contexts */
+	struct list_link link; /* iommufd->contexts */
 };
 
 void context_get(struct context *context); /* keeps it beyond its descriptors */

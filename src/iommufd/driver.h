@@ -46,8 +46,8 @@ int user_array_read(const struct user_array *array, u32 index, u32 type, size_t 
 
 struct iommufd_driver {
 	/*
-	 * *type is what was asked for (0: whatever there is) and becomes what it is; fills at most `size` bytes of data,
-	 * answers its full length. HW_INFO_TYPE (EOPNOTSUPP).
+	 * *type is what was asked for (0: whatever there is) and becomes what it is; fills at most `size` bytes of
+	 * data, answers its full length. HW_INFO_TYPE (EOPNOTSUPP).
 	 */
 	int (*hw_info)(struct iommu_device *device, u32 *type, void *data, size_t size, struct why *why);
 	bool (*dirty_capable)(const struct iommu_device *device);

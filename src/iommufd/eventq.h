@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues that programs read: page requests (fault queues, which take answers, too) and events of virtual IOMMUs (spec 03
- * sections 10 and 11). The descriptor keeps the context and uses the object.
+ * Queues that programs read: page requests (fault queues, which take answers, too) and events of virtual IOMMUs (spec
+ * 03 sections 10 and 11). The descriptor keeps the context and uses the object.
  */
 #ifndef IOMMUFD_EVENTQ_H
 #define IOMMUFD_EVENTQ_H

@@ -18,9 +18,9 @@ struct hwpt {
 };
 
 struct hwpt_paging {
-	struct hwpt hwpt;      /* first */
-	struct ioas *ioas;     /* used */
-	bool automatic;	       /* made by an attach to the IOAS; goes with its last attachment */
+	struct hwpt hwpt;  /* first */
+	struct ioas *ioas; /* used */
+	bool automatic;	   /* made by an attach to the IOAS; goes with its last attachment */
 	bool nest_parent;
 	bool enforces_coherency;
 	struct list_link link; /* ioas->hwpts */
@@ -39,12 +39,12 @@ static inline struct hwpt *hwpt_of(struct object *object)
 	return container_of(object, struct hwpt, object);
 }
 
-bool object_is_hwpt(const struct object *object); /* of either class */
+bool object_is_hwpt(const struct object *object);      /* of either class */
 struct hwpt_paging *hwpt_paging_of(struct hwpt *hwpt); /* itself, or the parent of a nested one; never NULL */
 
 /*
- * A paging one for the device, in the IOAS's space and filled (ioas_add_domain()). Not published. For HWPT_ALLOC and for
- * attaches to an IOAS.
+ * A paging one for the device, in the IOAS's space and filled (ioas_add_domain()). Not published. For HWPT_ALLOC and
+ * for attaches to an IOAS.
  */
 struct user_data;
 int hwpt_paging_new(struct ioas *ioas, struct iommufd_device *device, u32 flags, const struct user_data *data,

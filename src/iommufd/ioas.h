@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An IOAS: what IOVAs stand for, as the program mapped them (spec 03 section 3). Areas never overlap and are never split,
- * but for the compat unmap with huge pages off. Every paging domain of the IOAS holds every area: iommu/space.h has them
- * once for all.
+ * An IOAS: what IOVAs stand for, as the program mapped them (spec 03 section 3). Areas never overlap and are never
+ * split, but for the compat unmap with huge pages off. Every paging domain of the IOAS holds every area: iommu/space.h
+ * has them once for all.
  */
 #ifndef IOMMUFD_IOAS_H
 #define IOMMUFD_IOAS_H
@@ -16,10 +16,10 @@ struct ioas {
 	struct space space;    /* struct area in struct ioas_area; the domains */
 	struct itree reserved; /* struct reservation, owned: may overlap each other */
 	struct itree allowed;  /* struct reservation without an owner, owned */
-	u64 alignment;	       /* of every IOVA and length: the largest of 1, domains' smallest pages, accesses' needs */
-	bool huge_pages_off;   /* OPTION HUGE_PAGES 0 */
-	struct list hwpts;     /* struct hwpt_paging, the oldest first */
-	struct list accesses;  /* struct access */
+	u64 alignment;	      /* of every IOVA and length: the largest of 1, domains' smallest pages, accesses' needs */
+	bool huge_pages_off;  /* OPTION HUGE_PAGES 0 */
+	struct list hwpts;    /* struct hwpt_paging, the oldest first */
+	struct list accesses; /* struct access */
 };
 
 /* What a program mapped with one call, or a copy of it. */
@@ -91,7 +91,8 @@ u64 ioas_page_sizes(const struct ioas *ioas);
  * Holes of the reserved set over all 64-bit addresses, ascending: the index-th, false behind the last. For IOVA_RANGES
  * and the compat GET_INFO.
  */
-bool ioas_hole(const struct ioas *ioas, u64 from, u64 *ret_start, u64 *ret_last); /* the first that has a byte >= from */
+bool ioas_hole(const struct ioas *ioas, u64 from, u64 *ret_start,
+	       u64 *ret_last); /* the first that has a byte >= from */
 
 /* "IOAS 3 of qemu (pid 1234)" in a domain's texts */
 const char *ioas_name(const struct ioas *ioas, char text[static OBJECT_TEXT]);

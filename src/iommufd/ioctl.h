@@ -26,9 +26,9 @@ union command {
 struct request {
 	struct context *context;
 	struct client *client;
-	u64 arg;	/* the structure in the client's memory */
-	u32 user_size;	/* what the program said */
-	u32 size;	/* of our structure */
+	u64 arg;	  /* the structure in the client's memory */
+	u32 user_size;	  /* what the program said */
+	u32 size;	  /* of our structure */
 	const char *name; /* "IOMMU_IOAS_MAP" */
 	union command *command;
 };
@@ -56,8 +56,11 @@ extern const unsigned iommufd_nioctls;
 int request_take(struct request *request, unsigned min, struct why *why);
 
 /* Common refusals: reserved fields that must be zero, flags nobody knows (EOPNOTSUPP both). */
-int refuse_reserved_field(const struct request *request, u64 value, struct why *why);	   /* 0 when value is 0 */
+int refuse_reserved_field(const struct request *request, u64 value, struct why *why);		/* 0 when value is 0 */
 int refuse_unknown_flags(const struct request *request, u64 flags, u64 known, struct why *why); /* likewise */
+
+/* One ioctl on a context's file. */
+long iommufd_ioctl_dispatch(struct context *context, struct client *client, unsigned cmd, u64 arg, struct why *why);
 
 /* What VFIO programs ask of /dev/iommu (compat.c). IOCTL_UNKNOWN (ENOTTY). */
 long compat_ioctl(struct context *context, struct client *client, unsigned cmd, u64 arg, struct why *why);

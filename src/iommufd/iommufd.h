@@ -13,6 +13,10 @@ struct context;
 struct request;
 struct why;
 
+#define IOMMUFD_MISC_MAJOR 10
+#define IOMMUFD_MISC_MINOR 125 /* of /dev/iommu: dynamic on a real host */
+#define IOMMUFD_VFIO_MINOR 196 /* of /dev/vfio/vfio */
+
 struct iommufd {
 	struct iommu *iommu;	  /* borrowed */
 	struct list contexts;	  /* struct context, by age */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages: the memory behind areas - a run of a client's addresses, of a file, or of a device's registers (dma-buf) - with
- * who pays for it. IOAS_COPY shares them, also across IOASes. A page is pinned once, by however many domains and
- * accesses cover it: then it is charged, and was checked to be there. An IOAS without domain and access pins nothing, so
- * that what cannot be pinned is refused when the first one comes (spec 03 section 3).
+ * Pages: the memory behind areas - a run of a client's addresses, of a file, or of a device's registers (dma-buf) -
+ * with who pays for it. IOAS_COPY shares them, also across IOASes. A page is pinned once, by however many domains and
+ * accesses cover it: then it is charged, and was checked to be there. An IOAS without domain and access pins nothing,
+ * so that what cannot be pinned is refused when the first one comes (spec 03 section 3).
  */
 #ifndef IOMMUFD_PAGES_H
 #define IOMMUFD_PAGES_H

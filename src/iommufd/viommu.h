@@ -10,15 +10,15 @@
 struct viommu {
 	struct object object; /* first */
 	u32 type;
-	struct iommu_unit *unit;	       /* borrowed: the instance it is a slice of */
+	struct iommu_unit *unit;	     /* borrowed: the instance it is a slice of */
 	const struct iommufd_driver *driver; /* of unit */
-	struct hwpt_paging *parent;	       /* used */
-	struct list vdevices;		       /* struct vdevice */
-	struct list queues;		       /* struct veventq */
+	struct hwpt_paging *parent;	     /* used */
+	struct list vdevices;		     /* struct vdevice */
+	struct list queues;		     /* struct veventq */
 };
 
 struct vdevice {
-	struct object object; /* first */
+	struct object object;	       /* first */
 	struct viommu *viommu;	       /* used */
 	struct iommufd_device *device; /* borrowed: it outlives us */
 	u64 virt_id;
@@ -26,7 +26,7 @@ struct vdevice {
 };
 
 struct hw_queue {
-	struct object object; /* first */
+	struct object object;  /* first */
 	struct viommu *viommu; /* used */
 	struct access *access; /* owned, internal: it locks the range in the IOAS */
 	u32 type;

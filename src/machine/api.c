@@ -40,8 +40,11 @@ static int own_find_file(struct client *client, int fd, struct file **ret, struc
 
 static int own_install_file(struct client *client, struct file *file, bool cloexec, struct why *why)
 {
-	int fd = files_describe(owner_of(client)->machine->files, file, why);
+	struct machine *machine = owner_of(client)->machine;
+	int fd;
 
+	file->watcher = &machine->waiting.watcher;
+	fd = files_describe(machine->files, file, why);
 	if (fd >= 0 && !cloexec)
 		fcntl(fd, F_SETFD, 0);
 	return fd;
@@ -250,6 +253,56 @@ ssize_t isolde_pwrite(struct isolde_machine *machine, int fd, const void *buffer
 
 	if (ret == 0)
 		ret = machine_write(machine->machine, &machine->client, file, offset, buffer, size, &why);
+	why_export(reason, &why, ret);
+	return ret;
+}
+
+/* For what has positions: that of the descriptor, as its memory file keeps it. Queues' are always 0. */
+static u64 position(int fd)
+{
+	off_t at = lseek(fd, 0, SEEK_CUR);
+
+	return at < 0 ? 0 : (u64)at;
+}
+
+ssize_t isolde_read(struct isolde_machine *machine, int fd, void *buffer, size_t size, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct file *file;
+	u64 at = position(fd);
+	s64 ret = file_of(machine, fd, &file, &why);
+
+	if (ret == 0)
+		ret = machine_read_on(machine->machine, &machine->client, file, &at, buffer, size, &why);
+	if (ret > 0)
+		lseek(fd, (off_t)at, SEEK_SET);
+	why_export(reason, &why, ret);
+	return ret;
+}
+
+ssize_t isolde_write(struct isolde_machine *machine, int fd, const void *buffer, size_t size, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct file *file;
+	u64 at = position(fd);
+	s64 ret = file_of(machine, fd, &file, &why);
+
+	if (ret == 0)
+		ret = machine_write_on(machine->machine, &machine->client, file, &at, buffer, size, &why);
+	if (ret > 0)
+		lseek(fd, (off_t)at, SEEK_SET);
+	why_export(reason, &why, ret);
+	return ret;
+}
+
+int isolde_poll(struct isolde_machine *machine, int fd, short events, int timeout_ms, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct file *file;
+	int ret = file_of(machine, fd, &file, &why);
+
+	if (ret == 0)
+		ret = machine_poll(machine->machine, file, (unsigned short)events, timeout_ms, &why);
 	why_export(reason, &why, ret);
 	return ret;
 }

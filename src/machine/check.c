@@ -57,6 +57,7 @@ void machine_check(struct machine *machine)
 	mutex_lock(&machine->lock);
 	files_drain(machine->files);
 	iommu_check(&machine->iommu);
+	iommufd_check(&machine->iommufd);
 	vfio_check(&machine->vfio);
 	check_drivers(machine);
 	check_devices(machine);

@@ -74,6 +74,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	pthread_condattr_t attributes;
 
 	mutex_init(&machine->lock, RANK_MACHINE);
+	waiting_init(&machine->waiting);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&machine->changed, &attributes);
@@ -84,6 +85,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommu.options = description->options;
 	machine->iommu.fault = dma_faulted;
 	machine->iommu.fault_context = machine;
+	iommufd_init(&machine->iommufd, &machine->iommu);
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
 	journal_init(&machine->journal);
 	list_init(&machine->drivers);
@@ -381,6 +383,7 @@ static void machine_fini(struct machine *machine)
 		files_close_all(machine->files);
 	unbind_all(machine);
 	vfio_fini(&machine->vfio);
+	iommufd_fini(&machine->iommufd);
 	sysfs_vfio_fini(machine);
 	node_remove(machine->root);
 	list_for_each_safe(device, next_device, &machine->devices, link)
@@ -403,6 +406,7 @@ void machine_free(struct machine *machine)
 	mutex_unlock(&machine->lock);
 	journal_fini(&machine->journal);
 	pthread_cond_destroy(&machine->changed);
+	waiting_fini(&machine->waiting);
 	mutex_fini(&machine->lock);
 	free(machine);
 }

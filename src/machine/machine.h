@@ -7,8 +7,10 @@
 #define MACHINE_MACHINE_H
 
 #include "base/journal.h"
+#include "iommufd/iommufd.h"
 #include "machine/description.h"
 #include "machine/node.h"
+#include "machine/waiting.h"
 #include "mem/file.h"
 #include "vfio/vfio.h"
 
@@ -17,11 +19,13 @@ struct files;
 
 struct machine {
 	struct mutex lock;
+	struct waiting waiting;		 /* threads of this process in machine_poll() */
 	pthread_cond_t changed;		 /* a device was closed: whoever waits to unbind it looks again */
 	struct description *description; /* owned */
 	struct pci_topology topology;
 	struct pci_grouping *grouping; /* owned */
 	struct iommu iommu;
+	struct iommufd iommufd;
 	struct vfio vfio;
 	struct journal journal;
 	struct list drivers;	/* machine/driver.c */
@@ -51,6 +55,18 @@ s64 machine_read(struct machine *machine, struct client *client, struct file *fi
 		 size_t size, struct why *why);
 s64 machine_write(struct machine *machine, struct client *client, struct file *file, u64 offset, const void *buffer,
 		  size_t size, struct why *why);
+/*
+ * read(2), write(2): at *position, which moves on. A queue has no positions: *position means nothing, and the two above
+ * are FILE_STREAM (ESPIPE).
+ */
+s64 machine_read_on(struct machine *machine, struct client *client, struct file *file, u64 *position, void *buffer,
+		    size_t size, struct why *why);
+s64 machine_write_on(struct machine *machine, struct client *client, struct file *file, u64 *position,
+		     const void *buffer, size_t size, struct why *why);
+/* Those of POLLIN and POLLOUT that hold now, of `events`. 0, or FILE_CLOSED. */
+int machine_ready(struct machine *machine, struct file *file, unsigned events, struct why *why);
+/* The same once there are any, or 0 after timeout_ms (-1: never). Queues are installed with machine->waiting. */
+int machine_poll(struct machine *machine, struct file *file, unsigned events, int timeout_ms, struct why *why);
 int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,
 		 int flags, struct why *why);
 

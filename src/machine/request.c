@@ -4,9 +4,11 @@
  * reason if there is one. Only a waiting unbind lets the lock go in between.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/os.h"
 #include "machine/bus.h"
 #include "machine/files.h"
 #include "machine/machine.h"
@@ -162,10 +164,19 @@ static void name_ioctl(const struct file *file, unsigned int cmd, char *text, si
 {
 	const char *name = vfio_ioctl_name(file, cmd);
 
+	if (!name)
+		name = iommufd_ioctl_name(file, cmd);
 	if (name)
 		snprintf(text, size, "%s %s", name, file->path);
 	else
 		snprintf(text, size, "ioctl %#x %s", cmd, file->path);
+}
+
+static long file_ioctl(struct file *file, struct client *client, unsigned int cmd, u64 arg, struct why *why)
+{
+	if (file->ops->ioctl)
+		return file->ops->ioctl(file, client, cmd, arg, why);
+	return refuse(why, IOCTL_UNKNOWN, "%s is a %s, which takes no ioctls", file->path, file->ops->kind);
 }
 
 long machine_ioctl(struct machine *machine, struct client *client, struct file *file, unsigned int cmd, u64 arg,
@@ -176,15 +187,27 @@ long machine_ioctl(struct machine *machine, struct client *client, struct file *
 
 	if (ret == 0) {
 		name_ioctl(file, cmd, request, sizeof(request));
-		ret = file->ops->ioctl(file, client, cmd, arg, why);
+		ret = file_ioctl(file, client, cmd, arg, why);
 	}
 	request_finish(machine, client, why, "%s", request);
 	return ret;
 }
 
+static int refuse_position(const struct file *file, struct why *why)
+{
+	return refuse(why, FILE_STREAM, "%s is a %s, a stream without positions", file->path, file->ops->kind);
+}
+
+/* A queue has no positions: it is only read as a stream. */
 static s64 file_read(struct file *file, u64 offset, void *buffer, size_t size, struct why *why)
 {
 	return file->ops->read ? file->ops->read(file, offset, buffer, size, why) : refuse_operation(file, "read", why);
+}
+
+static s64 file_write(struct file *file, u64 offset, const void *buffer, size_t size, struct why *why)
+{
+	return file->ops->write ? file->ops->write(file, offset, buffer, size, why)
+				: refuse_operation(file, "written", why);
 }
 
 s64 machine_read(struct machine *machine, struct client *client, struct file *file, u64 offset, void *buffer,
@@ -194,15 +217,9 @@ s64 machine_read(struct machine *machine, struct client *client, struct file *fi
 	const char *path = ret == 0 ? file->path : "";
 
 	if (ret == 0)
-		ret = file_read(file, offset, buffer, size, why);
+		ret = file->ops->poll ? refuse_position(file, why) : file_read(file, offset, buffer, size, why);
 	request_finish(machine, client, why, "read %s", path);
 	return ret;
-}
-
-static s64 file_write(struct file *file, u64 offset, const void *buffer, size_t size, struct why *why)
-{
-	return file->ops->write ? file->ops->write(file, offset, buffer, size, why)
-				: refuse_operation(file, "written", why);
 }
 
 s64 machine_write(struct machine *machine, struct client *client, struct file *file, u64 offset, const void *buffer,
@@ -212,9 +229,67 @@ s64 machine_write(struct machine *machine, struct client *client, struct file *f
 	const char *path = ret == 0 ? file->path : "";
 
 	if (ret == 0)
-		ret = file_write(file, offset, buffer, size, why);
+		ret = file->ops->poll ? refuse_position(file, why) : file_write(file, offset, buffer, size, why);
 	request_finish(machine, client, why, "write %s", path);
 	return ret;
+}
+
+s64 machine_read_on(struct machine *machine, struct client *client, struct file *file, u64 *position, void *buffer,
+		    size_t size, struct why *why)
+{
+	s64 ret = file_start(machine, file, why);
+	const char *path = ret == 0 ? file->path : "";
+	bool queue = ret == 0 && file->ops->poll;
+
+	if (ret == 0)
+		ret = file_read(file, queue ? 0 : *position, buffer, size, why);
+	if (ret > 0 && !queue)
+		*position += (u64)ret;
+	request_finish(machine, client, why, "read %s", path);
+	return ret;
+}
+
+s64 machine_write_on(struct machine *machine, struct client *client, struct file *file, u64 *position,
+		     const void *buffer, size_t size, struct why *why)
+{
+	s64 ret = file_start(machine, file, why);
+	const char *path = ret == 0 ? file->path : "";
+	bool queue = ret == 0 && file->ops->poll;
+
+	if (ret == 0)
+		ret = file_write(file, queue ? 0 : *position, buffer, size, why);
+	if (ret > 0 && !queue)
+		*position += (u64)ret;
+	request_finish(machine, client, why, "write %s", path);
+	return ret;
+}
+
+int machine_ready(struct machine *machine, struct file *file, unsigned events, struct why *why)
+{
+	int ret = file_start(machine, file, why);
+
+	/* What says nothing of its readiness is always ready, as in Linux. */
+	if (ret == 0)
+		ret = (int)((file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT) & events);
+	request_finish(machine, NULL, why, "poll");
+	return ret;
+}
+
+int machine_poll(struct machine *machine, struct file *file, unsigned events, int timeout_ms, struct why *why)
+{
+	u64 until = os_clock_ns() + (timeout_ms > 0 ? (u64)timeout_ms * 1000000 : 0);
+
+	for (;;) {
+		u64 mark = waiting_mark(&machine->waiting), now;
+		int ready = machine_ready(machine, file, events, why);
+
+		if (ready || timeout_ms == 0)
+			return ready;
+		now = os_clock_ns();
+		if (timeout_ms > 0 && now >= until)
+			return 0;
+		waiting_sleep(&machine->waiting, mark, timeout_ms < 0 ? -1 : (int)((until - now) / 1000000 + 1));
+	}
 }
 
 int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,

@@ -180,6 +180,41 @@ static bool transfer(struct client *client, bool write, const struct iovec *loca
 	return moved == (ssize_t)wanted;
 }
 
+/* What /proc/PID/status says of a process's privileges; zeros when it is gone. */
+struct privileges {
+	u64 effective; /* capabilities */
+	bool root;
+};
+
+static struct privileges privileges_of(pid_t pid)
+{
+	char path[32], text[4096];
+	const char *effective, *uid;
+	unsigned long id = 1;
+	ssize_t size;
+	_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+	text[size > 0 ? size : 0] = '\0';
+	effective = strstr(text, "\nCapEff:");
+	uid = strstr(text, "\nUid:");
+	if (!effective || !uid || sscanf(uid, "\nUid: %*u %lu", &id) != 1)
+		return (struct privileges){};
+	return (struct privileges){strtoull(effective + strlen("\nCapEff:"), NULL, 16), id == 0};
+}
+
+bool client_capable(struct client *client, unsigned capability)
+{
+	struct privileges theirs = privileges_of(client->pid), ours;
+
+	if (theirs.effective & BIT(capability) || !theirs.root)
+		return theirs.effective & BIT(capability);
+	ours = privileges_of(getpid());
+	return ours.root && !(ours.effective & BIT(capability)) && !(ours.effective & ~theirs.effective);
+}
+
 /*
  * Reading the old address space gives a byte; an error, where the client has unmapped that page since; nothing at all,
  * when the address space has ended.

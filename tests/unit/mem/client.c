@@ -198,10 +198,42 @@ TEST(client, what_is_mapped_there_instead_is_named)
 	client_put(client);
 }
 
+/* A process that gives up its privileges, as client: it has nothing that root has. */
+TEST(client, capabilities_are_those_of_the_process)
+{
+	struct client *self = self_client_new(getpid()), *nobody;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (geteuid() == 0 && setuid(65534) < 0)
+			_exit(1);
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	nobody = self_client_new(pid);
+	assert_int_equal(client_capable(self, 24), geteuid() == 0);
+	assert_false(client_capable(nobody, 24));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_false(client_capable(nobody, 24));
+	client_put(nobody);
+	client_put(self);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(client, arguments_are_copied_or_the_address_is_named),
+		CASE(client, capabilities_are_those_of_the_process),
 		CASE(client, strings_may_stop_right_before_a_hole),
 		CASE(client, a_range_with_a_hole_or_without_permission_is_refused_by_address),
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "iommufd/ioctl.h"
+
+#include <string.h>
+
+#define FIRST_NR 0x80u
+#define TEST_CMD 0x3ba0u /* where the machine has it; the table then reaches that far */
+
+const struct iommufd_ioctl iommufd_ioctls[] = {
+#define IOMMUFD_IOCTL(name, type, last, handler)                                                                       \
+	{name, #name, sizeof(struct type), THROUGH(struct type, last), handler},
+#include "iommufd/ioctls.def"
+#undef IOMMUFD_IOCTL
+};
+const unsigned iommufd_nioctls = ARRAY_SIZE(iommufd_ioctls);
+
+static const struct iommufd_ioctl *find_row(unsigned cmd)
+{
+	for (unsigned i = 0; i < iommufd_nioctls; i++)
+		if (iommufd_ioctls[i].cmd == cmd)
+			return &iommufd_ioctls[i];
+	return NULL;
+}
+
+const char *iommufd_ioctl_name(const struct file *file, unsigned int cmd)
+{
+	const struct iommufd_ioctl *row;
+
+	if (!iommufd_context_of((struct file *)(uintptr_t)file))
+		return NULL;
+	row = find_row(cmd);
+	if (row)
+		return row->name;
+	return cmd == TEST_CMD ? "IOMMU_TEST_CMD" : compat_ioctl_name(cmd);
+}
+
+/* ---- the size rules ---- */
+
+/* Fields that this kernel does not know must be zero. */
+static int check_tail(const struct request *request, struct why *why)
+{
+	u8 bytes[4096];
+
+	for (u64 done = request->size; done < request->user_size;) {
+		size_t piece = min_u64(request->user_size - done, sizeof(bytes));
+		int err = client_read(request->client, request->arg + done, bytes, piece, why);
+
+		if (err < 0)
+			return err;
+		for (size_t i = 0; i < piece; i++)
+			if (bytes[i])
+				return refuse(why, FIELD_UNKNOWN,
+					      "%s: byte %llu of %u is %#x, and the structure has %u bytes here",
+					      request->name, (unsigned long long)(done + i), request->user_size,
+					      bytes[i], request->size);
+		done += piece;
+	}
+	return 0;
+}
+
+int request_take(struct request *request, unsigned min, struct why *why)
+{
+	int err;
+
+	if (request->user_size < min)
+		return refuse(why, SIZE_SHORT, "%s: size is %u, at least %u are needed", request->name,
+			      request->user_size, min);
+	err = check_tail(request, why);
+	if (err < 0)
+		return err;
+	memset(request->command, 0, sizeof(*request->command));
+	return client_read(request->client, request->arg, request->command, min_u64(request->user_size, request->size),
+			   why);
+}
+
+int request_answer(struct request *request, struct why *why)
+{
+	return client_write(request->client, request->arg, request->command, min_u64(request->user_size, request->size),
+			    why);
+}
+
+int refuse_reserved_field(const struct request *request, u64 value, struct why *why)
+{
+	if (!value)
+		return 0;
+	return refuse(why, RESERVED_SET, "%s: a reserved field is %#llx", request->name, (unsigned long long)value);
+}
+
+int refuse_unknown_flags(const struct request *request, u64 flags, u64 known, struct why *why)
+{
+	if (!(flags & ~known))
+		return 0;
+	return refuse(why, FLAGS_UNKNOWN, "%s: flags %#llx: bits %#llx are unknown", request->name,
+		      (unsigned long long)flags, (unsigned long long)(flags & ~known));
+}
+
+/* ---- dispatch ---- */
+
+static unsigned last_nr(const struct context *context)
+{
+	return context->iommufd->test ? TEST_CMD & 0xff : IOMMUFD_CMD_HW_QUEUE_ALLOC;
+}
+
+/* Linux: drivers/iommu/iommufd/main.c:iommufd_fops_ioctl() */
+long iommufd_ioctl_dispatch(struct context *context, struct client *client, unsigned cmd, u64 arg, struct why *why)
+{
+	union command command;
+	struct request request = {.context = context, .client = client, .arg = arg, .command = &command};
+	const struct iommufd_ioctl *row = find_row(cmd);
+	unsigned nr = cmd & 0xff;
+	int err;
+
+	if (nr < FIRST_NR || nr > last_nr(context))
+		return compat_ioctl(context, client, cmd, arg, why);
+	err = client_read(client, arg, &request.user_size, sizeof(request.user_size), why);
+	if (err < 0)
+		return err;
+	if (cmd == TEST_CMD && context->iommufd->test) {
+		request.name = "IOMMU_TEST_CMD";
+		return context->iommufd->test(&request, why);
+	}
+	if (!row)
+		return refuse(why, IOCTL_UNKNOWN, "/dev/iommu has no request %#x", cmd);
+	request.name = row->name;
+	request.size = row->size;
+	err = request_take(&request, row->min, why);
+	return err < 0 ? err : row->handler(&request, why);
+}
+
+long ioctl_destroy(struct request *request, struct why *why)
+{
+	return object_destroy(request->context, request->command->ioctl_destroy_command.id, why);
+}
