@@ -57,6 +57,7 @@ enum group_type { TYPE_AUTO, TYPE_IDENTITY, TYPE_DMA, TYPE_DMA_FQ };
  */
 struct iommu_driver {
 	const char *name; /* "intel-iommu" */
+	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does. */
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
@@ -70,8 +71,6 @@ struct iommu_driver {
 	bool lacks_pasids;	/* no attach per PASID at all */
 	bool lacks_sva;		/* no domain of a process's addresses */
 	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
-	/* Can the device ask for pages? NULL: if it has PRI. */
-	bool (*asks_pages)(const struct iommu_device *device);
 	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
 	void (*answer_page)(struct iommu_device *device, const struct page_request *last, enum page_answer answer);
 	const struct iommufd_driver *user;   /* what it does for user space (iommufd/driver.h); NULL: nothing more */
