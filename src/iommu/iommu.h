@@ -71,6 +71,8 @@ struct iommu_driver {
 	bool lacks_pasids;	/* no attach per PASID at all */
 	bool lacks_sva;		/* no domain of a process's addresses */
 	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
+	/* Can the device ask for pages? NULL: if it has PRI. */
+	bool (*asks_pages)(const struct iommu_device *device);
 	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
 	void (*answer_page)(struct iommu_device *device, const struct page_request *last, enum page_answer answer);
 	const struct iommufd_driver *user;   /* what it does for user space (iommufd/driver.h); NULL: nothing more */

@@ -22,10 +22,12 @@ bool iommu_has_pri(const struct iommu_device *device)
 {
 	const struct pci_function *function = device->function;
 
+	if (device->unit && device->unit->driver->asks_pages)
+		return device->unit->driver->asks_pages(device);
 	/* A virtual function has no such capability: it uses its physical function's (PCIe 5.0 section 10.5.2). */
 	if (function && function->physical)
 		function = function->physical;
-	return device->unit && (function ? function->cap_pri != 0 : device->stalls);
+	return device->unit && function && function->cap_pri;
 }
 
 int iommu_enable_page_requests(struct iommu_device *device, page_respond *respond, void *context, struct why *why)
