@@ -238,7 +238,6 @@ int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const
 	device->unit = unit;
 	device->group = group;
 	device->driver_data = facts->driver_data;
-	device->stalls = facts->stalls;
 	device->max_pasids = unit->driver->lacks_pasids ? 0 : (u32)min_u64(unit->max_pasids, facts->max_pasids);
 	err = dma_port_new(group->iommu, NULL, &device->port, why);
 	if (err == 0)

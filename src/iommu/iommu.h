@@ -123,7 +123,6 @@ struct iommu_device {
 	bool blocked;			   /* parked while it is reset (iommu/recover.c) */
 	bool stranded;			   /* a domain that had to be attached could not; parked until the next */
 	unsigned reset_depth;
-	bool stalls;			/* no PCI function, but may ask for pages */
 	struct page_requests *requests; /* owned: iommu/page_request.c; NULL: it may not ask for pages */
 	struct dma_port *port;		/* owned; NULL when emulated */
 	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
@@ -208,7 +207,6 @@ int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct
 struct iommu_platform_facts {
 	const char *name;
 	u32 max_pasids;
-	bool stalls; /* instead of PRI */
 	void *driver_data;
 };
 int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,

@@ -39,7 +39,7 @@ struct page_handler {
 /* How a device hears its answers. */
 typedef void page_respond(void *context, const struct page_request *last, enum page_answer answer);
 
-/* Itself, or its physical function; what is no PCI device may stall instead. */
+/* Itself, or its physical function; or its IOMMU's driver says so. */
 bool iommu_has_pri(const struct iommu_device *device);
 
 /* PAGE_NO_PRI (ENODEV): it cannot ask; PAGE_ENABLED (EBUSY): it does already. */

@@ -14,6 +14,7 @@ struct bench {
 
 static struct {
 	unsigned attached, detached;
+	bool can_ask;
 	u32 pasid;
 	struct domain *old;
 } told;
@@ -32,8 +33,14 @@ static void told_detach(struct iommu_device *device, u32 pasid, struct domain *o
 	told.old = old;
 }
 
+static bool can_ask(const struct iommu_device *device)
+{
+	return told.can_ask;
+}
+
 static const struct iommu_driver blocking_driver = {
 	.name = "mock",
+	.asks_pages = can_ask,
 	.attach_pasid = told_attach,
 	.detach_pasid = told_detach,
 	.blocks_by_default = true,
@@ -44,7 +51,7 @@ static void bench_new(struct bench *bench, struct core_room *core, u32 max_pasid
 {
 	const struct iommu_unit unit = {
 		.name = "mock0", .driver = &blocking_driver, .width = 48, .max_pasids = 1 << 20};
-	const struct iommu_platform_facts facts = {.name = "mock3", .max_pasids = max_pasids, .stalls = true};
+	const struct iommu_platform_facts facts = {.name = "mock3", .max_pasids = max_pasids};
 
 	*bench = (struct bench){.core = core};
 	memset(&told, 0, sizeof(told));
@@ -125,14 +132,15 @@ static void no_answer(void *context, const struct page_request *last, enum page_
 {
 }
 
-CORE_TEST(platform, asks_for_pages_if_it_can_stall)
+CORE_TEST(platform, asks_for_pages_if_its_driver_says_so)
 {
 	struct bench bench;
 
 	bench_new(&bench, core, 1);
+	told.can_ask = true;
 	ASSERT_OK(core->why, iommu_enable_page_requests(bench.device, no_answer, NULL, &core->why));
 	iommu_disable_page_requests(bench.device);
-	bench.device->stalls = false;
+	told.can_ask = false;
 	EXPECT_REFUSED(PAGE_NO_PRI, core->why, iommu_enable_page_requests(bench.device, no_answer, NULL, &core->why));
 	ASSERT_OK(core->why, iommu_reset_prepare(bench.device, &core->why));
 	assert_false(bench.device->blocked);
@@ -220,7 +228,7 @@ int main(void)
 		CASE(platform, is_blocked_from_the_first_moment_and_by_one_domain),
 		CASE(platform, is_claimed_attached_detached_and_released),
 		CASE(platform, driver_hears_when_a_pasid_is_taken_back),
-		CASE(platform, asks_for_pages_if_it_can_stall),
+		CASE(platform, asks_for_pages_if_its_driver_says_so),
 		CASE(platform, strict_intents_know_of_no_capability),
 		CASE(platform, driver_chooses_table_and_aperture),
 		CASE(platform, survives_every_failure),
