@@ -20,17 +20,6 @@ static void table_release(void *context, void *table, size_t size)
 	free(table);
 }
 
-static int table_new(enum isolde_pt_format format, struct isolde_pt **ret)
-{
-	const struct isolde_pt_config config = {
-		.size = sizeof(config),
-		.format = format,
-		.memory = {.allocate = table_allocate, .release = table_release},
-	};
-
-	return isolde_pt_new(&config, ret);
-}
-
 static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind,
 				   struct why *why)
 {
@@ -41,6 +30,7 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 	domain->iommu = iommu;
 	domain->kind = kind;
 	domain->driver = unit->driver;
+	domain->unit = unit;
 	domain->format = unit->format;
 	domain->last_iova = UINT64_MAX;
 	domain->pasid_compatible = true;
@@ -53,21 +43,35 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 /* Below this many bytes empty tables are not worth a look. */
 #define TRIM_FROM 0x40000
 
-static int make_paging(struct domain *domain, struct space *space, const struct iommu_unit *unit, struct why *why)
+static int make_paging(struct domain *domain, struct space *space, unsigned abilities, struct why *why)
 {
-	if (table_new(unit->format, &domain->pt) < 0)
+	const struct iommu_unit *unit = domain->unit;
+	struct paging paging;
+	int err = iommu_unit_paging(unit, abilities, &paging, why);
+
+	if (err < 0)
+		return err;
+	paging.config.memory.allocate = table_allocate;
+	paging.config.memory.release = table_release;
+	err = isolde_pt_new(&paging.config, &domain->pt);
+	assert(err == 0 || err == -ENOMEM);
+	if (err < 0)
 		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
-	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), MASK(unit->width - 1, 0));
+	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), paging.last_iova);
+	domain->format = paging.config.format;
+	domain->abilities = abilities;
+	domain->forces_write = paging.forces_write;
 	domain->space = space;
 	domain->trim_at = TRIM_FROM;
 	list_append(&space->domains, &domain->of_space);
 	return 0;
 }
 
-int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned abilities, struct domain **ret,
+		   struct why *why)
 {
 	struct domain *domain = domain_alloc(space->iommu, unit, DOMAIN_PAGING, why);
-	int err = domain ? make_paging(domain, space, unit, why) : -why->err;
+	int err = domain ? make_paging(domain, space, abilities, why) : -why->err;
 
 	if (err < 0) {
 		free(domain);
@@ -77,6 +81,11 @@ int domain_new_in(struct space *space, const struct iommu_unit *unit, struct dom
 	return 0;
 }
 
+int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+{
+	return domain_new_for(space, unit, 0, ret, why);
+}
+
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
 	       struct why *why)
 {
@@ -84,7 +93,7 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 
 	if (!domain)
 		return -why->err;
-	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, unit, why) < 0) {
+	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, 0, why) < 0) {
 		free(domain);
 		return -why->err;
 	}
@@ -216,15 +225,41 @@ static int fill(struct isolde_pt *pt, const struct area *area, u64 leaf, struct 
 	return err;
 }
 
+u64 domain_page_sizes(const struct domain *domain)
+{
+	return isolde_pt_page_sizes(domain->pt);
+}
+
+static int refuse_area(const struct domain *domain, const struct area *area, struct why *why)
+{
+	u64 sizes = domain_page_sizes(domain), smallest = sizes & (~sizes + 1);
+	u64 start = area->node.start, last = area->node.last;
+
+	if (last > domain->last_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
+			      (unsigned long long)last, (unsigned long long)domain->last_iova);
+	if (!is_aligned(start | (last + 1) | area_physical(area), smallest))
+		return refuse(why, AREA_MISALIGNED,
+			      "[0x%llx, 0x%llx] is not of whole pages of 0x%llx bytes, which %s has",
+			      (unsigned long long)start, (unsigned long long)last, (unsigned long long)smallest,
+			      domain->unit->name);
+	if (domain->forces_write && !(area->permission & ISOLDE_PT_WRITE))
+		return refuse(why, AREA_READ_ONLY,
+			      "[0x%llx, 0x%llx] is read-only, which a nesting parent of %s cannot have",
+			      (unsigned long long)start, (unsigned long long)last, domain->unit->name);
+	return 0;
+}
+
 int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 {
 	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
-	int err;
+	u64 sizes = domain_page_sizes(domain);
+	int err = refuse_area(domain, area, why);
 
-	if (area->node.last > domain->last_iova)
-		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
-			      (unsigned long long)area->node.last, (unsigned long long)domain->last_iova);
-	err = fill(domain->pt, area, domain->space->small_leaves ? PAGE_SIZE : area_size(area), &gather);
+	if (err < 0)
+		return err;
+	err = fill(domain->pt, area,
+		   domain->space->small_leaves ? max_u64(PAGE_SIZE, sizes & (~sizes + 1)) : area_size(area), &gather);
 	/* A device may have used the beginning of what is taken back. */
 	if (err < 0)
 		invalidate(domain, area);
