@@ -205,6 +205,7 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 	u64 total = 0, iova = nsegments ? segments[0].iova : 0;
 	int reason;
 
+	assert(port->function);
 	if (!(pci_command(port->function) & PCI_COMMAND_MASTER))
 		return DMA_NOT_MASTER;
 	for (unsigned i = 0; i < nsegments; i++)

@@ -20,6 +20,17 @@ static void table_release(void *context, void *table, size_t size)
 	free(table);
 }
 
+static int table_new(struct isolde_pt_config config, struct isolde_pt **ret)
+{
+	int err;
+
+	config.size = sizeof(config);
+	config.memory = (struct isolde_pt_memory){.allocate = table_allocate, .release = table_release};
+	err = isolde_pt_new(&config, ret);
+	assert(err == 0 || err == -ENOMEM);
+	return err;
+}
+
 static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind,
 				   struct why *why)
 {
@@ -43,35 +54,25 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 /* Below this many bytes empty tables are not worth a look. */
 #define TRIM_FROM 0x40000
 
-static int make_paging(struct domain *domain, struct space *space, unsigned abilities, struct why *why)
+static int make_paging(struct domain *domain, struct space *space, const struct domain_shape *shape, struct why *why)
 {
-	const struct iommu_unit *unit = domain->unit;
-	struct paging paging;
-	int err = iommu_unit_paging(unit, abilities, &paging, why);
-
-	if (err < 0)
-		return err;
-	paging.config.memory.allocate = table_allocate;
-	paging.config.memory.release = table_release;
-	err = isolde_pt_new(&paging.config, &domain->pt);
-	assert(err == 0 || err == -ENOMEM);
-	if (err < 0)
-		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
-	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), paging.last_iova);
-	domain->format = paging.config.format;
-	domain->abilities = abilities;
-	domain->forces_write = paging.forces_write;
+	if (table_new(shape->table, &domain->pt) < 0)
+		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", domain->unit->name);
+	domain->format = shape->table.format;
+	domain->first_iova = shape->first_iova;
+	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), shape->last_iova);
+	domain->forces_write = shape->forces_write;
 	domain->space = space;
 	domain->trim_at = TRIM_FROM;
 	list_append(&space->domains, &domain->of_space);
 	return 0;
 }
 
-int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned abilities, struct domain **ret,
-		   struct why *why)
+int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
+		      struct domain **ret, struct why *why)
 {
 	struct domain *domain = domain_alloc(space->iommu, unit, DOMAIN_PAGING, why);
-	int err = domain ? make_paging(domain, space, abilities, why) : -why->err;
+	int err = domain ? make_paging(domain, space, shape, why) : -why->err;
 
 	if (err < 0) {
 		free(domain);
@@ -81,9 +82,30 @@ int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned 
 	return 0;
 }
 
+int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned abilities, struct domain **ret,
+		   struct why *why)
+{
+	struct domain_shape shape;
+	int err = iommu_unit_shape(unit, abilities, &shape, why);
+
+	if (err == 0)
+		err = domain_new_shaped(space, unit, &shape, ret, why);
+	if (err == 0)
+		(*ret)->abilities = abilities;
+	return err;
+}
+
 int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
 {
 	return domain_new_for(space, unit, 0, ret, why);
+}
+
+static int make_usual(struct domain *domain, struct why *why)
+{
+	struct domain_shape shape;
+	int err = iommu_unit_shape(domain->unit, 0, &shape, why);
+
+	return err < 0 ? err : make_paging(domain, &domain->own_space, &shape, why);
 }
 
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
@@ -93,7 +115,7 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 
 	if (!domain)
 		return -why->err;
-	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, 0, why) < 0) {
+	if (kind == DOMAIN_PAGING && make_usual(domain, why) < 0) {
 		free(domain);
 		return -why->err;
 	}
@@ -139,6 +161,7 @@ struct domain *domain_free(struct domain *domain)
 	list_remove(&domain->of_iommu);
 	space_fini(&domain->own_space);
 	isolde_pt_free(domain->pt);
+	free(domain->extra);
 	if (domain->process) {
 		client_put(domain->process->client);
 		free(domain->process);
@@ -225,24 +248,41 @@ static int fill(struct isolde_pt *pt, const struct area *area, u64 leaf, struct 
 	return err;
 }
 
+static int refuse_outside(const struct domain *domain, u64 start, u64 last, struct why *why)
+{
+	if (last > domain->last_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
+			      (unsigned long long)last, (unsigned long long)domain->last_iova);
+	if (start < domain->first_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is below 0x%llx, the first IOVA of the domain",
+			      (unsigned long long)start, (unsigned long long)domain->first_iova);
+	return 0;
+}
+
 u64 domain_page_sizes(const struct domain *domain)
 {
 	return isolde_pt_page_sizes(domain->pt);
 }
 
+static u64 smallest_leaf(const struct domain *domain)
+{
+	u64 sizes = domain_page_sizes(domain);
+
+	return sizes & -sizes;
+}
+
 static int refuse_area(const struct domain *domain, const struct area *area, struct why *why)
 {
-	u64 sizes = domain_page_sizes(domain), smallest = sizes & (~sizes + 1);
 	u64 start = area->node.start, last = area->node.last;
+	int err = refuse_outside(domain, start, last, why);
 
-	if (last > domain->last_iova)
-		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
-			      (unsigned long long)last, (unsigned long long)domain->last_iova);
-	if (!is_aligned(start | (last + 1) | area_physical(area), smallest))
+	if (err < 0)
+		return err;
+	if (!is_aligned(start | (last + 1) | area_physical(area), smallest_leaf(domain)))
 		return refuse(why, AREA_MISALIGNED,
 			      "[0x%llx, 0x%llx] is not of whole pages of 0x%llx bytes, which %s has",
-			      (unsigned long long)start, (unsigned long long)last, (unsigned long long)smallest,
-			      domain->unit->name);
+			      (unsigned long long)start, (unsigned long long)last,
+			      (unsigned long long)smallest_leaf(domain), domain->unit->name);
 	if (domain->forces_write && !(area->permission & ISOLDE_PT_WRITE))
 		return refuse(why, AREA_READ_ONLY,
 			      "[0x%llx, 0x%llx] is read-only, which a nesting parent of %s cannot have",
@@ -253,13 +293,12 @@ static int refuse_area(const struct domain *domain, const struct area *area, str
 int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 {
 	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
-	u64 sizes = domain_page_sizes(domain);
 	int err = refuse_area(domain, area, why);
 
 	if (err < 0)
 		return err;
-	err = fill(domain->pt, area,
-		   domain->space->small_leaves ? max_u64(PAGE_SIZE, sizes & (~sizes + 1)) : area_size(area), &gather);
+	/* Leaves of one page: dirty pages are then known one by one. */
+	err = fill(domain->pt, area, domain->space->small_leaves ? smallest_leaf(domain) : area_size(area), &gather);
 	/* A device may have used the beginning of what is taken back. */
 	if (err < 0)
 		invalidate(domain, area);
@@ -297,10 +336,10 @@ static int refuse_range(const struct domain *domain, u64 iova, u64 size, struct 
 {
 	u64 last = iova + size - 1;
 	const struct itree_node *taken;
+	int err = refuse_outside(domain, iova, last, why);
 
-	if (last > domain->last_iova)
-		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
-			      (unsigned long long)last, (unsigned long long)domain->last_iova);
+	if (err < 0)
+		return err;
 	taken = itree_first(&domain->own_space.areas, iova, last);
 	if (taken)
 		return refuse(why, IOVA_MAPPED, "[0x%llx, 0x%llx] overlaps the mapping [0x%llx, 0x%llx]",
@@ -392,7 +431,7 @@ static void check_area(const struct domain *domain, const struct area *area)
 {
 	u64 physical = area_physical(area);
 
-	assert(area->node.last <= domain->last_iova);
+	assert(area->node.start >= domain->first_iova && area->node.last <= domain->last_iova);
 	assert(isolde_pt_iova_to_phys(domain->pt, area->node.start) == physical);
 	assert(isolde_pt_iova_to_phys(domain->pt, area->node.last) == physical + area_size(area) - 1);
 	(void)physical;

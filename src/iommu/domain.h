@@ -33,7 +33,9 @@ struct domain {
 	unsigned abilities;		   /* DOMAIN_FOR_*; of a paging one */
 	bool forces_write;		   /* its areas cannot be read-only */
 	struct isolde_pt *pt;		   /* owned; NULL unless paging */
-	u64 last_iova;			   /* what both the format and the unit can translate */
+	u64 first_iova, last_iova;	   /* what both the format and the unit can translate */
+	bool answers_pages;		   /* there is somebody who answers page requests of devices that have it */
+	void *extra;			   /* owned: the driver's own, one allocation */
 	bool pasid_compatible;		   /* may be used beside PASIDs, and for one */
 	bool flush_queue;		   /* of a default one: IOTLBs are flushed later, for many unmaps at once */
 	struct space *space; /* what its table is of; borrowed, or own_space, which is empty unless paging */
@@ -71,6 +73,12 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why);
 int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned abilities, struct domain **ret,
 		   struct why *why);
+/*
+ * The same with a table, and an aperture, that the driver wants instead of the unit's own. shape->table.memory is
+ * filled in here; a table that the format does not have is a bug of the driver.
+ */
+int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
+		      struct domain **ret, struct why *why);
 /* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit cannot, or has no PASIDs. */
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why);

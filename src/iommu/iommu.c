@@ -56,7 +56,7 @@ void iommu_fini(struct iommu *iommu)
 int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, struct iommu_unit **ret, struct why *why)
 {
 	struct iommu_unit *unit = alloc_new(struct iommu_unit, why);
-	struct paging paging;
+	struct domain_shape shape;
 	int err;
 
 	assert(description->width > PAGE_SHIFT && description->width <= 64);
@@ -65,12 +65,12 @@ int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, st
 		return -why->err;
 	*unit = *description;
 	unit->driver = unit->driver ? unit->driver : &iommu->drivers[unit->kind];
-	err = iommu_unit_paging(unit, 0, &paging, why);
+	err = iommu_unit_shape(unit, 0, &shape, why);
 	assert(err == 0);
 	(void)err;
-	unit->format = paging.config.format;
-	unit->last_iova = paging.last_iova;
-	frames_limit(&iommu->frames, paging.config.output_bits);
+	unit->format = shape.table.format;
+	unit->last_iova = shape.last_iova;
+	frames_limit(&iommu->frames, shape.table.output_bits);
 	unit->link = (struct list_link){.next = NULL};
 	list_append(&iommu->units, &unit->link);
 	*ret = unit;
@@ -117,7 +117,10 @@ static void group_free(struct iommu_group *group)
 	if (group->domain)
 		group->domain->users--;
 	assert(list_empty(&group->pasids) && list_empty(&group->attachments));
-	drop_core_domain(group->default_domain);
+	if (group->default_domain == group->blocking_domain && group->default_domain)
+		group->default_domain->users--;
+	else
+		drop_core_domain(group->default_domain);
 	drop_core_domain(group->blocking_domain);
 	list_remove(&group->link);
 	free(group);
@@ -218,6 +221,28 @@ int iommu_device_add(struct iommu_group *group, struct iommu_unit *unit, struct 
 	const struct iommu_device_facts facts = {.alias_set = 0};
 
 	return iommu_device_plug(group, unit, function, &facts, ret, why);
+}
+
+int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
+		       struct iommu_device **ret, struct why *why)
+{
+	struct iommu_device *device = device_new(facts->name, why);
+	int err;
+
+	if (!device)
+		return -why->err;
+	device->unit = unit;
+	device->group = group;
+	device->max_pasids = unit->driver->lacks_pasids ? 0 : (u32)min_u64(unit->max_pasids, facts->max_pasids);
+	err = dma_port_new(group->iommu, NULL, &device->port, why);
+	if (err == 0)
+		err = device_enter(device, why);
+	if (err < 0) {
+		device_free(device);
+		return err;
+	}
+	*ret = device;
+	return 0;
 }
 
 int iommu_emulated_add(struct iommu *iommu, const char *name, const struct iommu_device *parent,

@@ -70,10 +70,10 @@ enum {
 };
 
 /* The table of a domain. */
-struct paging {
-	struct isolde_pt_config config; /* its memory is filled in by the domain */
-	u64 last_iova;			/* what both the format and the unit can translate */
-	bool forces_write;		/* no area can be read-only (Intel's erratum 772415) */
+struct domain_shape {
+	struct isolde_pt_config table; /* its memory is filled in by the domain */
+	u64 first_iova, last_iova;     /* what both the format and the unit can translate */
+	bool forces_write;	       /* no area can be read-only (Intel's erratum 772415) */
 };
 
 /*
@@ -86,17 +86,23 @@ struct iommu_driver {
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
 	/*
+	 * A PASID of the device is taken back from that domain: Linux attaches the blocking domain there, which cannot
+	 * fail. NULL: the driver need not know.
+	 */
+	void (*detach_pasid)(struct iommu_device *device, u32 pasid, struct domain *old);
+	/*
 	 * The table of a domain for that (DOMAIN_FOR_*); 0 always works. DOMAIN_ABILITY (EOPNOTSUPP). NULL: the unit's
 	 * format and width, and nothing but PASIDs.
 	 */
-	int (*paging)(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why);
+	int (*shape)(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why);
 	bool (*capable)(const struct iommu_unit *unit, enum unit_capability capability); /* NULL: coherent */
 	bool (*takes_pasid)(const struct domain *domain); /* can PASIDs be attached to it? NULL: yes */
 	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
 	enum group_type (*preference)(const struct iommu_device *device);
-	bool lacks_pasids; /* no attach per PASID at all */
-	bool lacks_sva;	   /* no domain of a process's addresses */
-	bool unit_bound;   /* a domain is of one unit: others of the kind refuse it */
+	bool lacks_pasids;	/* no attach per PASID at all */
+	bool lacks_sva;		/* no domain of a process's addresses */
+	bool unit_bound;	/* a domain is of one unit: others of the kind refuse it */
+	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
 	/* Can the device ask for pages? NULL: if it has PRI. */
 	bool (*asks_pages)(const struct iommu_device *device);
 	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
@@ -139,9 +145,9 @@ enum intent {
 };
 
 struct iommu_device {
-	struct pci_function *function;	   /* borrowed from the topology, which outlives us; NULL when emulated */
-	struct iommu_unit *unit;	   /* borrowed from iommu; NULL when emulated */
-	struct iommu_group *group;	   /* borrowed */
+	struct pci_function *function; /* borrowed from the topology, which outlives us; NULL: it is no PCI device */
+	struct iommu_unit *unit;       /* borrowed from iommu; NULL when emulated */
+	struct iommu_group *group;     /* borrowed */
 	const struct iommu_device *parent; /* of an emulated one: whose requester id its DMA would carry; NULL: none */
 	char name[32];			   /* "0000:01:00.0" */
 	const char *dma_api_driver;	   /* name of the bound driver that uses the kernel's DMA API; NULL if none */
@@ -233,6 +239,16 @@ struct iommu_device_facts {
 int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
 		      const struct iommu_device_facts *facts, struct iommu_device **ret, struct why *why);
 /*
+ * One that is no PCI function, as Arm's platform devices are: nothing of what follows from capabilities applies.
+ * max_pasids: its own limit, 0: it has none; the unit's applies, too.
+ */
+struct iommu_platform_facts {
+	const char *name;
+	u32 max_pasids;
+};
+int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
+		       struct iommu_device **ret, struct why *why);
+/*
  * One that is no hardware: in a group of its own, with neither unit nor domains (spec 06 section 6: VFIO's emulated
  * devices). parent may be NULL.
  */
@@ -247,7 +263,7 @@ struct iommu_group *iommu_group_find(const struct iommu *iommu, int id);
 struct iommu_unit *iommu_group_unit(const struct iommu_group *group);
 
 /* DOMAIN_ABILITY (EOPNOTSUPP) */
-int iommu_unit_paging(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why);
+int iommu_unit_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why);
 /* Can devices behind either use one domain? */
 bool iommu_units_alike(const struct iommu_unit *a, const struct iommu_unit *b);
 bool iommu_unit_capable(const struct iommu_unit *unit, enum unit_capability capability);

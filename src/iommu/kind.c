@@ -53,12 +53,12 @@ int refuse_incompatible_unit(const struct iommu_device *device, const struct dom
 
 /* ---- for all units, whoever drives them ---- */
 
-int iommu_unit_paging(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why)
+int iommu_unit_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why)
 {
-	*ret = (struct paging){.config = {.size = sizeof(ret->config), .format = unit->format}};
+	*ret = (struct domain_shape){.table = {.format = unit->format}};
 	ret->last_iova = MASK(unit->width - 1, 0);
-	if (unit->driver->paging)
-		return unit->driver->paging(unit, abilities, ret, why);
+	if (unit->driver->shape)
+		return unit->driver->shape(unit, abilities, ret, why);
 	return abilities & ~(unsigned)DOMAIN_FOR_PASIDS ? refuse_abilities(unit, abilities, why) : 0;
 }
 

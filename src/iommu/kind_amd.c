@@ -11,31 +11,31 @@ static bool has_nesting(const struct iommu_unit *unit)
 }
 
 /* Three levels to begin with, more when they are needed. */
-static int host_table(const struct iommu_unit *unit, unsigned abilities, struct paging *ret)
+static int host_table(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret)
 {
-	ret->config.format = ISOLDE_PT_AMDV1;
-	ret->config.levels = 3;
-	ret->config.features = ISOLDE_PT_GROW | ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_FORCE_SNOOP;
-	ret->config.page_sizes = V1_PAGE_SIZES;
-	ret->config.input_bits = unit->width;
+	ret->table.format = ISOLDE_PT_AMDV1;
+	ret->table.levels = 3;
+	ret->table.features = ISOLDE_PT_GROW | ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_FORCE_SNOOP;
+	ret->table.page_sizes = V1_PAGE_SIZES;
+	ret->table.input_bits = unit->width;
 	if (abilities & DOMAIN_FOR_DIRTY)
-		ret->config.features |= ISOLDE_PT_DIRTY;
+		ret->table.features |= ISOLDE_PT_DIRTY;
 	return 0;
 }
 
 /* One bit less than the levels have, so that it means the same with and without PASID. */
-static int guest_table(const struct iommu_unit *unit, struct paging *ret)
+static int guest_table(const struct iommu_unit *unit, struct domain_shape *ret)
 {
 	unsigned bits = AMD_EFR_GUEST_FIVE(unit->efr) ? 57 : 48;
 
-	ret->config.format = ISOLDE_PT_X86_64;
-	ret->config.input_bits = bits;
+	ret->table.format = ISOLDE_PT_X86_64;
+	ret->table.input_bits = bits;
 	ret->last_iova = MASK(bits - 2, 0);
 	return 0;
 }
 
 /* amd_iommu_domain_alloc_paging_flags() */
-static int amd_paging(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why)
+static int amd_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why)
 {
 	if (abilities & DOMAIN_FOR_PASIDS) {
 		if (abilities != DOMAIN_FOR_PASIDS || !unit->max_pasids)
@@ -82,7 +82,7 @@ static enum group_type amd_preference(const struct iommu_device *device)
 const struct iommu_driver amd_driver = {
 	.name = "amd-iommu",
 	.attach = amd_attach,
-	.paging = amd_paging,
+	.shape = amd_shape,
 	.capable = amd_capable,
 	.takes_pasid = amd_takes_pasid,
 	.preference = amd_preference,

@@ -18,35 +18,35 @@ static bool has_dirty(const struct iommu_unit *unit)
 }
 
 /* The lower half of a sign-extended table. */
-static int first_stage(const struct iommu_unit *unit, struct paging *ret)
+static int first_stage(const struct iommu_unit *unit, struct domain_shape *ret)
 {
 	unsigned bits = unit->cap & INTEL_CAP_FIVE_LEVELS ? 57 : 48;
 
-	ret->config.format = ISOLDE_PT_X86_64;
-	ret->config.input_bits = bits;
+	ret->table.format = ISOLDE_PT_X86_64;
+	ret->table.input_bits = bits;
 	if (!(unit->cap & INTEL_CAP_GIGABYTES))
-		ret->config.page_sizes = BIT(12) | BIT(21);
+		ret->table.page_sizes = BIT(12) | BIT(21);
 	ret->last_iova = MASK(bits - 2, 0);
 	return 0;
 }
 
-static int second_stage(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why)
+static int second_stage(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why)
 {
 	if ((abilities & DOMAIN_FOR_NESTING && !has_nesting(unit)) ||
 	    (abilities & DOMAIN_FOR_DIRTY && !has_dirty(unit)))
 		return refuse_abilities(unit, abilities, why);
-	ret->config.format = ISOLDE_PT_VTDSS;
-	ret->config.levels = unit->width > 48 ? 5 : unit->width > 39 ? 4 : 3;
+	ret->table.format = ISOLDE_PT_VTDSS;
+	ret->table.levels = unit->width > 48 ? 5 : unit->width > 39 ? 4 : 3;
 	if (unit->ecap & INTEL_ECAP_SNOOP_CONTROL)
-		ret->config.features |= ISOLDE_PT_FORCE_SNOOP;
+		ret->table.features |= ISOLDE_PT_FORCE_SNOOP;
 	if (abilities & DOMAIN_FOR_DIRTY)
-		ret->config.features |= ISOLDE_PT_DIRTY;
+		ret->table.features |= ISOLDE_PT_DIRTY;
 	ret->forces_write = abilities & DOMAIN_FOR_NESTING;
 	return 0;
 }
 
 /* intel_iommu_domain_alloc_paging_flags(): the first stage, if it will do. */
-static int intel_paging(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why)
+static int intel_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why)
 {
 	if (intel_is_scalable(unit) && unit->ecap & INTEL_ECAP_FIRST_STAGE &&
 	    !(abilities & (DOMAIN_FOR_NESTING | DOMAIN_FOR_DIRTY)))
@@ -114,7 +114,7 @@ const struct iommu_driver intel_driver = {
 	.name = "intel-iommu",
 	.attach = intel_attach,
 	.attach_pasid = intel_attach_pasid,
-	.paging = intel_paging,
+	.shape = intel_shape,
 	.capable = intel_capable,
 	.preference = intel_preference,
 	.nested_format = ISOLDE_PT_X86_64,

@@ -2,14 +2,14 @@
 /* RISC-V IOMMU: first-stage tables and nothing else (drivers/iommu/riscv/iommu.c). */
 #include "iommu/kind.h"
 
-static int riscv_paging(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why)
+static int riscv_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why)
 {
 	/* The driver has domain_alloc_paging alone, which takes no flags. */
 	if (abilities)
 		return refuse_abilities(unit, abilities, why);
-	ret->config.format = ISOLDE_PT_RISCV_S1;
-	ret->config.input_bits = unit->width;
-	ret->config.features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES;
+	ret->table.format = ISOLDE_PT_RISCV_S1;
+	ret->table.input_bits = unit->width;
+	ret->table.features = ISOLDE_PT_CONTIGUOUS | ISOLDE_PT_MEMORY_TYPES;
 	ret->last_iova = MASK(unit->width - 2, 0);
 	return 0;
 }
@@ -30,7 +30,7 @@ static int riscv_attach(struct iommu_device *device, struct domain *domain, stru
 const struct iommu_driver riscv_driver = {
 	.name = "riscv-iommu",
 	.attach = riscv_attach,
-	.paging = riscv_paging,
+	.shape = riscv_shape,
 	.capable = riscv_capable,
 	.lacks_pasids = true,
 	.lacks_sva = true,

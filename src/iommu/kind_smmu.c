@@ -14,20 +14,20 @@ static bool has_nesting(const struct iommu_unit *unit)
 	return unit->idr[0] & SMMU_IDR0_STAGE1 && unit->idr[0] & SMMU_IDR0_STAGE2;
 }
 
-static int table(const struct iommu_unit *unit, bool stage1, bool dirty, struct paging *ret)
+static int table(const struct iommu_unit *unit, bool stage1, bool dirty, struct domain_shape *ret)
 {
-	ret->config.format = stage1 ? ISOLDE_PT_ARM64_S1 : ISOLDE_PT_ARM64_S2;
-	ret->config.granule = unit->granule;
-	ret->config.input_bits = stage1 ? unit->width : SMMU_OUTPUT_BITS;
-	ret->config.output_bits = SMMU_OUTPUT_BITS;
+	ret->table.format = stage1 ? ISOLDE_PT_ARM64_S1 : ISOLDE_PT_ARM64_S2;
+	ret->table.granule = unit->granule;
+	ret->table.input_bits = stage1 ? unit->width : SMMU_OUTPUT_BITS;
+	ret->table.output_bits = SMMU_OUTPUT_BITS;
 	if (dirty)
-		ret->config.features |= ISOLDE_PT_DIRTY;
-	ret->last_iova = MASK(ret->config.input_bits - 1, 0);
+		ret->table.features |= ISOLDE_PT_DIRTY;
+	ret->last_iova = MASK(ret->table.input_bits - 1, 0);
 	return 0;
 }
 
 /* arm_smmu_domain_alloc_paging_flags(): the stages tell what goes together. */
-static int smmu_paging(const struct iommu_unit *unit, unsigned abilities, struct paging *ret, struct why *why)
+static int smmu_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why)
 {
 	bool stage1 = unit->idr[0] & SMMU_IDR0_STAGE1;
 
@@ -114,7 +114,7 @@ const struct iommu_driver smmu_driver = {
 	.name = "arm-smmu-v3",
 	.attach = smmu_attach,
 	.attach_pasid = smmu_attach_pasid,
-	.paging = smmu_paging,
+	.shape = smmu_shape,
 	.capable = smmu_capable,
 	.takes_pasid = smmu_takes_pasid,
 	.unit_bound = true,

@@ -39,7 +39,8 @@ struct page_handler {
 /* How a device hears its answers. */
 typedef void page_respond(void *context, const struct page_request *last, enum page_answer answer);
 
-bool iommu_has_pri(const struct iommu_device *device); /* itself, or its physical function */
+/* Itself, or its physical function; or its IOMMU's driver says so. */
+bool iommu_has_pri(const struct iommu_device *device);
 
 /* PAGE_NO_PRI (ENODEV): it cannot ask; PAGE_ENABLED (EBUSY): it does already. */
 int iommu_enable_page_requests(struct iommu_device *device, page_respond *respond, void *context, struct why *why);

@@ -293,7 +293,7 @@ int dma_translate(struct dma_context *context, u64 iova, unsigned permission, co
 	}
 	if (!domain || domain->kind == DOMAIN_BLOCKING)
 		return DMA_FAULT_BLOCKED + 1;
-	if (iova > domain->last_iova)
+	if (iova < domain->first_iova || iova > domain->last_iova)
 		return DMA_FAULT_ADDRESS + 1;
 	if (domain->kind == DOMAIN_PAGING)
 		return walk_table(context, iova, permission, slot);
