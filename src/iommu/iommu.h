@@ -82,6 +82,7 @@ struct domain_shape {
  */
 struct iommu_driver {
 	const char *name; /* "intel-iommu" */
+	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does. */
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);

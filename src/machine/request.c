@@ -13,7 +13,8 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 
-#define DEV_VFIO "/dev/vfio/"
+#define DEV_VFIO  "/dev/vfio/"
+#define DEV_IOMMU "/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -44,7 +45,7 @@ static void request_finish(struct machine *machine, const struct client *client,
 
 bool machine_owns_path(const char *path)
 {
-	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0;
+	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0 || strcmp(path, DEV_IOMMU) == 0;
 }
 
 /* The number after /dev/vfio/, as the kernel writes it: no sign, no leading zeros. */
@@ -90,6 +91,8 @@ static int open_node(struct machine *machine, struct client *client, const char 
 
 	if (!node || node->kind != NODE_DEVICE)
 		return refuse_missing(machine, path, why);
+	if (strcmp(path, DEV_IOMMU) == 0)
+		return iommufd_context_open(&machine->iommufd, client, ret, why);
 	if (strcmp(node->name, "vfio") == 0)
 		return vfio_container_open(&machine->vfio, client, ret, why);
 	/* All other nodes there are groups. */
