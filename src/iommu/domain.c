@@ -125,6 +125,17 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 	return 0;
 }
 
+int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+{
+	struct domain *domain = domain_alloc(parent->iommu, unit, DOMAIN_NESTED, why);
+
+	if (!domain)
+		return -why->err;
+	domain->parent = parent;
+	*ret = domain;
+	return 0;
+}
+
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why)
 {

@@ -126,6 +126,11 @@ static void group_free(struct iommu_group *group)
 	free(group);
 }
 
+void iommu_group_remove(struct iommu_group *group)
+{
+	group_free(group);
+}
+
 struct iommu_group *iommu_group_find(const struct iommu *iommu, int id)
 {
 	struct iommu_group *group;
@@ -233,6 +238,7 @@ int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const
 		return -why->err;
 	device->unit = unit;
 	device->group = group;
+	device->driver_data = facts->driver_data;
 	device->max_pasids = unit->driver->lacks_pasids ? 0 : (u32)min_u64(unit->max_pasids, facts->max_pasids);
 	err = dma_port_new(group->iommu, NULL, &device->port, why);
 	if (err == 0)

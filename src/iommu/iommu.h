@@ -82,7 +82,8 @@ struct domain_shape {
  */
 struct iommu_driver {
 	const char *name; /* "intel-iommu" */
-	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does. */
+	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does.
+	 */
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
@@ -167,6 +168,7 @@ struct iommu_device {
 	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
 	const struct reserved_region *regions;
 	u64 region_set;
+	void *driver_data;	     /* borrowed: what the unit's driver knows of it */
 	struct list_link group_link; /* group->devices, probe order */
 };
 
@@ -219,6 +221,7 @@ int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, st
 
 /* A new group with the lowest free id. It has no default domain yet: EPROBE_DEFER for whoever wants it. */
 int iommu_group_add(struct iommu *iommu, struct iommu_group **ret, struct why *why);
+void iommu_group_remove(struct iommu_group *group); /* it is empty; else it goes with its last member */
 /* Every member is attached to it, unless an owner came first. Its type can change: iommu/default_domain.h. */
 int iommu_group_choose_default(struct iommu_group *group, struct why *why);
 /* The default domain's type as sysfs `type` shows it: "DMA-FQ". */
@@ -246,6 +249,7 @@ int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct
 struct iommu_platform_facts {
 	const char *name;
 	u32 max_pasids;
+	void *driver_data;
 };
 int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
 		       struct iommu_device **ret, struct why *why);
