@@ -292,6 +292,7 @@ int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tr
 			return err;
 	}
 	tracee->notification = notification;
+	tracee->client.thread = thread;
 	*ret = tracee;
 	return 0;
 }
