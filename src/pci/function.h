@@ -44,6 +44,33 @@ enum pcie_type { /* PCI Express capability register, bits 7:4 */
 
 struct pci_function;
 
+/* How the CPU gets at a page of a memory BAR. */
+enum pci_page_kind {
+	PCI_PAGE_POLLED,  /* memory that the model looks at: a load or store costs the program nothing */
+	PCI_PAGE_PRECISE, /* each access is a call of the model, which keeps the registers; the memory there is nobody's
+			   */
+};
+
+enum pci_access_kind {
+	PCI_ACCESS_LOAD,
+	PCI_ACCESS_STORE,   /* posted: nobody hears what becomes of it. MOVDIR64B is one of 64 bytes */
+	PCI_ACCESS_ENQUEUE, /* ENQCMD, ENQCMDS: 64 bytes that the device accepts, or not (PCIe deferrable memory write)
+			     */
+};
+
+/*
+ * One access to a precise page as it arrives at the device: naturally aligned, 1, 2, 4, 8, 16, 32 or 64 bytes. Who
+ * makes it cuts up what is not, and puts a processor's own part into data: ENQCMD's PASID is in the first dword
+ * already.
+ */
+struct pci_access {
+	enum pci_access_kind kind;
+	unsigned bar;
+	u64 offset;
+	unsigned width;
+	u8 data[64]; /* what is stored; filled by a load */
+};
+
 /*
  * What a device model owes. All calls come from control threads, one at a time for one function (machine.lock);
  * the model's own thread runs beside them and the model brings a lock for that. None may block on the client or wait
@@ -58,6 +85,15 @@ struct pci_model_ops {
 	 * that follows sees the effect. [offset, offset + width) lies inside the BAR.
 	 */
 	void (*bar_written)(struct pci_function *function, unsigned bar, u64 offset, unsigned width);
+
+	/* Never changes; page counts from the start of the BAR. NULL: all are polled. */
+	enum pci_page_kind (*page_kind)(const struct pci_function *function, unsigned bar, u64 page);
+
+	/*
+	 * An access to a precise page, not NULL if there is one. Only while the device decodes memory. False is the
+	 * answer "retry" to PCI_ACCESS_ENQUEUE (ENQCMD sets ZF); it says nothing of other kinds.
+	 */
+	bool (*access)(struct pci_function *function, struct pci_access *access);
 
 	/* I/O BARs have no memory: the access itself. width is 1, 2 or 4. */
 	u32 (*io_read)(struct pci_function *function, unsigned bar, u64 offset, unsigned width);
@@ -170,6 +206,12 @@ enum {
 	PCI_EXT_PASID = 0x001b,
 	PCI_EXT_DVSEC = 0x0023,
 };
+
+static inline enum pci_page_kind pci_page_kind(const struct pci_function *function, unsigned bar, u64 offset)
+{
+	return function->ops->page_kind ? function->ops->page_kind(function, bar, offset >> PAGE_SHIFT)
+					: PCI_PAGE_POLLED;
+}
 
 /* Read by the device's thread too, while a control thread may be writing it. */
 static inline u16 pci_command(const struct pci_function *function)

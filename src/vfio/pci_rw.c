@@ -88,12 +88,24 @@ static void memory_store(void *to, unsigned width, u64 value)
 	}
 }
 
+static u64 precise_access(struct pci_function *function, enum pci_access_kind kind, unsigned bar, u64 offset,
+			  unsigned width, u64 value)
+{
+	struct pci_access access = {.kind = kind, .bar = bar, .offset = offset, .width = width};
+
+	put_u64(access.data, value);
+	function->ops->access(function, &access);
+	return get_u64(access.data);
+}
+
 static u64 bar_load(struct pci_session *session, unsigned bar, u64 offset, unsigned width)
 {
 	struct pci_function *function = session->function;
 
 	if (!bar_is_memory(function, bar))
 		return function->ops->io_read ? function->ops->io_read(function, bar, offset, width) : UINT64_MAX;
+	if (pci_page_kind(function, bar, offset) == PCI_PAGE_PRECISE)
+		return precise_access(function, PCI_ACCESS_LOAD, bar, offset, width, 0);
 	/* The model looks before we do, so that the load sees what earlier stores through a mapping did. */
 	touched(function, bar, offset, width);
 	return memory_load((u8 *)function->bars[bar].memory + offset, width);
@@ -106,6 +118,10 @@ static void bar_put(struct pci_session *session, unsigned bar, u64 offset, unsig
 	if (!bar_is_memory(function, bar)) {
 		if (function->ops->io_write)
 			function->ops->io_write(function, bar, offset, width, (u32)value);
+		return;
+	}
+	if (pci_page_kind(function, bar, offset) == PCI_PAGE_PRECISE) {
+		precise_access(function, PCI_ACCESS_STORE, bar, offset, width, value);
 		return;
 	}
 	memory_store((u8 *)function->bars[bar].memory + offset, width, value);

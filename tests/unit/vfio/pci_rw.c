@@ -43,6 +43,25 @@ static void io_write(struct pci_function *function, unsigned bar, u64 offset, un
 static const struct pci_model_ops model = {
 	.name = "seen", .bar_written = note, .io_read = io_read, .io_write = io_write};
 
+/* The second page of BAR 0 is precise; it answers with its own offsets. */
+static enum pci_page_kind page_kind(const struct pci_function *function, unsigned bar, u64 page)
+{
+	return bar == 0 && page == 1 ? PCI_PAGE_PRECISE : PCI_PAGE_POLLED;
+}
+
+static bool access_precise(struct pci_function *function, struct pci_access *access)
+{
+	note(function, access->bar, access->offset, access->width);
+	if (access->kind == PCI_ACCESS_STORE)
+		seen_of(function)->value = get_u32(access->data);
+	for (unsigned i = 0; access->kind == PCI_ACCESS_LOAD && i < access->width; i++)
+		access->data[i] = (u8)(access->offset + i);
+	return true;
+}
+
+static const struct pci_model_ops precise_model = {
+	.name = "precise", .bar_written = note, .page_kind = page_kind, .access = access_precise};
+
 static int open_seen(struct room *room, const char *name, struct seen *seen)
 {
 	struct pci_function *function = room_device(room, name)->function;
@@ -78,6 +97,28 @@ TEST(pci_rw, accesses_are_split_into_aligned_units)
 		assert_int_equal(buffer[i], i);
 	/* The model looks before each load as well. */
 	assert_int_equal(seen.count, 6);
+	room_free(room);
+}
+
+TEST(pci_rw, each_access_to_a_precise_page_reaches_the_model_alone)
+{
+	struct room *room = room_new();
+	struct seen seen = {};
+	int device = open_seen(room, ROOM_NIC, &seen);
+	struct pci_function *function = room_device(room, ROOM_NIC)->function;
+	u8 buffer[16] = {};
+
+	function->ops = &precise_model;
+	assert_int_equal(room_write(room, device, BAR(0) + 0x1004, (const u8[]){1, 2, 3, 4}, 4), 4);
+	expect_widths(&seen, 1, (const unsigned[]){4});
+	assert_int_equal(seen.value, 0x04030201);
+	assert_int_equal(get_u32((u8 *)function->bars[0].memory + 0x1004), 0);
+	assert_int_equal(room_read(room, device, BAR(0) + 0x1ffa, buffer, 12), 12);
+	expect_widths(&seen, 4, (const unsigned[]){2, 4, 4, 2}); /* the last two are bar_written() of a polled page */
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(buffer[i], (u8)(0x1ffa + i));
+	for (unsigned i = 6; i < 12; i++)
+		assert_int_equal(buffer[i], 0);
 	room_free(room);
 }
 
@@ -208,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(pci_rw, accesses_are_split_into_aligned_units),
+		CASE(pci_rw, each_access_to_a_precise_page_reaches_the_model_alone),
 		CASE(pci_rw, io_ports_have_no_memory),
 		CASE(pci_rw, accesses_end_with_the_bar),
 		CASE(pci_rw, memory_that_is_off_is_an_error),
