@@ -7,25 +7,22 @@
  * for queue entries and PRP lists in the driver's memory: one copy, decided from the copy.
  *
  *	nvme_ctrl.c	registers, CC and CSTS, what the PCI function asks of a model
- *	nvme_poll.c	the thread that watches the page while a driver has the device open
  *	nvme_queue.c	doorbells, fetching commands, posting completions, interrupts
  *	nvme_prp.c	a command's data pointer: PRP entries and lists
  *	nvme_admin.c, nvme_identify.c, nvme_feature.c, nvme_log.c, nvme_io.c	the commands
  *	nvme_disk.c	the namespace's blocks
  *
- * Everything below is under nvme->lock, except where noted. Commands are executed one at a time and to the end, so
- * nothing but Asynchronous Event Requests is ever outstanding.
+ * Everything below is under the worker's lock, whose thread watches the page while a driver has the device open.
+ * Commands are executed one at a time and to the end, so nothing but Asynchronous Event Requests is ever outstanding.
  */
 #ifndef DEV_NVME_H
 #define DEV_NVME_H
 
-#include <stdatomic.h>
-
-#include "base/lock.h"
 #include "base/why.h"
 #include "dev/model.h"
 #include "dev/nvme_disk.h"
 #include "dev/nvme_regs.h"
+#include "dev/worker.h"
 
 enum {
 	NVME_BAR_SIZE = 0x4000,
@@ -80,7 +77,7 @@ struct nvme_counters {
 };
 
 struct nvme {
-	struct mutex lock;
+	struct worker worker;
 	struct pci_function *function; /* borrowed; owns us */
 	struct dma_port *port;	       /* borrowed; outlives the function */
 	struct nvme_disk disk;
@@ -112,14 +109,6 @@ struct nvme {
 	unsigned nsegments;
 	u64 prp_list[NVME_MAX_SEGMENTS];
 	u8 page[4096];
-
-	/* The thread; without lock */
-	pthread_t thread;
-	bool threaded;	     /* thread runs; changed by opened and closed only */
-	bool unattended;     /* the host gave no thread: we can only be a dead controller */
-	atomic_bool stop;    /* the thread is to leave */
-	atomic_uint waiting; /* control threads that want the lock: the thread stands back */
-	atomic_ullong hurry; /* until then (os_clock_ns) a driver is likely to spin on us */
 };
 
 /* One command in work. command is our copy. */
@@ -135,10 +124,7 @@ typedef u16 (*nvme_handler)(struct nvme *nvme, struct nvme_request *request);
 
 /* nvme_ctrl.c */
 extern const struct model nvme_model;
-bool nvme_poll(struct nvme *nvme); /* looks at the registers once; true if there was anything to do */
-void nvme_die(struct nvme *nvme);  /* CSTS.CFS */
-void nvme_lock(struct nvme *nvme); /* for control threads: the poller makes way */
-void nvme_unlock(struct nvme *nvme);
+void nvme_die(struct nvme *nvme); /* CSTS.CFS */
 
 static inline u32 nvme_reg_load(const struct nvme *nvme, unsigned offset)
 {
@@ -154,10 +140,6 @@ static inline bool nvme_ready(const struct nvme *nvme)
 {
 	return (nvme->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST_DONE)) == NVME_CSTS_RDY;
 }
-
-/* nvme_poll.c */
-void nvme_thread_start(struct nvme *nvme);
-void nvme_thread_stop(struct nvme *nvme); /* legal without one */
 
 /* nvme_queue.c */
 void nvme_cq_make(struct nvme *nvme, unsigned id, u64 base, unsigned size, bool interrupts, unsigned vector);

@@ -17,12 +17,10 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
-#include "base/os.h"
 
 enum {
 	CAP_CONTIGUOUS = 1 << 16, /* CQR: queues are physically contiguous */
 	CAP_TIMEOUT = 40,	  /* TO: 20 s, in units of 500 ms */
-	HURRY_NS = 500000000,	  /* after an opening or a change of CC a driver looks at CSTS all the time */
 };
 
 static const u64 capabilities = (NVME_MAX_ENTRIES - 1) | CAP_CONTIGUOUS | (u64)CAP_TIMEOUT << 24 |
@@ -96,8 +94,8 @@ static void controller_enable(struct nvme *nvme, u32 cc)
 	unsigned page_shift = PAGE_SHIFT + nvme_cc_mps(cc);
 	u64 page_mask = ~(BIT(page_shift) - 1);
 
-	if (nvme->unattended || nvme_cc_mps(cc) > NVME_MPS_MAX || nvme_cc_css(cc) || nvme_cc_ams(cc) || sq_size < 2 ||
-	    cq_size < 2) {
+	if (nvme->worker.unattended || nvme_cc_mps(cc) > NVME_MPS_MAX || nvme_cc_css(cc) || nvme_cc_ams(cc) ||
+	    sq_size < 2 || cq_size < 2) {
 		nvme_die(nvme);
 		return;
 	}
@@ -133,7 +131,7 @@ static bool poll_configuration(struct nvme *nvme)
 	if (cc == before)
 		return false;
 	nvme->cc = cc;
-	atomic_store(&nvme->hurry, os_clock_ns() + HURRY_NS);
+	worker_hurry(&nvme->worker);
 	if ((cc ^ before) & NVME_CC_EN) {
 		if (cc & NVME_CC_EN)
 			controller_enable(nvme, cc);
@@ -164,8 +162,10 @@ static void poll_mask(struct nvme *nvme)
 	nvme_update_level(nvme);
 }
 
-bool nvme_poll(struct nvme *nvme)
+/* Looks at the registers once; true if there was anything to do. */
+static bool nvme_poll(void *model)
 {
+	struct nvme *nvme = model;
 	bool progress;
 
 	assert_held(RANK_DEVICE);
@@ -177,18 +177,6 @@ bool nvme_poll(struct nvme *nvme)
 	if (nvme_ready(nvme))
 		progress |= nvme_queues_poll(nvme);
 	return progress;
-}
-
-void nvme_lock(struct nvme *nvme)
-{
-	atomic_fetch_add(&nvme->waiting, 1);
-	mutex_lock(&nvme->lock);
-	atomic_fetch_sub(&nvme->waiting, 1);
-}
-
-void nvme_unlock(struct nvme *nvme)
-{
-	mutex_unlock(&nvme->lock);
 }
 
 /* Power-on values, everywhere: the doorbells too. */
@@ -207,9 +195,9 @@ static void nvme_reset(struct pci_function *function)
 {
 	struct nvme *nvme = function->model;
 
-	nvme_lock(nvme);
+	worker_lock(&nvme->worker);
 	registers_power_on(nvme);
-	nvme_unlock(nvme);
+	worker_unlock(&nvme->worker);
 }
 
 static void nvme_backing_moved(struct pci_function *function, unsigned bar)
@@ -218,21 +206,21 @@ static void nvme_backing_moved(struct pci_function *function, unsigned bar)
 
 	if (bar != 0)
 		return;
-	nvme_lock(nvme);
+	worker_lock(&nvme->worker);
 	if (nvme->regs) {
 		nvme->regs = function->bars[0].memory;
 	} else {
 		nvme->regs = function->bars[0].memory;
 		registers_power_on(nvme);
 	}
-	nvme_unlock(nvme);
+	worker_unlock(&nvme->worker);
 }
 
 static void nvme_look(struct nvme *nvme)
 {
-	nvme_lock(nvme);
+	worker_lock(&nvme->worker);
 	nvme_poll(nvme);
-	nvme_unlock(nvme);
+	worker_unlock(&nvme->worker);
 }
 
 static void nvme_bar_written(struct pci_function *function, unsigned bar, u64 offset, unsigned width)
@@ -251,22 +239,22 @@ static void nvme_opened(struct pci_function *function)
 {
 	struct nvme *nvme = function->model;
 
-	atomic_store(&nvme->hurry, os_clock_ns() + HURRY_NS);
-	nvme_thread_start(nvme);
+	worker_start(&nvme->worker);
 }
 
 static void nvme_closed(struct pci_function *function)
 {
-	nvme_thread_stop(function->model);
+	struct nvme *nvme = function->model;
+
+	worker_stop(&nvme->worker);
 }
 
 static void nvme_free(struct nvme *nvme)
 {
 	if (!nvme)
 		return;
-	nvme_thread_stop(nvme);
+	worker_fini(&nvme->worker);
 	nvme_disk_fini(&nvme->disk);
-	mutex_fini(&nvme->lock);
 	free(nvme);
 }
 DEFINE_FREE(nvme)
@@ -307,7 +295,7 @@ static int nvme_attach(struct pci_function *function, struct dma_port *port, con
 
 	if (!nvme)
 		return -why->err;
-	mutex_init(&nvme->lock, RANK_DEVICE);
+	worker_init(&nvme->worker, WORKER_LOOKS, nvme_poll, nvme);
 	nvme->disk = (struct nvme_disk)NVME_DISK_INIT;
 	nvme->function = function;
 	nvme->port = port;
