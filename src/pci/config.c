@@ -7,23 +7,15 @@
 
 #define ALL 0xffffffffu
 
-struct rule {
-	u16 offset; /* of the dword, from the start of configuration space or of the capability */
-	u32 writable;
-	u32 clears;  /* written as one, these bits become zero */
-	u32 kept;    /* bits of either kind that survive a function-level reset (PCI Express Base 5.0 section 6.6.2) */
-	u32 initial; /* what the others are after one */
-};
-
 /* Header type 0 (PCI Local Bus 3.0 section 6.1). The interrupt line is firmware's note to the system. */
-static const struct rule header_rules[] = {
+static const struct pci_config_rule header_rules[] = {
 	{.offset = PCI_COMMAND, .writable = 0x0547, .clears = 0xf9000000},
 	{.offset = PCI_CACHE_LINE, .writable = 0xffff},
 	{.offset = PCI_INTERRUPT_LINE, .writable = 0xff, .kept = ALL},
 };
 
 /* Header type 1: bus numbers, windows, bridge control (PCI-to-PCI Bridge 1.2 section 3.2.5). I/O is 16 bits wide. */
-static const struct rule bridge_rules[] = {
+static const struct pci_config_rule bridge_rules[] = {
 	{.offset = PCI_COMMAND, .writable = 0x0547, .clears = 0xf9000000},
 	{.offset = PCI_CACHE_LINE, .writable = 0xffff},
 	{.offset = PCI_PRIMARY_BUS, .writable = ALL, .kept = ALL},
@@ -36,58 +28,58 @@ static const struct rule bridge_rules[] = {
 };
 
 /* PCI Power Management 1.2 section 3.2.4 */
-static const struct rule pm_rules[] = {{.offset = 4, .writable = 0x0003}};
+static const struct pci_config_rule pm_rules[] = {{.offset = 4, .writable = 0x0003}};
 
 /* PCI Local Bus 3.0 sections 6.8.1 and 6.8.2. A message address is a dword's; 32-bit ones have data next to it. */
-static const struct rule msi32_rules[] = {
+static const struct pci_config_rule msi32_rules[] = {
 	{.offset = 0, .writable = 0x00710000},
 	{.offset = 4, .writable = 0xfffffffc},
 	{.offset = 8, .writable = 0x0000ffff},
 };
-static const struct rule msi64_rules[] = {
+static const struct pci_config_rule msi64_rules[] = {
 	{.offset = 0, .writable = 0x00710000},
 	{.offset = 4, .writable = 0xfffffffc},
 	{.offset = 8, .writable = ALL},
 	{.offset = 12, .writable = 0x0000ffff},
 };
-static const struct rule msix_rules[] = {{.offset = 0, .writable = 0xc0000000}};
+static const struct pci_config_rule msix_rules[] = {{.offset = 0, .writable = 0xc0000000}};
 
 /* PCI Express Base 5.0 section 7.5.3: device, link, slot, root, device 2, link 2; who has which is in tables_of(). */
-static const struct rule device_rules[] = {
+static const struct pci_config_rule device_rules[] = {
 	{.offset = 0x08, .writable = 0x78ff, .clears = 0x000f0000, .kept = 0x00e0, .initial = 0x2810},
 	{.offset = 0x28, .writable = 0x001f},
 };
-static const struct rule link_rules[] = {
+static const struct pci_config_rule link_rules[] = {
 	{.offset = 0x10, .writable = 0x01cb, .kept = ALL},
 	{.offset = 0x30, .writable = 0xffbf, .kept = ALL},
 };
-static const struct rule slot_rules[] = {
+static const struct pci_config_rule slot_rules[] = {
 	{.offset = 0x10, .writable = 0x0fdb, .clears = 0xc0000000, .kept = ALL},
 	{.offset = 0x18, .writable = 0x1fff, .clears = 0x011f0000, .kept = ALL},
 	{.offset = 0x30, .writable = 0xffbf, .kept = ALL},
 };
-static const struct rule root_rules[] = {
+static const struct pci_config_rule root_rules[] = {
 	{.offset = 0x1c, .writable = 0x001f, .kept = ALL},
 	{.offset = 0x20, .clears = 0x00010000, .kept = ALL},
 };
 
 /* Sections 7.7.8, 7.8.4, 10.5.1, 7.8.8. What AER holds is sticky. Linux puts the ACS bits back at once. */
-static const struct rule acs_rules[] = {{.offset = 4, .writable = 0x007f0000, .kept = ALL}};
-static const struct rule aer_rules[] = {
+static const struct pci_config_rule acs_rules[] = {{.offset = 4, .writable = 0x007f0000, .kept = ALL}};
+static const struct pci_config_rule aer_rules[] = {
 	{.offset = 0x04, .clears = ALL, .kept = ALL},	{.offset = 0x08, .writable = ALL, .kept = ALL},
 	{.offset = 0x0c, .writable = ALL, .kept = ALL}, {.offset = 0x10, .clears = ALL, .kept = ALL},
 	{.offset = 0x14, .writable = ALL, .kept = ALL}, {.offset = 0x18, .writable = 0x0140, .kept = ALL},
 };
-static const struct rule aer_root_rules[] = {
+static const struct pci_config_rule aer_root_rules[] = {
 	{.offset = 0x2c, .writable = 0x0007, .kept = ALL},
 	{.offset = 0x30, .clears = 0x007f, .kept = ALL},
 };
-static const struct rule ats_rules[] = {{.offset = 4, .writable = 0x801f0000}};
-static const struct rule pasid_rules[] = {{.offset = 4, .writable = 0x00070000}};
+static const struct pci_config_rule ats_rules[] = {{.offset = 4, .writable = 0x801f0000}};
+static const struct pci_config_rule pasid_rules[] = {{.offset = 4, .writable = 0x00070000}};
 
 struct table {
 	u16 at;
-	const struct rule *rules;
+	const struct pci_config_rule *rules;
 	size_t count;
 };
 
@@ -100,7 +92,7 @@ struct tables {
 
 #define ADD_TABLE(tables, at, rules) add_table(tables, at, rules, ARRAY_SIZE(rules))
 
-static void add_table(struct tables *tables, u16 at, const struct rule *rules, size_t count)
+static void add_table(struct tables *tables, u16 at, const struct pci_config_rule *rules, size_t count)
 {
 	assert(tables->count < TABLES_MAX);
 	tables->table[tables->count++] = (struct table){at, rules, count};
@@ -127,7 +119,7 @@ static struct tables tables_of(const struct pci_function *function)
 {
 	const struct {
 		u16 at;
-		const struct rule *rules;
+		const struct pci_config_rule *rules;
 		size_t count;
 	} caps[] = {
 		{function->cap_pm, pm_rules, ARRAY_SIZE(pm_rules)},
@@ -152,11 +144,13 @@ static struct tables tables_of(const struct pci_function *function)
 	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
 		if (caps[i].at)
 			add_table(&tables, caps[i].at, caps[i].rules, caps[i].count);
+	if (function->nown_rules)
+		add_table(&tables, 0, function->own_rules, function->nown_rules);
 	return tables;
 }
 
 /* The rule of the dword at offset, NULL when it is read-only. */
-static const struct rule *rule_at(const struct pci_function *function, u16 offset)
+static const struct pci_config_rule *rule_at(const struct pci_function *function, u16 offset)
 {
 	struct tables tables = tables_of(function);
 
@@ -214,12 +208,19 @@ static void store_dword(struct pci_function *function, u16 offset, u32 value)
 	}
 }
 
-u32 pci_config_read(const struct pci_function *function, u16 offset, unsigned width)
+static void refresh(struct pci_function *function)
+{
+	if (function->ops->config_refresh)
+		function->ops->config_refresh(function);
+}
+
+u32 pci_config_read(struct pci_function *function, u16 offset, unsigned width)
 {
 	u16 dword = (u16)align_down(offset, 4);
 	u32 value;
 
 	assert(is_aligned(offset, width) && offset + width <= function->config_size);
+	refresh(function);
 	value = load_dword(function, dword);
 	if (dword == PCI_COMMAND && pci_irq_asserted(&function->irq))
 		value |= (u32)PCI_STATUS_INTX << 16;
@@ -232,7 +233,8 @@ static bool has_power_state(const struct pci_function *function, u32 state)
 	return state == 0 || state == 3 || get_u16(function->config + function->cap_pm + 2) >> (8 + state) & 1;
 }
 
-static u32 writable_bits(const struct pci_function *function, u16 dword, const struct rule *rule, u32 written)
+static u32 writable_bits(const struct pci_function *function, u16 dword, const struct pci_config_rule *rule,
+			 u32 written)
 {
 	int bar = bar_at(function, dword);
 
@@ -270,11 +272,12 @@ void pci_config_write(struct pci_function *function, u16 offset, unsigned width,
 	unsigned shift = (offset - dword) * 8u;
 	u32 lanes = (u32)((BIT(width * 8) - 1) << shift);
 	u32 written = value << shift & lanes;
-	const struct rule *rule = rule_at(function, dword);
+	const struct pci_config_rule *rule = rule_at(function, dword);
 	u32 writable = writable_bits(function, dword, rule, written) & lanes;
 	u32 old;
 
 	assert(is_aligned(offset, width) && offset + width <= function->config_size);
+	refresh(function);
 	old = load_dword(function, dword) & ~(rule ? rule->clears & written : 0);
 	store_dword(function, dword, (old & ~writable) | (written & writable));
 	take_effect(function, dword, written);
@@ -299,7 +302,7 @@ void pci_function_reset(struct pci_function *function)
 
 	for (size_t i = 0; i < tables.count; i++)
 		for (size_t j = 0; j < tables.table[i].count; j++) {
-			const struct rule *rule = &tables.table[i].rules[j];
+			const struct pci_config_rule *rule = &tables.table[i].rules[j];
 			u16 dword = (u16)(tables.table[i].at + rule->offset);
 			u32 lost = (rule->writable | rule->clears) & ~rule->kept;
 

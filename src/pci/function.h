@@ -44,6 +44,15 @@ enum pcie_type { /* PCI Express capability register, bits 7:4 */
 
 struct pci_function;
 
+/* What a write does to one dword of configuration space. What no rule speaks of is read-only. */
+struct pci_config_rule {
+	u16 offset; /* from the start of configuration space, or of the capability */
+	u32 writable;
+	u32 clears;  /* written as one, these bits become zero */
+	u32 kept;    /* bits of either kind that survive a function-level reset (PCI Express Base 5.0 section 6.6.2) */
+	u32 initial; /* what the others are after one */
+};
+
 /* How the CPU gets at a page of a memory BAR. */
 enum pci_page_kind {
 	PCI_PAGE_POLLED,  /* memory that the model looks at: a load or store costs the program nothing */
@@ -106,6 +115,12 @@ struct pci_model_ops {
 	 */
 	void (*reset)(struct pci_function *function);
 
+	/*
+	 * config[] is about to be read or written by the CPU: the model brings registers there up to date that the
+	 * device changes by itself. config[] belongs to the control side, so this is the only place where it may.
+	 */
+	void (*config_refresh)(struct pci_function *function);
+
 	/* The command register changed (bus master, memory, INTx disable). */
 	void (*command_written)(struct pci_function *function);
 
@@ -138,6 +153,10 @@ struct pci_function {
 
 	struct pci_function *physical;	 /* of an SR-IOV virtual function: its physical function; NULL otherwise */
 	struct pci_function *dma_device; /* below Intel VMD: the endpoint that makes its requests; NULL: itself */
+
+	/* Registers that only this kind of device has, by offset in config[]; borrowed from the model, in build(). */
+	const struct pci_config_rule *own_rules;
+	unsigned nown_rules;
 
 	struct pci_irq irq;
 	const struct pci_model_ops *ops; /* never NULL: "inert" at least */
@@ -241,7 +260,7 @@ static inline enum pcie_type pcie_type(const struct pci_function *function)
  * access is naturally aligned.
  */
 void pci_config_write(struct pci_function *function, u16 offset, unsigned width, u32 value);
-u32 pci_config_read(const struct pci_function *function, u16 offset, unsigned width);
+u32 pci_config_read(struct pci_function *function, u16 offset, unsigned width);
 
 /* Gives every memory BAR its home; OUT_OF_MEMORY. pci_function_fini() frees them. */
 int pci_allocate_bars(struct pci_function *function, struct why *why);

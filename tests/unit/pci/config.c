@@ -3,8 +3,9 @@
 
 #include "pci/caps.h"
 
-/* What the ops were told. */
+/* What the ops were told, and what the device has to say. */
 static unsigned resets, commands;
+static u32 event;
 
 static void count_reset(struct pci_function *function)
 {
@@ -16,10 +17,17 @@ static void count_command(struct pci_function *function)
 	commands++;
 }
 
+static void show_event(struct pci_function *function)
+{
+	put_u32(function->config + 0x184, get_u32(function->config + 0x184) | event);
+	event = 0;
+}
+
 static const struct pci_model_ops counting_ops = {
 	.name = "counting",
 	.reset = count_reset,
 	.command_written = count_command,
+	.config_refresh = show_event,
 };
 
 static struct pci_function *bare(void)
@@ -376,6 +384,38 @@ TEST(config, conventional_function_resets_by_advanced_features)
 }
 
 /* Whatever is written wherever: the function stays readable, and the identity stays. */
+TEST(config, a_model_may_have_registers_of_its_own)
+{
+	static const struct pci_config_rule rules[] = {
+		{.offset = 0x180, .writable = 0x00ff00ff, .initial = 0x00110011},
+		{.offset = 0x184, .clears = 0x0000ffff, .kept = 0x0000ff00},
+	};
+	struct pci_function *function = bare();
+
+	pci_add_pcie(function, PCIE_ENDPOINT, 0, true);
+	function->own_rules = rules;
+	function->nown_rules = ARRAY_SIZE(rules);
+	WRITE(0x180, 4, 0xffffffff);
+	assert_int_equal(READ(0x180, 4), 0x00ff00ff);
+	event = 0x3300ff81;
+	assert_int_equal(READ(0x186, 2), 0x3300);
+	assert_int_equal(event, 0);
+	WRITE(0x184, 1, 0x80);
+	assert_int_equal(READ(0x184, 4), 0x3300ff01);
+	/* What happens just before the write is not lost, and is what the write may clear. */
+	event = 0x00000080;
+	WRITE(0x184, 1, 0x81);
+	assert_int_equal(READ(0x184, 4), 0x3300ff00);
+	event = 0x0000000f;
+	READ(0x184, 4);
+	pci_function_reset(function);
+	assert_int_equal(READ(0x180, 4), 0x00110011);
+	assert_int_equal(READ(0x184, 4), 0x3300ff00);
+	WRITE(0x188, 4, 0xffffffff);
+	assert_int_equal(READ(0x188, 4), 0);
+	function_free(function);
+}
+
 TEST(config, random_writes_never_change_what_is_wired)
 {
 	struct pci_function *function = endpoint();
@@ -413,6 +453,7 @@ int main(void)
 		CASE(config, function_level_reset_by_device_control),
 		CASE(config, reset_bit_of_a_function_that_has_none_does_nothing),
 		CASE(config, conventional_function_resets_by_advanced_features),
+		CASE(config, a_model_may_have_registers_of_its_own),
 		CASE(config, random_writes_never_change_what_is_wired),
 	};
 
