@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "dev/model.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dev/ioat.h"
 #include "dev/nvme.h"
 
 static const struct model *const models[] = {
 	&nvme_model,
+	&ioat_model,
 };
 
 const struct model *model_at(unsigned index)
@@ -26,4 +31,23 @@ const char *model_option(const struct model_options *options, const char *key)
 		if (!strcmp(options->option[i].key, key))
 			return options->option[i].value;
 	return NULL;
+}
+
+int model_number(const struct model *model, const struct model_options *options, const char *key, unsigned min,
+		 unsigned max, unsigned *ret, struct why *why)
+{
+	const char *text = model_option(options, key);
+	unsigned long number;
+	char *rest;
+
+	*ret = max;
+	if (!text)
+		return 0;
+	errno = 0;
+	number = strtoul(text, &rest, 10);
+	if (*text < '0' || *text > '9' || *rest || errno || number < min || number > max)
+		return refuse(why, MODEL_OPTION_INVALID, "option %s=%.32s of model %s: it is a number from %u to %u",
+			      key, text, model->name, min, max);
+	*ret = (unsigned)number;
+	return 0;
 }

@@ -21,6 +21,12 @@ struct model_options {
 
 const char *model_option(const struct model_options *options, const char *key); /* NULL when absent */
 
+struct model;
+
+/* An option that is a number from min to max, the default; MODEL_OPTION_INVALID. */
+int model_number(const struct model *model, const struct model_options *options, const char *key, unsigned min,
+		 unsigned max, unsigned *ret, struct why *why);
+
 struct model {
 	const char *name;
 	const char *summary;	      /* one line for `isolde machine models` */

@@ -43,9 +43,9 @@ TEST(model, options_are_looked_up_by_key)
 }
 
 /* What a machine does with a model, without an IOMMU: nothing here needs the port. */
-static int make_function(const struct model_options *options, struct why *why)
+static int make_model(const char *name, const struct model_options *options, struct why *why)
 {
-	const struct model *model = model_find("nvme");
+	const struct model *model = model_find(name);
 	struct pci_function *function = calloc(1, sizeof(*function));
 	int err;
 
@@ -55,23 +55,31 @@ static int make_function(const struct model_options *options, struct why *why)
 	err = pci_allocate_bars(function, why);
 	if (!err)
 		err = model->attach(function, NULL, options, why);
-	if (!err) /* VS is there before anybody looks */
+	if (!err && strcmp(name, "nvme") == 0) /* VS is there before anybody looks */
 		assert_int_equal(get_u32((u8 *)function->bars[0].memory + 8), 0x00010400);
 	pci_function_fini(function);
 	free(function);
 	return err;
 }
 
-static int make_default(struct why *why)
+static int make_function(const struct model_options *options, struct why *why)
+{
+	return make_model("nvme", options, why);
+}
+
+static int make_each(struct why *why)
 {
 	struct model_options options = {.count = 0};
+	int err = 0;
 
-	return make_function(&options, why);
+	for (unsigned i = 0; err == 0 && model_at(i); i++)
+		err = make_model(model_at(i)->name, &options, why);
+	return err;
 }
 
 TEST(model, every_failure_of_attach_leaves_nothing_behind)
 {
-	SWEEP_FAILURES(make_default);
+	SWEEP_FAILURES(make_each);
 }
 
 TEST(model, attach_refuses_what_the_disk_refuses)
@@ -82,6 +90,21 @@ TEST(model, attach_refuses_what_the_disk_refuses)
 	EXPECT_REFUSED(DISK_UNUSABLE, why, make_function(&options, &why));
 	options.option[0] = (struct model_option){"size", "lots"};
 	EXPECT_REFUSED(MODEL_OPTION_INVALID, why, make_function(&options, &why));
+}
+
+TEST(model, numbers_have_limits)
+{
+	static const char *const bad[] = {"11", "21", "", "-1", "+14", "14k", "0x10", "99999999999999999999"};
+	struct model_options options = {.count = 1};
+	struct why why = WHY_INIT;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		options.option[0] = (struct model_option){"xfercap", bad[i]};
+		EXPECT_REFUSED(MODEL_OPTION_INVALID, why, make_model("ioat", &options, &why));
+		EXPECT_SUBSTR("from 12 to 20", why.text);
+	}
+	options.option[0].value = "12";
+	ASSERT_OK(why, make_model("ioat", &options, &why));
 }
 
 TEST(model, nvme_function_has_its_bars_and_vectors)
@@ -111,6 +134,7 @@ int main(void)
 		CASE(model, options_are_looked_up_by_key),
 		CASE(model, every_failure_of_attach_leaves_nothing_behind),
 		CASE(model, attach_refuses_what_the_disk_refuses),
+		CASE(model, numbers_have_limits),
 		CASE(model, nvme_function_has_its_bars_and_vectors),
 	};
 

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Intel QuickData 3.2 (I/OAT), as in Skylake servers: one channel that copies and fills, one vector.
+ *
+ * Its register page is precise: some registers change by being read, and a driver that has started the channel looks
+ * at CHANSTS at once, which must not say "halted" any more.
+ *
+ *	ioat.c		registers, what the PCI function asks of a model
+ *	ioat_channel.c	the channel: descriptors, completions, errors, interrupts
+ *
+ * All is under the worker's lock.
+ */
+#ifndef DEV_IOAT_H
+#define DEV_IOAT_H
+
+#include "dev/ioat_regs.h"
+#include "dev/model.h"
+#include "dev/worker.h"
+
+enum {
+	IOAT_BAR_SIZE = 0x4000,
+	IOAT_XFERCAP_MIN = 12,
+	IOAT_XFERCAP_MAX = 20,	/* what Skylake has */
+	IOAT_CHUNK = 128 << 10, /* bytes moved at once: they stay in the cache between load and store */
+	IOAT_BATCH = 64,	/* descriptors done before a control thread gets its turn */
+	IOAT_REGISTERS_SIZE = 0x100,
+};
+
+struct ioat {
+	struct worker worker;
+	struct pci_function *function; /* borrowed; owns us */
+	struct dma_port *port;	       /* borrowed; outlives the function */
+	unsigned xfercap;
+	u8 registers[IOAT_REGISTERS_SIZE];
+
+	enum ioat_state state;
+	u16 executed;	     /* of the chain; as many as DMACOUNT says may be */
+	bool first;	     /* none of the chain has been fetched */
+	u64 next;	     /* of the descriptor to fetch */
+	u64 completed;	     /* of the last one done */
+	bool suspending;     /* once the descriptor in work is done */
+	u32 errors_internal; /* CHANERR_INT: bits not yet in configuration space */
+	bool level;	     /* of the line, as told to pci_irq */
+
+	bool busy; /* the rest is the descriptor in work */
+	struct ioat_descriptor descriptor;
+	u64 address;
+	u32 done;
+	u8 buffer[IOAT_CHUNK];
+};
+
+/* ioat.c */
+extern const struct model ioat_model;
+void ioat_update_line(struct ioat *ioat); /* INTRCTRL's own bits, and the line they drive */
+
+static inline u8 *ioat_register(struct ioat *ioat, unsigned offset)
+{
+	return ioat->registers + offset;
+}
+
+/* ioat_channel.c */
+void ioat_channel_reset(struct ioat *ioat);
+void ioat_channel_count(struct ioat *ioat); /* DMACOUNT was written */
+void ioat_channel_suspend(struct ioat *ioat);
+bool ioat_channel_run(struct ioat *ioat); /* some of what DMACOUNT allows; true if there was anything to do */
+void ioat_halt(struct ioat *ioat, u32 errors);
+
+#endif
