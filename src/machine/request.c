@@ -13,7 +13,8 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 
-#define DEV_VFIO "/dev/vfio/"
+#define DEV_VFIO  "/dev/vfio/"
+#define DEV_IOMMU "/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -44,7 +45,7 @@ static void request_finish(struct machine *machine, const struct client *client,
 
 bool machine_owns_path(const char *path)
 {
-	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0;
+	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0 || strcmp(path, DEV_IOMMU) == 0;
 }
 
 /* The number after /dev/vfio/, as the kernel writes it: no sign, no leading zeros. */
@@ -90,6 +91,8 @@ static int open_node(struct machine *machine, struct client *client, const char 
 
 	if (!node || node->kind != NODE_DEVICE)
 		return refuse_missing(machine, path, why);
+	if (strcmp(path, DEV_IOMMU) == 0)
+		return iommufd_context_open(&machine->iommufd, client, ret, why);
 	if (strcmp(node->name, "vfio") == 0)
 		return vfio_container_open(&machine->vfio, client, ret, why);
 	/* All other nodes there are groups. */
@@ -112,6 +115,16 @@ static int decode_open(const char *path, int flags, struct why *why)
 	return 0;
 }
 
+/* Not given, it is still ours. */
+static int give(struct client *client, struct file *file, bool cloexec, struct why *why)
+{
+	int fd = client->ops->install_file(client, file, cloexec, why);
+
+	if (fd < 0)
+		file->ops->release(file);
+	return fd;
+}
+
 int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why)
 {
 	struct file *file = NULL;
@@ -121,12 +134,20 @@ int machine_open(struct machine *machine, struct client *client, const char *pat
 	ret = decode_open(path, flags, why);
 	if (ret == 0)
 		ret = open_node(machine, client, path, &file, why);
-	if (ret == 0) {
-		ret = client->ops->install_file(client, file, flags & O_CLOEXEC, why);
-		/* Not given: still ours. */
-		if (ret < 0)
-			file->ops->release(file);
-	}
+	if (ret == 0)
+		ret = give(client, file, flags & O_CLOEXEC, why);
+	request_finish(machine, client, why, "open %s", path);
+	return ret;
+}
+
+int machine_give(struct machine *machine, struct client *client, struct file *file, bool cloexec, struct why *why)
+{
+	char path[sizeof(file->path)];
+	int ret;
+
+	memcpy(path, file->path, sizeof(path));
+	request_start(machine, why);
+	ret = give(client, file, cloexec, why);
 	request_finish(machine, client, why, "open %s", path);
 	return ret;
 }

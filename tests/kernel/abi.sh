@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 # Every number, size and offset of our ABI headers is the one of Linux 7.2's headers.
 . tests/kernel/lib.sh
-trap 'rm -rf "$work"' EXIT
 linux_selftests iommu
 
 both="-std=gnu17 -Wall -Werror -I."
