@@ -24,7 +24,7 @@ static struct run {
 	struct region {
 		void *address; /* with the pages around it */
 		size_t size;
-		bool ours; /* memory() made it: nobody may hold it at the end */
+		enum { FOREIGN, OURS, EMPTY } kind; /* OURS: memory() made it, nobody may hold it at the end */
 	} regions[MOST_REGIONS];
 	unsigned nregions;
 } run;
@@ -149,23 +149,28 @@ void drop(int fd)
 	close(fd);
 }
 
-static void *remember(void *address, size_t size, bool ours)
+static void *remember(void *address, size_t size, int kind)
 {
 	EXPECT_TRUE(address != MAP_FAILED && run.nregions < MOST_REGIONS);
-	run.regions[run.nregions++] = (struct region){address, size, ours};
+	run.regions[run.nregions++] = (struct region){address, size, kind};
 	return address;
 }
 
 void *reserve(size_t size)
 {
-	return remember(mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), size, false);
+	return remember(mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), size, EMPTY);
+}
+
+void *mapped(void *address, size_t size)
+{
+	return remember(address, size, FOREIGN);
 }
 
 static void *memory_of_kind(size_t size, int kind)
 {
 	size_t whole = (size + PAGE - 1) & ~(PAGE - 1);
 	char *around = remember(mmap(NULL, whole + 2 * PAGE, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0),
-				whole + 2 * PAGE, true);
+				whole + 2 * PAGE, OURS);
 
 	protect(around, PAGE, PROT_NONE);
 	protect(around + PAGE + whole, PAGE, PROT_NONE);
@@ -196,29 +201,45 @@ void protect(void *address, size_t size, int prot)
 	EXPECT_EQUAL(0, mprotect(address, size, prot));
 }
 
+static void close_all(void)
+{
+	while (run.ndescriptors)
+		close(run.descriptors[--run.ndescriptors]);
+}
+
+static void unmap_all(int kind)
+{
+	for (unsigned i = run.nregions; i-- > 0;) {
+		if ((int)run.regions[i].kind != kind)
+			continue;
+		munmap(run.regions[i].address, run.regions[i].size);
+		run.regions[i] = run.regions[--run.nregions];
+	}
+}
+
+static void check_unpinned(void)
+{
+	int fd = watch(open_answer("/dev/iommu", 2));
+
+	about("the end of the test: memory still held");
+	for (unsigned i = 0; i < run.nregions; i++)
+		if (run.regions[i].kind == OURS)
+			EXPECT(0,
+			       mock_refs(fd, (char *)run.regions[i].address + PAGE, run.regions[i].size - 2 * PAGE, 0));
+}
+
 /* Newest first, as programs do; then a fresh context sees no pin left on any page of theirs. */
 static void give_back(void)
 {
 	bool sound = run.outcome == PASSED;
 
-	while (run.ndescriptors)
-		close(run.descriptors[--run.ndescriptors]);
-	if (sigsetjmp(run.end, 1) == 0 && sound && have_mock()) {
-		int fd = (int)WORKS(open_answer("/dev/iommu", 2));
-
-		run.descriptors[run.ndescriptors++] = fd;
-		about("the end of the test: memory still held");
-		for (unsigned i = 0; i < run.nregions; i++)
-			if (run.regions[i].ours)
-				EXPECT(0, mock_refs(fd, (char *)run.regions[i].address + PAGE,
-						    run.regions[i].size - 2 * PAGE, 0));
-	}
-	while (run.ndescriptors)
-		close(run.descriptors[--run.ndescriptors]);
-	while (run.nregions) {
-		run.nregions--;
-		munmap(run.regions[run.nregions].address, run.regions[run.nregions].size);
-	}
+	close_all();
+	unmap_all(FOREIGN);
+	if (sigsetjmp(run.end, 1) == 0 && sound && have_mock())
+		check_unpinned();
+	close_all();
+	unmap_all(EMPTY);
+	unmap_all(OURS);
 }
 
 /* ---- the run ---- */

@@ -89,13 +89,15 @@ void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 
 /* ---- descriptors and memory ---- */
 
-int iommu(void);		  /* opens /dev/iommu */
-int watch(answer fd);		  /* fd is closed at the end of the test; an error ends it */
-void drop(int fd);		  /* closes one of those now */
-void *memory(size_t size);	  /* private, of zeros, with a page on each side that nobody can touch */
-void *shared_memory(size_t size); /* the same, shared anonymous */
-int memory_file(size_t size);	  /* a memfd; watched */
-void *reserve(size_t size);	  /* addresses where nothing is */
+int iommu(void);			  /* opens /dev/iommu */
+int watch(answer fd);			  /* fd is closed at the end of the test; an error ends it */
+void drop(int fd);			  /* closes one of those now */
+void *memory(size_t size);		  /* private, of zeros, with a page on each side that nobody can touch */
+void *shared_memory(size_t size);	  /* the same, shared anonymous */
+int memory_file(size_t size);		  /* a memfd; watched */
+void *reserve(size_t size);		  /* addresses where nothing is */
+void *mapped(void *address, size_t size); /* what mmap() gave: unmapped at the end of the test */
+void *mapped(void *address, size_t size); /* what mmap() gave; unmapped at the end of the test */
 void protect(void *address, size_t size, int prot);
 answer open_answer(const char *path, int flags);
 

@@ -4,4 +4,7 @@
 	X(dispatch)                                                                                                    \
 	X(objects)                                                                                                     \
 	X(ioas)                                                                                                        \
-	X(map) X(iova) X(unmap) X(option) X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat)
+	X(map)                                                                                                         \
+	X(iova)                                                                                                        \
+	X(unmap) X(option) X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev)        \
+		X(siblings)
