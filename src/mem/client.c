@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "mem/guard.h"
@@ -336,7 +337,7 @@ static struct privileges privileges_of(pid_t pid)
 
 bool client_capable(struct client *client, unsigned capability)
 {
-	struct privileges theirs = privileges_of(client->pid), ours;
+	struct privileges theirs = privileges_of(client->own ? gettid() : client_task(client)), ours;
 
 	if (theirs.effective & BIT(capability) || !theirs.root)
 		return theirs.effective & BIT(capability);

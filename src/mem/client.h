@@ -55,7 +55,8 @@ struct client_ops {
 struct client {
 	const struct client_ops *ops;
 	struct ref ref;
-	pid_t pid; /* thread group id of the address space */
+	pid_t pid;    /* thread group id of the address space */
+	pid_t thread; /* whose request it is now: capabilities are a thread's; 0: not known */
 	char name[16];
 	int maps_fd;	    /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
 	int memory_fd;	    /* owned: /proc/PID/mem of the same; both are opened at the first client_check_range() */
@@ -66,6 +67,12 @@ struct client {
 	u64 locked_bytes;	   /* charged against the RLIMIT_MEMLOCK of the process (VmLck); under machine.lock */
 	u64 pinned_bytes;	   /* pinned by iommufd, whoever pays for it (VmPin); under machine.lock */
 };
+
+/* Whose privileges count in the request under way. */
+static inline pid_t client_task(const struct client *client)
+{
+	return client->thread ? client->thread : client->pid;
+}
 
 /* Initialises the embedded part; name is read from the host. */
 void client_init(struct client *client, const struct client_ops *ops, pid_t pid);

@@ -73,7 +73,7 @@ static bool has_thread(pid_t process, pid_t thread)
 	return thread == process || syscall(SYS_tgkill, process, thread, 0) == 0;
 }
 
-static struct tracee *tracee_by_thread(struct tracees *tracees, pid_t thread)
+static struct tracee *tracee_by_thread(const struct tracees *tracees, pid_t thread)
 {
 	struct tracee *tracee;
 
@@ -292,8 +292,16 @@ int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tr
 			return err;
 	}
 	tracee->notification = notification;
+	tracee->client.thread = thread;
 	*ret = tracee;
 	return 0;
+}
+
+struct client *tracee_client(const struct tracees *tracees, pid_t thread)
+{
+	struct tracee *tracee = tracee_by_thread(tracees, thread);
+
+	return tracee ? &tracee->client : NULL;
 }
 
 void tracee_execs(struct tracees *tracees, pid_t thread)
