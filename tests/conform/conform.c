@@ -2,11 +2,14 @@
 /* Runs conformance tests: conform [-l] [SUITE[.TEST]]... Prints a line for each, and what was wrong with it. */
 #include "conform.h"
 
+#include <linux/capability.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "suites.h"
@@ -124,6 +127,38 @@ void skip(const char *format, ...)
 	vsnprintf(run.text, sizeof(run.text), format, arguments);
 	va_end(arguments);
 	end_test(must_work && must_work[0] == '1' ? FAILED : SKIPPED);
+}
+
+/* ---- threads ---- */
+
+struct powerless {
+	void (*function)(void *);
+	void *argument;
+};
+
+static void *run_powerless(void *argument)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+	const struct powerless *powerless = argument;
+
+	/* Of this thread alone: libc would drop them in all. */
+	if (syscall(SYS_capget, &header, data) == 0) {
+		data[0].effective = data[1].effective = 0;
+		syscall(SYS_capset, &header, data);
+	}
+	conform_begin_thread();
+	powerless->function(powerless->argument);
+	return NULL;
+}
+
+void powerless(void (*function)(void *), void *argument)
+{
+	struct powerless powerless = {function, argument};
+	pthread_t thread;
+
+	EXPECT_EQUAL(0, pthread_create(&thread, NULL, run_powerless, &powerless));
+	EXPECT_EQUAL(0, pthread_join(thread, NULL));
 }
 
 /* ---- what a test holds ---- */

@@ -189,9 +189,14 @@ static answer perform(struct call *call)
 static bool is_ours(int fd)
 {
 	struct stat stat;
+	bool ours;
 
-	return depth == 0 && fstat(fd, &stat) == 0 &&
-	       machine_find_file(inside.machine->machine, stat.st_dev, stat.st_ino);
+	if (depth > 0 || fstat(fd, &stat) < 0)
+		return false;
+	depth++;
+	ours = machine_find_file(inside.machine->machine, stat.st_dev, stat.st_ino);
+	depth--;
+	return ours;
 }
 
 static answer perform_open(struct call *call)
@@ -457,6 +462,11 @@ static void machine_begin(void)
 bool conform_has_processes(void)
 {
 	return false;
+}
+
+void conform_begin_thread(void)
+{
+	depth = 0;
 }
 
 void conform_begin(const char *name)

@@ -10,6 +10,10 @@ bool conform_has_processes(void)
 	return true;
 }
 
+void conform_begin_thread(void)
+{
+}
+
 void conform_begin(const char *name)
 {
 }

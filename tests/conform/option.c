@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* OPTION, accounting, CHANGE_PROCESS (spec 03 sections 3.9 to 3.11). */
-#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,31 +19,6 @@ static u64 option_get(int fd, u32 id, u32 object)
 
 	EXPECT(0, ask(fd, IOMMU_OPTION, &request));
 	return request.val64;
-}
-
-/* ---- capabilities of this process: effective ones go and come back ---- */
-
-static bool has_capability(unsigned capability)
-{
-	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2];
-
-	EXPECT_EQUAL(0, syscall(SYS_capget, &header, data));
-	return data[capability / 32].effective & 1u << capability % 32;
-}
-
-static void set_capability(unsigned capability, bool on)
-{
-	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2];
-	u32 bit = 1u << capability % 32;
-
-	EXPECT_EQUAL(0, syscall(SYS_capget, &header, data));
-	if (on)
-		data[capability / 32].effective |= bit & data[capability / 32].permitted;
-	else
-		data[capability / 32].effective &= ~bit;
-	EXPECT_EQUAL(0, syscall(SYS_capset, &header, data));
 }
 
 /* ---- options ---- */
@@ -78,38 +51,61 @@ TEST(only_the_value_of_an_option_is_answered)
 	EXPECT_EQUAL(0, request->val64);
 }
 
-TEST(the_mode_of_accounting_can_be_set_before_there_are_objects)
+static answer set_mode(int fd, u64 mode)
+{
+	return option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, mode);
+}
+
+/* A context in that mode, which takes CAP_SYS_RESOURCE. */
+static int iommu_in_mode(u64 mode)
 {
 	int fd = iommu();
+	answer got = set_mode(fd, mode);
+
+	if (got == -EPERM)
+		skip("no CAP_SYS_RESOURCE");
+	EXPECT(0, got);
+	return fd;
+}
+
+TEST(the_mode_of_accounting_can_be_set_before_there_are_objects)
+{
+	int fd = iommu_in_mode(0);
 
 	EXPECT_EQUAL(0, option_get(fd, IOMMU_OPTION_RLIMIT_MODE, 0));
-	if (!has_capability(CAP_SYS_RESOURCE))
-		skip("no CAP_SYS_RESOURCE");
-	EXPECT(-EINVAL, option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 2));
-	EXPECT(0, option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 1));
+	EXPECT(-EINVAL, set_mode(fd, 2));
+	EXPECT(0, set_mode(fd, 1));
 	EXPECT_EQUAL(1, option_get(fd, IOMMU_OPTION_RLIMIT_MODE, 0));
-	EXPECT(0, option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 0));
+	EXPECT(0, set_mode(fd, 0));
 	EXPECT_EQUAL(0, option_get(fd, IOMMU_OPTION_RLIMIT_MODE, 0));
 	ioas_new(fd);
-	EXPECT(-EBUSY, option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 2));
-	EXPECT(-EBUSY, option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 0));
+	EXPECT(-EBUSY, set_mode(fd, 2));
+	EXPECT(-EBUSY, set_mode(fd, 0));
 	EXPECT(0, destroy(fd, 1));
-	EXPECT(0, option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 1));
+	EXPECT(0, set_mode(fd, 1));
+}
+
+struct mode_asked {
+	int fd;
+	answer set, get;
+};
+
+static void ask_mode(void *argument)
+{
+	struct mode_asked *asked = argument;
+
+	asked->set = set_mode(asked->fd, 2);
+	asked->get = option(asked->fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_GET, 0, 0);
 }
 
 TEST(setting_the_mode_takes_a_capability_before_all_else)
 {
-	int fd = iommu();
-	bool had = has_capability(CAP_SYS_RESOURCE);
-	answer got, asked;
+	struct mode_asked asked = {.fd = iommu()};
 
-	ioas_new(fd);
-	set_capability(CAP_SYS_RESOURCE, false);
-	got = option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 2);
-	asked = option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_GET, 0, 0);
-	set_capability(CAP_SYS_RESOURCE, had);
-	EXPECT(-EPERM, got);
-	EXPECT(0, asked);
+	ioas_new(asked.fd);
+	powerless(ask_mode, &asked);
+	EXPECT(-EPERM, asked.set);
+	EXPECT(0, asked.get);
 }
 
 TEST(huge_pages_are_on_until_they_are_switched_off)
@@ -165,36 +161,26 @@ TEST(huge_pages_cannot_be_switched_off_under_a_device)
 
 enum { LIMITED_PAGES = 8 };
 
-struct limited {
-	struct rlimit before;
-	bool lock, resource;
-};
-
-/* RLIMIT_MEMLOCK of a few pages, and no capability that lifts it. */
-static struct limited limit_memory(void)
-{
-	struct limited limited = {.lock = has_capability(CAP_IPC_LOCK), .resource = has_capability(CAP_SYS_RESOURCE)};
-	struct rlimit limit;
-
-	EXPECT_EQUAL(0, getrlimit(RLIMIT_MEMLOCK, &limited.before));
-	limit = limited.before;
-	limit.rlim_cur = LIMITED_PAGES * PAGE;
-	EXPECT_EQUAL(0, setrlimit(RLIMIT_MEMLOCK, &limit));
-	set_capability(CAP_IPC_LOCK, false);
-	return limited;
-}
-
-static void unlimit_memory(const struct limited *limited)
-{
-	set_capability(CAP_IPC_LOCK, limited->lock);
-	setrlimit(RLIMIT_MEMLOCK, &limited->before);
-}
-
-/* What the tests below do while they are limited; the answers are looked at afterwards. */
+/* What is done without a capability, with RLIMIT_MEMLOCK of a few pages; the answers are looked at afterwards. */
 struct charged {
+	int fd;
+	u32 ioas;
+	char *buffer; /* 4 * LIMITED_PAGES */
 	answer fits, exceeds, copy, more, again;
 	long pinned[4], locked[4]; /* KiB: before, with the first mapping, with its copy, after */
 };
+
+static void limited(void (*function)(void *), void *argument)
+{
+	struct rlimit before, limit;
+
+	EXPECT_EQUAL(0, getrlimit(RLIMIT_MEMLOCK, &before));
+	limit = before;
+	limit.rlim_cur = LIMITED_PAGES * PAGE;
+	EXPECT_EQUAL(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	powerless(function, argument);
+	setrlimit(RLIMIT_MEMLOCK, &before);
+}
 
 static void note_charges(struct charged *charged, unsigned i)
 {
@@ -202,24 +188,20 @@ static void note_charges(struct charged *charged, unsigned i)
 	charged->locked[i] = conform_locked_kib();
 }
 
-static struct charged charge(int fd, u32 ioas)
+static void charge(void *argument)
 {
-	char *buffer = memory(4 * LIMITED_PAGES * PAGE);
-	struct charged charged;
-	struct limited limited = limit_memory();
+	struct charged *c = argument;
 
-	note_charges(&charged, 0);
-	charged.exceeds = map_at(fd, ioas, buffer, (LIMITED_PAGES + 1) * PAGE, MOCK_FIRST);
-	charged.fits = map_at(fd, ioas, buffer, (LIMITED_PAGES - 1) * PAGE, MOCK_FIRST);
-	note_charges(&charged, 1);
-	charged.copy = copy_at(fd, ioas, MOCK_FIRST + MIB, ioas, MOCK_FIRST, (LIMITED_PAGES - 1) * PAGE);
-	note_charges(&charged, 2);
-	charged.more = map_at(fd, ioas, buffer + LIMITED_PAGES * PAGE, 2 * PAGE, MOCK_FIRST + 2 * MIB);
-	unmap(fd, ioas, 0, TOP);
-	note_charges(&charged, 3);
-	charged.again = map_at(fd, ioas, buffer, LIMITED_PAGES * PAGE, MOCK_FIRST);
-	unlimit_memory(&limited);
-	return charged;
+	note_charges(c, 0);
+	c->exceeds = map_at(c->fd, c->ioas, c->buffer, (LIMITED_PAGES + 1) * PAGE, MOCK_FIRST);
+	c->fits = map_at(c->fd, c->ioas, c->buffer, (LIMITED_PAGES - 1) * PAGE, MOCK_FIRST);
+	note_charges(c, 1);
+	c->copy = copy_at(c->fd, c->ioas, MOCK_FIRST + MIB, c->ioas, MOCK_FIRST, (LIMITED_PAGES - 1) * PAGE);
+	note_charges(c, 2);
+	c->more = map_at(c->fd, c->ioas, c->buffer + LIMITED_PAGES * PAGE, 2 * PAGE, MOCK_FIRST + 2 * MIB);
+	unmap(c->fd, c->ioas, 0, TOP);
+	note_charges(c, 3);
+	c->again = map_at(c->fd, c->ioas, c->buffer, LIMITED_PAGES * PAGE, MOCK_FIRST);
 }
 
 static void check_charges(const struct charged *charged, bool locked)
@@ -243,75 +225,81 @@ static void check_charges(const struct charged *charged, bool locked)
 
 TEST(the_user_pays_for_what_is_pinned)
 {
-	struct charged charged;
-	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	struct charged charged = {.fd = iommu(), .buffer = memory(4 * LIMITED_PAGES * PAGE)};
 
 	need_mock();
-	mock_new(fd, ioas, 0);
-	charged = charge(fd, ioas);
+	charged.ioas = ioas_new(charged.fd);
+	mock_new(charged.fd, charged.ioas, 0);
+	limited(charge, &charged);
 	check_charges(&charged, false);
 }
 
 TEST(or_the_process_pays)
 {
-	struct charged charged;
-	int fd = iommu();
-	u32 ioas;
+	struct charged charged = {.buffer = memory(4 * LIMITED_PAGES * PAGE)};
 
 	need_mock();
-	if (!has_capability(CAP_SYS_RESOURCE))
-		skip("no CAP_SYS_RESOURCE");
-	EXPECT(0, option(fd, IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, 1));
-	ioas = ioas_new(fd);
-	mock_new(fd, ioas, 0);
-	charged = charge(fd, ioas);
+	charged.fd = iommu_in_mode(1);
+	charged.ioas = ioas_new(charged.fd);
+	mock_new(charged.fd, charged.ioas, 0);
+	limited(charge, &charged);
 	check_charges(&charged, true);
 }
 
 TEST(who_may_lock_memory_is_not_limited)
 {
-	char *buffer = memory(4 * LIMITED_PAGES * PAGE);
-	struct limited limited;
+	struct rlimit before, limit = {.rlim_cur = 0};
+	char *buffer = memory(LIMITED_PAGES * PAGE);
 	int fd = iommu();
 	u32 ioas = ioas_new(fd);
+	long pinned, after;
 	answer got;
-	long before, after;
 
 	need_mock();
-	if (!has_capability(CAP_IPC_LOCK))
-		skip("no CAP_IPC_LOCK");
 	mock_new(fd, ioas, 0);
-	limited = limit_memory();
-	set_capability(CAP_IPC_LOCK, true);
-	before = conform_pinned_kib();
-	got = map_at(fd, ioas, buffer, 4 * LIMITED_PAGES * PAGE, MOCK_FIRST);
+	pinned = conform_pinned_kib();
+	EXPECT_EQUAL(0, getrlimit(RLIMIT_MEMLOCK, &before));
+	limit.rlim_max = before.rlim_max;
+	EXPECT_EQUAL(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	got = map_at(fd, ioas, buffer, LIMITED_PAGES * PAGE, MOCK_FIRST);
 	after = conform_pinned_kib();
-	unlimit_memory(&limited);
+	setrlimit(RLIMIT_MEMLOCK, &before);
+	if (got == -ENOMEM)
+		skip("no CAP_IPC_LOCK");
 	EXPECT(0, got);
-	if (before >= 0)
-		EXPECT_EQUAL(before + 4 * LIMITED_PAGES * (long)PAGE / 1024, after);
+	if (pinned >= 0)
+		EXPECT_EQUAL(pinned + LIMITED_PAGES * (long)PAGE / 1024, after);
 }
 
-/* Whoever mapped while it might lock memory is not limited later; whoever mapped without is, when a device attaches. */
+static void map_too_much(void *argument)
+{
+	struct charged *c = argument;
+
+	c->exceeds = map_at(c->fd, c->ioas, c->buffer, 2 * LIMITED_PAGES * PAGE, MOCK_FIRST);
+}
+
+/* Whoever mapped without the capability is limited when a device attaches, whoever attaches it. */
 TEST(the_limit_is_met_when_a_device_attaches)
 {
-	char *buffer = memory(2 * LIMITED_PAGES * PAGE);
-	struct limited limited;
-	int fd = iommu();
-	u32 ioas = ioas_new(fd);
-	answer mapped, attached;
+	struct charged charged = {.fd = iommu(), .buffer = memory(2 * LIMITED_PAGES * PAGE)};
+	struct rlimit before, limit;
 	struct mock mock;
+	answer attached;
 
 	need_mock();
-	limited = limit_memory();
-	mapped = map_at(fd, ioas, buffer, 2 * LIMITED_PAGES * PAGE, MOCK_FIRST);
-	attached = mock_try(fd, ioas, 0, &mock);
-	unlimit_memory(&limited);
-	EXPECT(0, mapped);
+	charged.ioas = ioas_new(charged.fd);
+	limited(map_too_much, &charged);
+	EXPECT(0, charged.exceeds);
+	EXPECT_EQUAL(0, getrlimit(RLIMIT_MEMLOCK, &before));
+	limit = before;
+	limit.rlim_cur = LIMITED_PAGES * PAGE;
+	EXPECT_EQUAL(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	attached = mock_try(charged.fd, charged.ioas, 0, &mock);
+	setrlimit(RLIMIT_MEMLOCK, &before);
 	EXPECT(-ENOMEM, attached);
-	EXPECT(0, mock_refs(fd, buffer, 2 * LIMITED_PAGES * PAGE, 0));
-	EXPECT_EQUAL(1, alignment(fd, ioas));
+	EXPECT(0, mock_refs(charged.fd, charged.buffer, 2 * LIMITED_PAGES * PAGE, 0));
+	EXPECT_EQUAL(1, alignment(charged.fd, charged.ioas));
+	EXPECT(0, mock_try(charged.fd, charged.ioas, 0, &mock));
 }
 
 /* ---- CHANGE_PROCESS ---- */
@@ -348,27 +336,36 @@ static void take_over(int fd)
 	_exit(got == 0 && conform_pinned_kib() == before + 4 * (long)PAGE / 1024 ? 0 : 1);
 }
 
+struct file_mapped {
+	int fd, file;
+	u32 ioas;
+	answer got;
+};
+
+static void map_the_file(void *argument)
+{
+	struct file_mapped *m = argument;
+
+	m->got = map_file_at(m->fd, m->ioas, m->file, 0, 4 * PAGE, MOCK_FIRST);
+}
+
 TEST(a_child_takes_the_charges_over)
 {
-	int fd = iommu(), file = memory_file(4 * PAGE), status;
-	u32 ioas = ioas_new(fd);
-	answer got;
+	struct file_mapped mapped = {.fd = iommu(), .file = memory_file(4 * PAGE)};
+	int status;
 	long before;
-	bool lock;
 	pid_t child;
 
 	need_mock();
-	mock_new(fd, ioas, 0);
+	mapped.ioas = ioas_new(mapped.fd);
+	mock_new(mapped.fd, mapped.ioas, 0);
 	before = conform_pinned_kib();
-	lock = has_capability(CAP_IPC_LOCK);
-	set_capability(CAP_IPC_LOCK, false); /* who may lock memory pays nothing that could be taken over */
-	got = map_file_at(fd, ioas, file, 0, 4 * PAGE, MOCK_FIRST);
-	set_capability(CAP_IPC_LOCK, lock);
-	EXPECT(0, got);
+	powerless(map_the_file, &mapped); /* who may lock memory pays nothing that could be taken over */
+	EXPECT(0, mapped.got);
 	EXPECT_EQUAL(before + 4 * (long)PAGE / 1024, conform_pinned_kib());
 	child = fork();
 	if (child == 0)
-		take_over(fd);
+		take_over(mapped.fd);
 	EXPECT_TRUE(child > 0 && waitpid(child, &status, 0) == child);
 	EXPECT_EQUAL(0, status);
 	EXPECT_EQUAL(before, conform_pinned_kib());

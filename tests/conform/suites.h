@@ -6,5 +6,5 @@
 	X(ioas)                                                                                                        \
 	X(map)                                                                                                         \
 	X(iova)                                                                                                        \
-	X(unmap) X(option) X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev)        \
-		X(siblings)
+	X(unmap)                                                                                                       \
+	X(option) X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings)
