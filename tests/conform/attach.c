@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Attach, replace, detach, PASIDs, of the mock device (spec 02 section 5, 03 section 7). */
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 TEST(an_ioas_has_one_automatic_domain_for_all_its_devices)
 {

@@ -2,7 +2,7 @@
 /* MAP_FILE of dma-bufs that can be revoked (spec 03 section 3.8). */
 #include <fcntl.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 enum { AT = 0x2000000 };
 

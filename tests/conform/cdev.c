@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "tests/conform/vfio.h"
 
 TEST(an_unbound_device_answers_nothing_but_bind)
 {

@@ -2,7 +2,7 @@
 /* VFIO's container requests on /dev/iommu, and VFIO_IOAS (spec 03 section 12). */
 #include "isolde/abi/vfio.h"
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 static answer vfio_ioas(int fd, u16 op, u32 *ioas)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs conformance tests: conform [-l] [SUITE[.TEST]]... Prints a line for each, and what was wrong with it. */
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 #include <linux/capability.h>
 #include <pthread.h>
@@ -12,14 +12,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "suites.h"
+#include "tests/conform/suites.h"
 
 enum { MOST_DESCRIPTORS = 256, MOST_REGIONS = 256, EXIT_SKIP = 77 };
 
 enum outcome { PASSED, FAILED, SKIPPED };
 
 static struct run {
-	sigjmp_buf end;
+	sigjmp_buf over;
 	enum outcome outcome;
 	char text[512], subject[160];
 	int descriptors[MOST_DESCRIPTORS];
@@ -58,7 +58,7 @@ static const char *answer_text(answer value, char text[static 32])
 static void __attribute__((noreturn)) end_test(enum outcome outcome)
 {
 	run.outcome = outcome;
-	siglongjmp(run.end, 1);
+	siglongjmp(run.over, 1);
 }
 
 static void __attribute__((noreturn, format(printf, 3, 4))) wrong(const char *file, int line, const char *format, ...)
@@ -270,7 +270,7 @@ static void give_back(void)
 
 	close_all();
 	unmap_all(FOREIGN);
-	if (sigsetjmp(run.end, 1) == 0 && sound && have_mock())
+	if (sigsetjmp(run.over, 1) == 0 && sound && have_mock())
 		check_unpinned();
 	close_all();
 	unmap_all(EMPTY);
@@ -298,7 +298,7 @@ static void run_case(const struct conform_suite *suite, const struct conform_cas
 		run.outcome = PASSED;
 		run.text[0] = run.subject[0] = '\0';
 		conform_begin(name);
-		if (sigsetjmp(run.end, 1) == 0)
+		if (sigsetjmp(run.over, 1) == 0)
 			test->run();
 		give_back();
 		again = end_pass();

@@ -2,7 +2,7 @@
 /* Dirty tracking (spec 03 section 8). The mock's device "writes" with MOCK_DIRTY. */
 #include <sys/mman.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 enum { PAGES = 64 };
 

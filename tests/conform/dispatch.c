@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 /* Sizes as the ABI has them, written down once more; zeros: what a structure of zeros is answered. */
 static const struct request_row {
@@ -134,13 +134,13 @@ TEST(no_structure_is_a_fault)
 /* The size is read first, then judged, then what lies beyond the structure, then the structure. */
 TEST(a_structure_that_ends_in_nothing_is_a_fault_after_its_size_is_judged)
 {
-	u8 *end = (u8 *)memory(PAGE) + PAGE;
+	u8 *behind = (u8 *)memory(PAGE) + PAGE;
 	int fd = iommu();
 
 	FOR_EACH(row, requests)
 	{
 		const u32 sizes[] = {row->min - 1, row->size, row->size + 1, 2 * PAGE};
-		u32 *size = (u32 *)(end - 4);
+		u32 *size = (u32 *)(behind - 4);
 
 		FOR_EACH(given, sizes)
 		{
@@ -153,12 +153,12 @@ TEST(a_structure_that_ends_in_nothing_is_a_fault_after_its_size_is_judged)
 
 TEST(a_byte_set_behind_counts_before_what_is_not_there)
 {
-	u8 *end = (u8 *)memory(PAGE) + PAGE;
+	u8 *behind = (u8 *)memory(PAGE) + PAGE;
 	int fd = iommu();
 
 	FOR_EACH(row, requests)
 	{
-		u8 *structure = end - row->size - 8;
+		u8 *structure = behind - row->size - 8;
 		const u32 size = row->size + 16;
 
 		about("%s", row->name);

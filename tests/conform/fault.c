@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 typedef struct iommu_hwpt_pgfault record;
 typedef struct iommu_hwpt_page_response response;
@@ -188,7 +188,7 @@ TEST(answers_count_until_one_is_wrong)
 {
 	struct faults f = faults_new();
 	response answers[4] = {{1, 0}, {2, 1}, {9, 0}, {3, 0}};
-	char *end = (char *)memory(PAGE) + PAGE;
+	char *behind = (char *)memory(PAGE) + PAGE;
 	record got[4];
 
 	for (u32 group = 1; group <= 4; group++)
@@ -199,22 +199,22 @@ TEST(answers_count_until_one_is_wrong)
 	answers[2].cookie = 3;
 	answers[2].code = 7;
 	EXPECT(-EINVAL, respond(&f, &answers[2], 2 * sizeof(response))); /* the code is looked at first */
-	memcpy(end - sizeof(response), &answers[3], sizeof(response));
-	EXPECT(sizeof(response), respond(&f, end - sizeof(response), 2 * sizeof(response)));
-	EXPECT(-EFAULT, respond(&f, end, sizeof(response)));
+	memcpy(behind - sizeof(response), &answers[3], sizeof(response));
+	EXPECT(sizeof(response), respond(&f, behind - sizeof(response), 2 * sizeof(response)));
+	EXPECT(-EFAULT, respond(&f, behind, sizeof(response)));
 	EXPECT(sizeof(response), respond(&f, &(response){4, 0}, sizeof(response)));
 }
 
 TEST(records_that_cannot_be_given_stay)
 {
 	struct faults f = faults_new();
-	char *end = (char *)memory(PAGE) + PAGE;
+	char *behind = (char *)memory(PAGE) + PAGE;
 	record got;
 
 	EXPECT(0, trigger(&f, 1, PAGE));
 	EXPECT(0, trigger(&f, 2, PAGE));
-	EXPECT(-EFAULT, take(&f, end, sizeof(record)));
-	EXPECT(sizeof(record), take(&f, end - sizeof(record), 2 * sizeof(record)));
+	EXPECT(-EFAULT, take(&f, behind, sizeof(record)));
+	EXPECT(sizeof(record), take(&f, behind - sizeof(record), 2 * sizeof(record)));
 	EXPECT(sizeof(record), take(&f, &got, sizeof(got)));
 	EXPECT_EQUAL(2, got.grpid);
 	EXPECT_EQUAL(2, got.cookie);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HWPT_ALLOC, GET_HW_INFO, HWPT_INVALIDATE (spec 03 sections 5.1, 6 and 9). */
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 struct bench {
 	int fd;
@@ -119,11 +119,11 @@ static answer alloc_with_data(const struct bench *b, u32 pt_id, const void *data
 TEST(data_that_is_not_there_is_a_fault)
 {
 	struct bench b = bench_new();
-	char *end = (char *)memory(PAGE) + PAGE;
+	char *behind = (char *)memory(PAGE) + PAGE;
 
 	EXPECT(-EFAULT, alloc_with_data(&b, b.ioas, NULL, 8));
-	EXPECT(-EFAULT, alloc_with_data(&b, b.parent, end - 4, 8));
-	WORKS(alloc_with_data(&b, b.parent, end - 4, 4));
+	EXPECT(-EFAULT, alloc_with_data(&b, b.parent, behind - 4, 8));
+	WORKS(alloc_with_data(&b, b.parent, behind - 4, 4));
 }
 
 TEST(tables_of_unknown_kinds_are_not_supported)
@@ -412,12 +412,12 @@ TEST(entries_are_done_until_one_is_wrong)
 TEST(an_array_that_is_not_all_there_is_done_as_far_as_it_is)
 {
 	struct bench b = bench_new();
-	struct entry *end = (struct entry *)((char *)memory(PAGE) + PAGE);
+	struct entry *behind = (struct entry *)((char *)memory(PAGE) + PAGE);
 	u32 count = 3;
 
-	end[-2] = (struct entry){0, 1};
-	end[-1] = (struct entry){0, 2};
-	EXPECT(-EFAULT, invalidate(&b, end - 2, 8, &count));
+	behind[-2] = (struct entry){0, 1};
+	behind[-1] = (struct entry){0, 2};
+	EXPECT(-EFAULT, invalidate(&b, behind - 2, 8, &count));
 	EXPECT_EQUAL(2, count);
 	EXPECT(0, check_iotlb(&b, b.nested, 1, 0));
 	EXPECT(0, check_iotlb(&b, b.nested, 2, 0));

@@ -22,10 +22,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "conform.h"
 #include "isolde/isolde.h"
 #include "machine/api.h"
 #include "machine/machine.h"
+#include "tests/conform/conform.h"
 
 enum { MOST_PASSES = 1000, MOST_COPED = 4096, SAVED = 4096 };
 

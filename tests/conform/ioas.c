@@ -2,7 +2,7 @@
 /* IOAS_ALLOC, IOVA_RANGES, ALLOW_IOVAS, reservations (spec 03 sections 3.1 to 3.4). */
 #include <sys/mman.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 typedef struct iommu_iova_range range;
 
@@ -157,7 +157,7 @@ TEST(a_mock_device_reaches_its_aperture_in_half_pages)
 
 TEST(allow_is_refused_in_this_order)
 {
-	range *end = (range *)((char *)memory(PAGE) + PAGE);
+	range *behind = (range *)((char *)memory(PAGE) + PAGE);
 	int fd = iommu();
 	u32 ioas = ioas_new(fd);
 
@@ -165,14 +165,14 @@ TEST(allow_is_refused_in_this_order)
 				.num_iovas = 1));
 	EXPECT(-ENOENT, allow(fd, NOBODY, NULL, 1));
 	EXPECT(-EFAULT, allow(fd, ioas, NULL, 1));
-	end[-1] = (range){0x1000, 0x1fff};
-	EXPECT(-EFAULT, allow(fd, ioas, end - 1, 2));
-	end[-1] = (range){0x1000, 0xfff};
-	EXPECT(-EINVAL, allow(fd, ioas, end - 1, 2)); /* entry by entry */
-	end[-1] = (range){0x1000, 0x1000};
-	EXPECT(-EINVAL, allow(fd, ioas, end - 1, 1)); /* a single byte is none */
-	end[-1] = (range){0, 0};
-	EXPECT(-EINVAL, allow(fd, ioas, end - 1, 1));
+	behind[-1] = (range){0x1000, 0x1fff};
+	EXPECT(-EFAULT, allow(fd, ioas, behind - 1, 2));
+	behind[-1] = (range){0x1000, 0xfff};
+	EXPECT(-EINVAL, allow(fd, ioas, behind - 1, 2)); /* entry by entry */
+	behind[-1] = (range){0x1000, 0x1000};
+	EXPECT(-EINVAL, allow(fd, ioas, behind - 1, 1)); /* a single byte is none */
+	behind[-1] = (range){0, 0};
+	EXPECT(-EINVAL, allow(fd, ioas, behind - 1, 1));
 }
 
 TEST(allowed_ranges_may_not_overlap_each_other)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which IOVA is chosen when the caller leaves it open (spec 03 section 3.6), against the rule written down once more.
  */
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 typedef struct iommu_iova_range range;
 

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 /* Where reservations and areas are in the rows below. */
 enum { TAKEN = 0x2000000, RESERVED = 0x2010000, FREE = 0x3000000 };

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 bool conform_has_processes(void)
 {

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 /* ---- ids ---- */
 

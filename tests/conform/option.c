@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 static answer option(int fd, u32 id, u16 op, u32 object, u64 value)
 {

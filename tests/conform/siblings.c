@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "vfio.h"
+#include "tests/conform/vfio.h"
 
 struct siblings {
 	struct names names[2];

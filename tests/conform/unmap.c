@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* IOAS_UNMAP (spec 03 section 3.7). */
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 enum { BASE = 0x2000000 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vfio.h"
+#include "tests/conform/vfio.h"
 
 #include <fcntl.h>
 #include <stdio.h>

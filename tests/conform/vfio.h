@@ -6,8 +6,8 @@
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
 
-#include "conform.h"
 #include "isolde/abi/vfio.h"
+#include "tests/conform/conform.h"
 
 struct names {
 	char bdf[32], cdev[40], group[40]; /* paths */

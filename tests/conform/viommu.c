@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conform.h"
+#include "tests/conform/conform.h"
 
 struct virtual
 {
@@ -280,12 +280,12 @@ TEST(arrays_of_commands_are_copied_whole)
 		u32 more;
 	} longer[2] = {{{0, 0x42, 0}, 0}, {{0, 0x42, 1}, 5}};
 	struct virtual v = virtual_new();
-	struct command *end = (struct command *)((char *)memory(PAGE) + PAGE);
+	struct command *behind = (struct command *)((char *)memory(PAGE) + PAGE);
 	u32 count = 2, shorter[2] = {0, 0x42};
 
 	WORKS(vdevice_alloc(&v, v.viommu, v.mock.idev, 0x42));
-	end[-1] = (struct command){0, 0x42, 1};
-	EXPECT(-EFAULT, invalidate(&v, end - 1, sizeof(*end), &count));
+	behind[-1] = (struct command){0, 0x42, 1};
+	EXPECT(-EFAULT, invalidate(&v, behind - 1, sizeof(*behind), &count));
 	EXPECT_EQUAL(0, count);
 	EXPECT(0, cache(&v, v.mock.idev, 1, MOCK_CACHE));
 	count = 2;
