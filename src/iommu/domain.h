@@ -126,8 +126,9 @@ int domain_set_dirty(struct domain *domain, bool on, struct why *why);
 /*
  * Tells what was written in [start, last] while it was tracked, leaf by leaf: from each leaf that a device wrote
  * through, the part that is in the range. With `clear`, a leaf is clean again, unless it sticks out of the range: what
- * is outside has not been told. Writes that the program will see from now on are told by the next call. Takes time in
- * proportion to the tables of the range, mapped or not.
+ * is outside has not been told. The bytes of writes that were told so are there when it returns, and later ones are the
+ * next call's; not before, so visit() only takes notes. Takes time in proportion to the tables of the range, mapped or
+ * not.
  */
 void domain_read_dirty(struct domain *domain, u64 start, u64 last, bool clear, isolde_pt_dirty_visit *visit,
 		       void *context);
