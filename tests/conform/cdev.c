@@ -314,6 +314,77 @@ TEST(registers_are_no_memory_for_other_devices)
 	EXPECT(-EFAULT, map_at(fd, ioas, bar, PAGE, 0x1000));
 }
 
+/* ---- Intel's IOMMU, as this machine has it: 48 bits, no scalable mode ---- */
+
+struct vtd {
+	u32 flags, reserved;
+	u64 cap, ecap;
+};
+
+TEST(the_unit_tells_what_it_is)
+{
+	struct names names = the_device();
+	int device = cdev_open(&names), fd = iommu();
+	struct vtd data = {.flags = 0};
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = (u32)WORKS(cdev_bind(device, fd)),
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)&data,
+	};
+
+	EXPECT(0, ask(fd, IOMMU_GET_HW_INFO, &info));
+	EXPECT_EQUAL(IOMMU_HW_INFO_TYPE_INTEL_VTD, info.out_data_type);
+	EXPECT_EQUAL(sizeof(data), info.data_len);
+	EXPECT_EQUAL(1, data.flags); /* an erratum, of all units */
+	EXPECT_TRUE(data.cap && data.ecap);
+	EXPECT_EQUAL(IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED, info.out_capabilities);
+	EXPECT_EQUAL(0, info.out_max_pasid_log2);
+	info.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE;
+	info.in_data_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
+	EXPECT(-EOPNOTSUPP, ask(fd, IOMMU_GET_HW_INFO, &info));
+	info.in_data_type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	EXPECT(0, ask(fd, IOMMU_GET_HW_INFO, &info));
+}
+
+TEST(the_unit_makes_plain_domains_only)
+{
+	static const struct {
+		u32 flags;
+		answer expected;
+	} rows[] = {
+		{0, 0},
+		{IOMMU_HWPT_ALLOC_DIRTY_TRACKING, -EOPNOTSUPP},
+		{IOMMU_HWPT_ALLOC_NEST_PARENT, -EOPNOTSUPP},
+		{IOMMU_HWPT_ALLOC_PASID, 0},
+		{16, -EOPNOTSUPP},
+	};
+	struct iommu_hwpt_vtd_s1 data = {.flags = 0};
+	struct names names = the_device();
+	int device = cdev_open(&names), fd = iommu();
+	u32 id = (u32)WORKS(cdev_bind(device, fd)), ioas = ioas_new(fd), hwpt;
+	struct iommu_hwpt_alloc request = {.size = sizeof(request),
+					   .dev_id = id,
+					   .pt_id = ioas,
+					   .data_type = IOMMU_HWPT_DATA_VTD_S1,
+					   .data_len = sizeof(data),
+					   .data_uptr = (uintptr_t)&data};
+
+	FOR_EACH(row, rows)
+	{
+		answer got = hwpt_alloc(fd, id, ioas, row->flags);
+
+		about("flags %#x", row->flags);
+		EXPECT(row->expected, got > 0 ? destroy(fd, (u32)got) : got);
+	}
+	EXPECT(-EOPNOTSUPP, ask(fd, IOMMU_HWPT_ALLOC, &request));
+	hwpt = (u32)WORKS(hwpt_alloc(fd, id, ioas, 0));
+	request.pt_id = hwpt;
+	EXPECT(-EINVAL, ask(fd, IOMMU_HWPT_ALLOC, &request)); /* no parent */
+	EXPECT(-EOPNOTSUPP, ASK(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, iommu_hwpt_set_dirty_tracking, .hwpt_id = hwpt));
+	EXPECT(-EOPNOTSUPP, ASK(fd, IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc, .type = 1, .dev_id = id, .hwpt_id = hwpt));
+}
+
 /* ---- what the device reads and writes ---- */
 
 TEST(a_device_reaches_what_is_mapped_while_it_is_mapped)
@@ -475,7 +546,8 @@ SUITE(cdev, CASE(an_unbound_device_answers_nothing_but_bind), CASE(bind_is_refus
       CASE(an_answer_that_cannot_be_given_detaches), CASE(a_device_without_pasids_has_none_to_attach),
       CASE(pasid_0_is_the_device_itself), CASE(an_attached_device_reserves_what_it_cannot_reach),
       CASE(a_close_of_the_device_undoes_it_all), CASE(a_bound_device_keeps_its_context),
-      CASE(registers_are_no_memory_for_other_devices), CASE(a_device_reaches_what_is_mapped_while_it_is_mapped),
+      CASE(registers_are_no_memory_for_other_devices), CASE(the_unit_tells_what_it_is),
+      CASE(the_unit_makes_plain_domains_only), CASE(a_device_reaches_what_is_mapped_while_it_is_mapped),
       CASE(a_device_follows_a_replacement), CASE(a_group_takes_dev_iommu_for_its_container),
       CASE(what_cannot_be_a_container_is_refused), CASE(the_group_may_be_closed_before_its_device),
       CASE(maps_of_the_compat_requests_reach_the_device));

@@ -131,34 +131,59 @@ void skip(const char *format, ...)
 
 /* ---- threads ---- */
 
-struct powerless {
+struct beside {
 	void (*function)(void *);
 	void *argument;
+	pthread_t thread;
 };
+
+static void *run_beside(void *argument)
+{
+	const struct beside *beside = argument;
+
+	conform_begin_thread(true);
+	beside->function(beside->argument);
+	return NULL;
+}
 
 static void *run_powerless(void *argument)
 {
 	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
 	struct __user_cap_data_struct data[2];
-	const struct powerless *powerless = argument;
+	const struct beside *beside = argument;
 
 	/* Of this thread alone: libc would drop them in all. */
 	if (syscall(SYS_capget, &header, data) == 0) {
 		data[0].effective = data[1].effective = 0;
 		syscall(SYS_capset, &header, data);
 	}
-	conform_begin_thread();
-	powerless->function(powerless->argument);
+	conform_begin_thread(false);
+	beside->function(beside->argument);
 	return NULL;
 }
 
 void powerless(void (*function)(void *), void *argument)
 {
-	struct powerless powerless = {function, argument};
-	pthread_t thread;
+	struct beside powerless = {.function = function, .argument = argument};
 
-	EXPECT_EQUAL(0, pthread_create(&thread, NULL, run_powerless, &powerless));
-	EXPECT_EQUAL(0, pthread_join(thread, NULL));
+	EXPECT_EQUAL(0, pthread_create(&powerless.thread, NULL, run_powerless, &powerless));
+	EXPECT_EQUAL(0, pthread_join(powerless.thread, NULL));
+}
+
+struct beside *beside_start(void (*function)(void *), void *argument)
+{
+	struct beside *beside = calloc(1, sizeof(*beside));
+
+	EXPECT_TRUE(beside != NULL);
+	*beside = (struct beside){.function = function, .argument = argument};
+	EXPECT_EQUAL(0, pthread_create(&beside->thread, NULL, run_beside, beside));
+	return beside;
+}
+
+void beside_join(struct beside *beside)
+{
+	EXPECT_EQUAL(0, pthread_join(beside->thread, NULL));
+	free(beside);
 }
 
 /* ---- what a test holds ---- */

@@ -90,6 +90,11 @@ void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 /* In a thread without any capability; nothing there may expect, only answer. */
 void powerless(void (*function)(void *), void *argument);
 
+/* In a thread beside the test, until joined; likewise. */
+struct beside;
+struct beside *beside_start(void (*function)(void *), void *argument);
+void beside_join(struct beside *beside);
+
 /* ---- descriptors and memory ---- */
 
 int iommu(void);			  /* opens /dev/iommu */
@@ -219,8 +224,8 @@ answer hwpt_nested(int fd, u32 idev, u32 parent, u32 flags, u32 fault_id);
 
 /* ---- who answers: native.c or inprocess.c ---- */
 
-bool conform_has_processes(void); /* may a test fork()? */
-void conform_begin_thread(void);  /* this one belongs to a test, too */
+bool conform_has_processes(void);	/* may a test fork()? */
+void conform_begin_thread(bool beside); /* this one belongs to a test, too */
 void conform_begin(const char *name);
 /* Once more? Clears *passed or sets it, when steps were made to fail. */
 bool conform_end(bool *passed);

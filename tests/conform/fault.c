@@ -279,10 +279,29 @@ TEST(paging_domains_take_requests_too)
 	EXPECT(0, take(&f, &got, sizeof(got)));
 }
 
+static void wait_for_a_request(void *argument)
+{
+	struct pollfd *poll_fd = argument;
+
+	poll(poll_fd, 1, 10000);
+}
+
+TEST(who_waits_for_a_request_is_woken)
+{
+	struct faults f = faults_new();
+	struct pollfd poll_fd = {.fd = f.queue, .events = POLLIN};
+	struct beside *beside = beside_start(wait_for_a_request, &poll_fd);
+
+	usleep(20000);
+	EXPECT(0, trigger(&f, 1, PAGE));
+	beside_join(beside);
+	EXPECT_EQUAL(POLLIN, poll_fd.revents);
+}
+
 SUITE(fault, CASE(a_queue_is_an_object_and_a_descriptor), CASE(a_queue_keeps_its_context),
       CASE(an_empty_queue_gives_nothing_and_does_not_wait), CASE(sizes_that_are_no_multiple_are_refused),
       CASE(a_page_request_is_a_record_until_it_is_answered), CASE(a_request_without_a_pasid_says_so),
       CASE(as_many_groups_are_given_as_fit), CASE(cookies_are_given_again_from_the_lowest_on),
       CASE(answers_count_until_one_is_wrong), CASE(records_that_cannot_be_given_stay),
       CASE(a_detach_answers_what_is_left), CASE(requests_go_to_the_queue_of_their_pasid),
-      CASE(paging_domains_take_requests_too));
+      CASE(paging_domains_take_requests_too), CASE(who_waits_for_a_request_is_woken));
