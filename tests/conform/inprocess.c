@@ -26,6 +26,7 @@
 #include "machine/api.h"
 #include "machine/machine.h"
 #include "tests/conform/conform.h"
+#include "tests/conform/state.h"
 
 enum { MOST_PASSES = 1000, MOST_COPED = 4096, SAVED = 4096 };
 
@@ -125,7 +126,20 @@ static void note_coped(unsigned step)
 	inside.coped[inside.ncoped++] = (struct coped){inside.ncalls, step};
 }
 
-static answer sweep_call(struct call *call)
+/* A failed attempt leaves the machine as it was, as far as anybody can see. */
+static void check_as_before(const struct call *call, unsigned step, const char *before)
+{
+	char *now = state_text(inside.machine->machine);
+	const char *left = before, *right = now;
+
+	if (state_differs(&left, &right))
+		broken("request %#lx: step %u failed (%s), and now something is different\nbefore: %.200s\nafter: "
+		       "%.200s",
+		       call->request, step, last_why.text, left, right);
+	free(now);
+}
+
+static answer sweep_attempts(struct call *call, const char *before)
 {
 	struct saved saved;
 
@@ -148,8 +162,18 @@ static answer sweep_call(struct call *call)
 			broken("request %#lx: step %u failed: answer %ld, reason \"%s\" (%d)", call->request, step, got,
 			       last_why.text, last_why.err);
 		isolde_machine_check(inside.machine);
+		check_as_before(call, step, before);
 		restore(call, &saved);
 	}
+}
+
+static answer sweep_call(struct call *call)
+{
+	char *before = state_text(inside.machine->machine);
+	answer got = sweep_attempts(call, before);
+
+	free(before);
+	return got;
 }
 
 static answer perform_until_failure(struct call *call)
