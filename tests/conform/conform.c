@@ -170,7 +170,7 @@ void powerless(void (*function)(void *), void *argument)
 	EXPECT_EQUAL(0, pthread_join(powerless.thread, NULL));
 }
 
-struct beside *beside_start(void (*function)(void *), void *argument)
+struct beside *start_beside(void (*function)(void *), void *argument)
 {
 	struct beside *beside = calloc(1, sizeof(*beside));
 
@@ -180,7 +180,7 @@ struct beside *beside_start(void (*function)(void *), void *argument)
 	return beside;
 }
 
-void beside_join(struct beside *beside)
+void join_beside(struct beside *beside)
 {
 	EXPECT_EQUAL(0, pthread_join(beside->thread, NULL));
 	free(beside);
@@ -248,7 +248,7 @@ void *shared_memory(size_t size)
 	return memory_of_kind(size, MAP_SHARED);
 }
 
-int memory_file(size_t size)
+int new_file(size_t size)
 {
 	int fd = watch(memfd_create("conform", MFD_CLOEXEC));
 
@@ -284,8 +284,8 @@ static void check_unpinned(void)
 	about("the end of the test: memory still held");
 	for (unsigned i = 0; i < run.nregions; i++)
 		if (run.regions[i].kind == OURS)
-			EXPECT(0,
-			       mock_refs(fd, (char *)run.regions[i].address + PAGE, run.regions[i].size - 2 * PAGE, 0));
+			EXPECT(0, check_refs(fd, (char *)run.regions[i].address + PAGE, run.regions[i].size - 2 * PAGE,
+					     0));
 }
 
 /* Newest first, as programs do; then a fresh context sees no pin left on any page of theirs. */
