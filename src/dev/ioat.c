@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "dev/registers.h"
 
-enum { CHANNELS = 1 };
+enum { CHANNELS = 1, TABLE_OFFSET = 0x2000, PBA_OFFSET = 0x3000 };
 
 /* ---- registers ---- */
 
@@ -89,7 +89,7 @@ static const struct register_row rows[] = {
 
 static enum pci_page_kind ioat_page_kind(const struct pci_function *function, unsigned bar, u64 page)
 {
-	return bar == 0 && page == 0 ? PCI_PAGE_PRECISE : PCI_PAGE_POLLED;
+	return bar == 0 && page < TABLE_OFFSET >> PAGE_SHIFT ? PCI_PAGE_PRECISE : PCI_PAGE_POLLED;
 }
 
 static bool ioat_access(struct pci_function *function, struct pci_access *access)
@@ -220,8 +220,6 @@ static void build_config(struct pci_function *function)
 
 static void ioat_build(struct pci_function *function, const struct model_options *options)
 {
-	enum { TABLE_OFFSET = 0x2000, PBA_OFFSET = 0x3000 };
-
 	pci_add_bar(function, 0, PCI_BAR_MEMORY64, IOAT_BAR_SIZE, false);
 	pci_add_msi(function, 0, true);
 	pci_add_msix(function, CHANNELS, 0, TABLE_OFFSET, 0, PBA_OFFSET);

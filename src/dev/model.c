@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "dev/dsa.h"
 #include "dev/ioat.h"
 #include "dev/nvme.h"
 
 static const struct model *const models[] = {
 	&nvme_model,
 	&ioat_model,
+	&dsa_model,
 };
 
 const struct model *model_at(unsigned index)
