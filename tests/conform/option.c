@@ -436,6 +436,6 @@ SUITE(option, CASE(options_are_refused_in_this_order), CASE(only_the_value_of_an
       CASE(huge_pages_cannot_be_switched_off_over_odd_areas), CASE(huge_pages_cannot_be_switched_off_under_a_device),
       CASE(the_user_pays_for_what_is_pinned), CASE(or_the_process_pays), CASE(who_may_lock_memory_is_not_limited),
       CASE(the_limit_is_met_when_a_device_attaches), CASE(files_only_change_the_process),
-      CASE_PROCESSES(a_child_takes_the_charges_over),
-      CASE_PROCESSES(memory_of_a_process_that_ended_cannot_be_pinned_any_more),
-      CASE_PROCESSES(memory_of_another_process_is_pinned_while_it_lives));
+      CASE_OUTSIDE(a_child_takes_the_charges_over),
+      CASE_OUTSIDE(memory_of_a_process_that_ended_cannot_be_pinned_any_more),
+      CASE_OUTSIDE(memory_of_another_process_is_pinned_while_it_lives));
