@@ -7,7 +7,7 @@
 
 #define ALL_WQS ((1u << DSA_WQS) - 1)
 
-enum { PASID_CONTROL = 6, PASID_ENABLED = 0x1, PASID_PRIVILEGED = 0x4 };
+enum { PASID_CONTROL = 6 };
 
 /* ---- enabling ---- */
 
@@ -101,9 +101,9 @@ static u8 check_wq(struct dsa *dsa, unsigned index)
 		return DSA_CMD_WQ_PRIORITY;
 	if (mode & DSA_WQ_BLOCK_ON_FAULT)
 		return DSA_CMD_WQ_BLOCK_ON_FAULT;
-	if (pasid ? !(pasid_control(dsa) & PASID_ENABLED) : !dedicated)
+	if (pasid ? !(pasid_control(dsa) & PCI_PASID_ENABLE) : !dedicated)
 		return DSA_CMD_WQ_PASID;
-	if (dedicated && pasid && mode & DSA_WQ_PRIVILEGED && !(pasid_control(dsa) & PASID_PRIVILEGED))
+	if (dedicated && pasid && mode & DSA_WQ_PRIVILEGED && !(pasid_control(dsa) & PCI_PASID_PRIVILEGED))
 		return DSA_CMD_WQ_PASID;
 	if ((limits >> 5 & 0xf) > dsa->batch_shift)
 		return DSA_CMD_WQ_BATCH;
@@ -133,7 +133,7 @@ static u8 enable_wq(struct dsa *dsa, u32 index)
 	wq->dedicated = mode & DSA_WQ_DEDICATED;
 	wq->with_pasid = mode & DSA_WQ_PASID_ENABLE;
 	wq->privileged = mode & DSA_WQ_PRIVILEGED;
-	wq->may_privileged = pasid_control(dsa) & PASID_PRIVILEGED;
+	wq->may_privileged = pasid_control(dsa) & PCI_PASID_PRIVILEGED;
 	wq->pasid = mode >> DSA_WQ_PASID_SHIFT & DSA_PASID_MASK;
 	wq->transfer_max = BIT(limits & 0x1f);
 	wq->batch_max = 1u << (limits >> 5 & 0xf);

@@ -25,7 +25,7 @@ static u64 pasid_abilities(const struct iommu_device *device)
 
 	if (!device->max_pasids || !function || !function->cap_pasid)
 		return 0;
-	capability = pci_config_read(function, function->cap_pasid + PASID_CAPABILITY, 2);
+	capability = get_u16(function->config + function->cap_pasid + PASID_CAPABILITY);
 	return (capability & PASID_EXECUTE ? IOMMU_HW_CAP_PCI_PASID_EXEC : 0) |
 	       (capability & PASID_PRIVILEGED ? IOMMU_HW_CAP_PCI_PASID_PRIV : 0);
 }

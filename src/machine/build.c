@@ -42,6 +42,7 @@ static void add_msi(struct pci_function *function, const struct msi_description 
 		pci_add_msi(function, msi->vectors_log2, !msi->narrow);
 }
 
+/* A model may have brought some of them. */
 static void add_extended(struct pci_function *function, const struct function_description *words)
 {
 	if (words->phantom)
@@ -54,11 +55,11 @@ static void add_extended(struct pci_function *function, const struct function_de
 		pci_add_dsn(function, words->dsn);
 	if (words->has_ari)
 		pci_add_ari(function);
-	if (words->has_ats)
+	if (words->has_ats && !function->cap_ats)
 		pci_add_ats(function);
-	if (words->has_pri)
+	if (words->has_pri && !function->cap_pri)
 		pci_add_pri(function);
-	if (words->pasid_width)
+	if (words->pasid_width && !function->cap_pasid)
 		pci_add_pasid(function, words->pasid_width);
 	if (words->has_sriov)
 		pci_add_sriov(function, &words->sriov);

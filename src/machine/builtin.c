@@ -18,6 +18,7 @@ EMBED(arm, MACHINES_FOLDER "/arm.yaml");
 EMBED(default, MACHINES_FOLDER "/default.yaml");
 EMBED(nesting, MACHINES_FOLDER "/nesting.yaml");
 EMBED(riscv, MACHINES_FOLDER "/riscv.yaml");
+EMBED(selftest_vfio, MACHINES_FOLDER "/selftest-vfio.yaml");
 EMBED(two_nvme, MACHINES_FOLDER "/two-nvme.yaml");
 
 static const struct {
@@ -28,6 +29,7 @@ static const struct {
 	{"arm", machine_arm_text, machine_arm_text_behind},
 	{"nesting", machine_nesting_text, machine_nesting_text_behind},
 	{"riscv", machine_riscv_text, machine_riscv_text_behind},
+	{"selftest-vfio", machine_selftest_vfio_text, machine_selftest_vfio_text_behind},
 	{"two-nvme", machine_two_nvme_text, machine_two_nvme_text_behind},
 };
 

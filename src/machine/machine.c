@@ -210,6 +210,28 @@ static int add_devices(struct machine *machine, struct why *why)
 	return err < 0 ? err : choose_defaults(machine, why);
 }
 
+/*
+ * What an IOMMU's driver does when it finds a device: iommu/intel/iommu.c:intel_iommu_probe_device() and Arm's take all
+ * that the device can, AMD's the bare PASIDs.
+ */
+static void enable_pasids(struct machine *machine)
+{
+	const struct device *device;
+
+	list_for_each(device, &machine->devices, link) {
+		struct pci_function *function = device->function;
+		u16 features;
+
+		if (!device->iommu || !device->iommu->max_pasids || !function->cap_pasid)
+			continue;
+		features = get_u16(function->config + function->cap_pasid + 4) &
+			   (PCI_PASID_EXECUTE | PCI_PASID_PRIVILEGED);
+		if (device->iommu->unit->kind == KIND_AMD)
+			features = 0;
+		pci_config_write(function, function->cap_pasid + 6, 2, PCI_PASID_ENABLE | features);
+	}
+}
+
 /* A model without a way to memory stays what it was built as: registers that nobody answers for. */
 static int attach_models(struct machine *machine, struct why *why)
 {
@@ -302,6 +324,8 @@ static int machine_build(struct machine *machine, struct why *why)
 		err = add_groups(machine, why);
 	if (err == 0)
 		err = add_devices(machine, why);
+	if (err == 0)
+		enable_pasids(machine);
 	if (err == 0)
 		err = attach_models(machine, why);
 	if (err == 0)

@@ -224,6 +224,11 @@ enum {
 	PCI_EXT_LTR = 0x0018,
 	PCI_EXT_PASID = 0x001b,
 	PCI_EXT_DVSEC = 0x0023,
+
+	/* PASID capability and, with the first bit, control */
+	PCI_PASID_ENABLE = 0x1,
+	PCI_PASID_EXECUTE = 0x2,
+	PCI_PASID_PRIVILEGED = 0x4,
 };
 
 static inline enum pci_page_kind pci_page_kind(const struct pci_function *function, unsigned bar, u64 offset)

@@ -90,6 +90,11 @@ void function_restore(struct pci_function *function, const u8 saved[static CONFI
 		restore_msi(function, saved);
 	if (function->cap_msix)
 		restore_word(function, saved, function->cap_msix + 2u);
+	/* drivers/pci/ats.c:pci_restore_pasid_state(), pci_restore_ats_state() */
+	if (function->cap_pasid)
+		restore_word(function, saved, function->cap_pasid + 6u);
+	if (function->cap_ats)
+		restore_word(function, saved, function->cap_ats + 6u);
 	restore_word(function, saved, PCI_COMMAND);
 }
 
