@@ -64,7 +64,7 @@ static struct way shared_file(void)
 	return way;
 }
 
-static void end(struct way *way)
+static void way_fini(struct way *way)
 {
 	if (way->child) {
 		kill(way->child, SIGKILL);
@@ -124,7 +124,7 @@ TEST(word, is_changed_only_from_what_it_is)
 		assert_int_equal(load(&way, 8), 0);
 		assert_true(exchange(&way, SIZE - 8, 0, BIT(63)));
 		assert_int_equal(load(&way, SIZE - 8), BIT(63));
-		end(&way);
+		way_fini(&way);
 	}
 }
 
@@ -139,7 +139,7 @@ TEST(word, what_has_gone_is_an_answer)
 		cut_off(&way);
 		assert_false(extent_load(&way.extent, PAGE_SIZE, &word));
 		assert_false(extent_exchange(&way.extent, PAGE_SIZE, 0, 1, &done));
-		end(&way);
+		way_fini(&way);
 	}
 }
 
@@ -174,7 +174,7 @@ TEST(word, no_change_of_the_program_is_lost_where_we_have_the_memory)
 		word = load(&way, 0);
 		assert_int_equal(word & MASK(31, 0), ROUNDS + 5);
 		assert_int_equal(word >> 32, ours);
-		end(&way);
+		way_fini(&way);
 	}
 }
 
