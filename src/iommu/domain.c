@@ -125,17 +125,6 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 	return 0;
 }
 
-int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why)
-{
-	struct domain *domain = domain_alloc(parent->iommu, unit, DOMAIN_NESTED, why);
-
-	if (!domain)
-		return -why->err;
-	domain->parent = parent;
-	*ret = domain;
-	return 0;
-}
-
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why)
 {
@@ -349,6 +338,22 @@ void domain_clear(struct domain *domain, const struct area *area)
 	drain(domain, &gather);
 }
 
+int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct why *why)
+{
+	int err = refuse_outside(domain, iova, iova + PAGE_SIZE - 1, why);
+
+	if (err < 0)
+		return err;
+	err = isolde_pt_map(domain->pt, iova, physical, PAGE_SIZE, ISOLDE_PT_READ | ISOLDE_PT_WRITE, NULL);
+	assert(err != -EADDRINUSE && err != -EINVAL);
+	if (err == -ERANGE)
+		return refuse(why, REGISTERS_BEYOND, "the page at physical address 0x%llx is beyond what %s can name",
+			      (unsigned long long)physical, domain->driver->name);
+	return err < 0 ? refuse(why, OUT_OF_MEMORY, "no memory for the tables of the page at 0x%llx",
+				(unsigned long long)iova)
+		       : 0;
+}
+
 /* ---- dirty pages ---- */
 
 int domain_set_dirty(struct domain *domain, bool on, struct why *why)
@@ -517,7 +522,7 @@ void domain_check(const struct domain *domain)
 	assert(list_linked(&domain->of_space) == (domain->kind == DOMAIN_PAGING));
 	assert(domain->space == &domain->own_space || domain->own_space.areas.count == 0);
 	assert(domain->pt || domain->space->areas.count == 0);
-	assert((domain->parent != NULL) == (domain->nested != NULL));
+	assert((domain->parent != NULL) == (domain->kind == DOMAIN_NESTED));
 	assert(!domain->nested || domain->kind == DOMAIN_NESTED);
 	if (!domain->pt)
 		return;

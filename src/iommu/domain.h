@@ -47,7 +47,7 @@ struct domain {
 	struct list_link of_space;    /* space->domains; paging ones are in one */
 	struct extent *process;	      /* owned: all of the client's addresses; NULL unless SVA */
 	struct domain *parent;	      /* of a nested one: counted among its users */
-	struct nested_setup *nested;  /* owned; of a nested one (iommu/nested.h) */
+	struct nested_setup *nested;  /* owned; of a nested one (iommu/nested.h); NULL: it translates nothing */
 	struct list children;	      /* struct domain: nested ones on top of it; under machine.lock */
 	struct list_link of_parent;   /* parent->children */
 	enum isolde_pt_format format; /* of the table, the user's when nested */
@@ -85,8 +85,6 @@ int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned 
  */
 int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
 		      struct domain **ret, struct why *why);
-/* A nested one whose table nobody walks: it translates nothing. */
-int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why);
 /* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit cannot, or has no PASIDs. */
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why);
@@ -108,6 +106,13 @@ u64 domain_page_sizes(const struct domain *domain); /* bit n set: its table has 
 int domain_fill(struct domain *domain, const struct area *area, struct why *why);
 /* Takes them out again, and what IOTLBs hold of them. No DMA through this domain reaches the area any more then. */
 void domain_clear(struct domain *domain, const struct area *area);
+
+/*
+ * One page that is no memory: an interrupt controller's, which devices send their messages to. No area stands for it -
+ * whoever maps it keeps areas away - and it goes with the domain. IOVA_BEYOND_TABLE, REGISTERS_BEYOND (ERANGE),
+ * OUT_OF_MEMORY.
+ */
+int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct why *why);
 
 /*
  * Maps [iova, iova + size) of a domain's own space to the client's memory at address. The caller has checked alignment,

@@ -24,6 +24,7 @@ static void describe_nested(const struct dma_fault *fault, const struct domain *
 		[DMA_FAULT_ADDRESS] = "beyond what the user's page table can translate",
 		[DMA_FAULT_MEMORY] = "mapped, but the memory of a page or of a table is no longer there",
 		[DMA_FAULT_TABLE] = "an entry of the user's page table is invalid",
+		[DMA_FAULT_REGISTERS] = "the user's page table leads to an interrupt controller's page",
 		[DMA_FAULT_CONTEXT] = "the user's table of PASIDs has no valid entry for it",
 	};
 	char nearest[120], below[DOMAIN_TEXT];
@@ -68,6 +69,10 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 	case DMA_FAULT_MEMORY:
 		snprintf(text, size, "mapped, but %s no longer has that memory; %s",
 			 client_behind(domain, fault->iova, who), nearest);
+		break;
+	case DMA_FAULT_REGISTERS:
+		snprintf(text, size,
+			 "an interrupt controller's page is mapped there, which takes messages and no data");
 		break;
 	case DMA_FAULT_TABLE:
 		snprintf(text, size, "an entry of the page table has a reserved bit set; %s", nearest);

@@ -7,25 +7,32 @@
 #include "base/alloc.h"
 #include "iommu/stage1.h"
 
-int domain_new_nested(struct domain *parent, const struct nested_setup *setup, struct domain **ret, struct why *why)
+int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why)
 {
-	struct domain *domain;
-	struct nested_setup *copy;
+	struct domain *domain = domain_alloc(parent->iommu, unit, DOMAIN_NESTED, why);
 
 	assert(parent->kind == DOMAIN_PAGING);
-	copy = alloc_new(struct nested_setup, why);
-	domain = copy ? domain_alloc(parent->iommu, parent->unit, DOMAIN_NESTED, why) : NULL;
-	if (!domain) {
-		free(copy);
+	if (!domain)
 		return -why->err;
-	}
-	*copy = *setup;
-	domain->nested = copy;
-	domain->format = setup->format;
 	domain->parent = parent;
 	parent->users++;
 	list_append(&parent->children, &domain->of_parent);
 	*ret = domain;
+	return 0;
+}
+
+int domain_new_nested(struct domain *parent, const struct nested_setup *setup, struct domain **ret, struct why *why)
+{
+	struct nested_setup *copy = alloc_new(struct nested_setup, why);
+	int err = copy ? domain_new_opaque(parent, parent->unit, ret, why) : -why->err;
+
+	if (err < 0) {
+		free(copy);
+		return err;
+	}
+	*copy = *setup;
+	(*ret)->nested = copy;
+	(*ret)->format = setup->format;
 	return 0;
 }
 

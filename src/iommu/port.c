@@ -290,7 +290,9 @@ int dma_reason(enum isolde_pt_fault fault)
 int dma_fill_slot(struct dma_context *context, u64 iova, const struct isolde_pt_walk *found, const struct area *area,
 		  struct tlb_entry *slot)
 {
-	if (!area || found->physical - area_physical(area) >= area_size(area))
+	if (!area)
+		return DMA_FAULT_REGISTERS + 1;
+	if (found->physical - area_physical(area) >= area_size(area))
 		return DMA_FAULT_TABLE + 1;
 	context->port->cached = true;
 	*slot = (struct tlb_entry){
@@ -363,11 +365,12 @@ int dma_translate(struct dma_context *context, u64 iova, unsigned permission, co
 		return DMA_FAULT_ADDRESS + 1;
 	if (domain->kind == DOMAIN_PAGING)
 		return walk_table(context, iova, permission, slot);
-	if (domain->kind == DOMAIN_NESTED && !domain->nested->uncached)
+	if (domain->nested && !domain->nested->uncached)
 		return stage1_walk(context, iova, permission, slot);
 	*ret = &context->port->uncached;
 	if (domain->kind == DOMAIN_NESTED)
-		return stage1_walk(context, iova, permission, &context->port->uncached);
+		return domain->nested ? stage1_walk(context, iova, permission, &context->port->uncached)
+				      : DMA_FAULT_BLOCKED + 1;
 	return domain->kind == DOMAIN_IDENTITY ? walk_identity(context, iova, &context->port->uncached)
 					       : walk_process(context, &context->port->uncached);
 }

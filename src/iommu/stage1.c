@@ -164,7 +164,7 @@ struct dma_context *stage1_guest(struct dma_port *port, u32 pasid)
 	const struct domain *domain = port->own.domain;
 	struct dma_context *guest;
 
-	if (!domain || domain->kind != DOMAIN_NESTED || !domain->nested->find)
+	if (!domain || !domain->nested || !domain->nested->find)
 		return NULL;
 	list_for_each(guest, &port->guests, of_port)
 		if (guest->pasid == pasid)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs conformance tests: conform [-l] [SUITE[.TEST]]... Prints a line for each, and what was wrong with it. */
+/*
+ * Runs conformance tests: conform [-l] [-x SUITE.TEST]... [SUITE[.TEST]]... Prints a line for each, and what was wrong
+ * with it. -l lists them, -x leaves one out.
+ */
 #include "tests/conform/conform.h"
 
 #include <linux/capability.h>
@@ -131,34 +134,59 @@ void skip(const char *format, ...)
 
 /* ---- threads ---- */
 
-struct powerless {
+struct beside {
 	void (*function)(void *);
 	void *argument;
+	pthread_t thread;
 };
+
+static void *run_beside(void *argument)
+{
+	const struct beside *beside = argument;
+
+	conform_begin_thread(true);
+	beside->function(beside->argument);
+	return NULL;
+}
 
 static void *run_powerless(void *argument)
 {
 	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
 	struct __user_cap_data_struct data[2];
-	const struct powerless *powerless = argument;
+	const struct beside *beside = argument;
 
 	/* Of this thread alone: libc would drop them in all. */
 	if (syscall(SYS_capget, &header, data) == 0) {
 		data[0].effective = data[1].effective = 0;
 		syscall(SYS_capset, &header, data);
 	}
-	conform_begin_thread();
-	powerless->function(powerless->argument);
+	conform_begin_thread(false);
+	beside->function(beside->argument);
 	return NULL;
 }
 
 void powerless(void (*function)(void *), void *argument)
 {
-	struct powerless powerless = {function, argument};
-	pthread_t thread;
+	struct beside powerless = {.function = function, .argument = argument};
 
-	EXPECT_EQUAL(0, pthread_create(&thread, NULL, run_powerless, &powerless));
-	EXPECT_EQUAL(0, pthread_join(thread, NULL));
+	EXPECT_EQUAL(0, pthread_create(&powerless.thread, NULL, run_powerless, &powerless));
+	EXPECT_EQUAL(0, pthread_join(powerless.thread, NULL));
+}
+
+struct beside *start_beside(void (*function)(void *), void *argument)
+{
+	struct beside *beside = calloc(1, sizeof(*beside));
+
+	EXPECT_TRUE(beside != NULL);
+	*beside = (struct beside){.function = function, .argument = argument};
+	EXPECT_EQUAL(0, pthread_create(&beside->thread, NULL, run_beside, beside));
+	return beside;
+}
+
+void join_beside(struct beside *beside)
+{
+	EXPECT_EQUAL(0, pthread_join(beside->thread, NULL));
+	free(beside);
 }
 
 /* ---- what a test holds ---- */
@@ -223,7 +251,7 @@ void *shared_memory(size_t size)
 	return memory_of_kind(size, MAP_SHARED);
 }
 
-int memory_file(size_t size)
+int new_file(size_t size)
 {
 	int fd = watch(memfd_create("conform", MFD_CLOEXEC));
 
@@ -259,8 +287,8 @@ static void check_unpinned(void)
 	about("the end of the test: memory still held");
 	for (unsigned i = 0; i < run.nregions; i++)
 		if (run.regions[i].kind == OURS)
-			EXPECT(0,
-			       mock_refs(fd, (char *)run.regions[i].address + PAGE, run.regions[i].size - 2 * PAGE, 0));
+			EXPECT(0, check_refs(fd, (char *)run.regions[i].address + PAGE, run.regions[i].size - 2 * PAGE,
+					     0));
 }
 
 /* Newest first, as programs do; then a fresh context sees no pin left on any page of theirs. */
@@ -310,32 +338,47 @@ static void run_case(const struct conform_suite *suite, const struct conform_cas
 	fflush(stdout);
 }
 
-static bool chosen(const struct conform_suite *suite, const struct conform_case *test, int count, char **names)
+struct choice {
+	bool list;
+	int count;
+	char **names; /* with "-x" before those that are left out */
+};
+
+static bool names_test(const char *name, const struct conform_suite *suite, const struct conform_case *test)
 {
 	size_t length = strlen(suite->name);
 
-	for (int i = 0; i < count; i++) {
-		if (strncmp(names[i], suite->name, length) != 0)
-			continue;
-		if (!names[i][length] || (names[i][length] == '.' && strcmp(names[i] + length + 1, test->name) == 0))
-			return true;
-	}
-	return count == 0;
+	if (strncmp(name, suite->name, length) != 0)
+		return false;
+	return !name[length] || (name[length] == '.' && strcmp(name + length + 1, test->name) == 0);
 }
 
-int main(int argc, char **argv)
+static bool chosen(const struct choice *choice, const struct conform_suite *suite, const struct conform_case *test)
 {
-	bool list = argc > 1 && strcmp(argv[1], "-l") == 0;
-	unsigned counts[3] = {0};
-	int first = list ? 2 : 1;
+	bool named = false, any = false;
 
+	if (test->outside && !conform_is_outside())
+		return false;
+	for (int i = 0; i < choice->count; i++) {
+		bool left_out = strcmp(choice->names[i], "-x") == 0 && ++i < choice->count;
+		bool fits = i < choice->count && names_test(choice->names[i], suite, test);
+
+		if (left_out && fits)
+			return false;
+		any |= !left_out;
+		named |= !left_out && fits;
+	}
+	return named || !any;
+}
+
+static void run_chosen(const struct choice *choice, unsigned counts[static 3])
+{
 	FOR_EACH(suite, suites)
 	{
 		for (const struct conform_case *test = (*suite)->cases; test->name; test++) {
-			if (!chosen(*suite, test, argc - first, argv + first) ||
-			    (test->processes && !conform_has_processes()))
+			if (!chosen(choice, *suite, test))
 				continue;
-			if (list) {
+			if (choice->list) {
 				printf("%s.%s\n", (*suite)->name, test->name);
 				continue;
 			}
@@ -343,7 +386,18 @@ int main(int argc, char **argv)
 			counts[run.outcome]++;
 		}
 	}
-	if (list)
+}
+
+int main(int argc, char **argv)
+{
+	struct choice choice = {.list = argc > 1 && strcmp(argv[1], "-l") == 0};
+	unsigned counts[3] = {0};
+	int first = choice.list ? 2 : 1;
+
+	choice.count = argc - first;
+	choice.names = argv + first;
+	run_chosen(&choice, counts);
+	if (choice.list)
 		return 0;
 	if (counts[SKIPPED])
 		fprintf(stderr, "SKIP: %u tests, see their lines\n", counts[SKIPPED]);

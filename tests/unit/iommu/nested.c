@@ -117,16 +117,17 @@ TEST(nested, hardware_marks_the_guests_entries)
 
 TEST(nested, entries_in_another_process_are_marked_there)
 {
-	u64 word = 0, address;
 	struct scene scene;
+	u64 word = 0, offset = 0;
 	struct iovec local = {&word, sizeof(word)}, remote = {.iov_len = sizeof(word)};
 
 	scene_begin(&scene, GUEST_OTHER, 0);
-	/* The last table that was made is the one of the leaves. */
-	address = scene.guest.tables - PAGE_SIZE + (IOVA >> 12 & 511) * sizeof(word);
-	remote.iov_base = scene.guest.memory + address;
+	/* Where the leaf is, in our copy of what was built. */
+	while ((get_u64(scene.guest.memory + offset) & (MASK(51, 12) | BIT(0))) != (DATA | BIT(0)))
+		offset += sizeof(word);
+	remote.iov_base = scene.guest.memory + offset;
 	assert_true(client_dma_read(scene.guest.client, &local, 1, &remote, 1));
-	assert_int_equal(word & (MASK(51, 12) | BIT(6)), DATA);
+	assert_int_equal(word & BIT(6), 0);
 	guest_dma_write(&scene.guest, 0, IOVA, 1);
 	assert_true(client_dma_read(scene.guest.client, &local, 1, &remote, 1));
 	assert_int_equal(word & (MASK(51, 12) | BIT(6) | BIT(5)), DATA | BIT(6) | BIT(5));
@@ -267,8 +268,8 @@ TEST(nested, a_blocked_or_bypassed_stage_1_needs_no_table)
 TEST(nested, a_root_that_cannot_be_is_a_fault)
 {
 	static const u64 roots[] = {GUEST_BASE + 8, BIT(62), GUEST_BASE + GUEST_SIZE, 0};
-	static const enum dma_fault_reason reasons[] = {DMA_FAULT_CONTEXT, DMA_FAULT_CONTEXT, DMA_FAULT_SECOND_STAGE,
-							DMA_FAULT_SECOND_STAGE};
+	static const enum dma_fault_reason reasons[] = {DMA_FAULT_CONTEXT, DMA_FAULT_SECOND_STAGE,
+							DMA_FAULT_SECOND_STAGE, DMA_FAULT_SECOND_STAGE};
 	struct scene scene;
 
 	scene_begin(&scene, GUEST_FILE, 0);
@@ -312,13 +313,13 @@ TEST(nested, the_parent_sees_what_was_written_through_it)
 	guest_map(guest);
 	ASSERT_OK(guest->why, domain_set_dirty(guest->parent, true, &guest->why));
 	guest_dma_read(guest, 0, IOVA + PAGE_SIZE);
-	/* The accessed bits of the four tables are written, too. */
-	assert_int_equal(dirty_pages(guest, DATA, DATA + 0x3fffff), 0);
-	assert_int_equal(dirty_pages(guest, GUEST_BASE, DATA - 1), 4);
+	assert_int_equal(dirty_pages(guest, 0, UINT64_MAX), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		guest_dma_read(guest, 0, IOVA);
 		guest_dma_write(guest, 0, IOVA, 1);
 		assert_int_equal(dirty_pages(guest, DATA, DATA + 0x3fffff), 1);
+		/* And the page of the entry that was marked as dirty itself. */
+		assert_int_equal(dirty_pages(guest, GUEST_BASE, DATA - 1), i == 0);
 	}
 	assert_int_equal(dirty_pages(guest, DATA, DATA + 0x3fffff), 0);
 	scene_finish(&scene);
