@@ -85,6 +85,11 @@ int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned 
  */
 int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
 		      struct domain **ret, struct why *why);
+/*
+ * A nested one whose table nobody walks: it translates nothing. unit need not be the parent's. Those with tables are in
+ * iommu/nested.h.
+ */
+int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why);
 /* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit cannot, or has no PASIDs. */
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why);

@@ -51,9 +51,6 @@ bool nested_read(struct stage1_reader *reader, u64 address, u64 *ret, unsigned c
 /* OUT_OF_MEMORY. The parent must be a paging one, and counts it among its users. */
 int domain_new_nested(struct domain *parent, const struct nested_setup *setup, struct domain **ret, struct why *why);
 
-/* One whose table nobody walks: it translates nothing. unit need not be the parent's. */
-int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why);
-
 /* ---- what the user invalidates; nothing of it is used when they return ---- */
 
 #define ANY_ASID  UINT32_MAX
