@@ -308,7 +308,12 @@ static int machine_build(struct machine *machine, struct why *why)
 		err = add_drivers(machine, why);
 	if (err == 0)
 		err = sysfs_build(machine, why);
-	return err < 0 ? err : bind_boot_drivers(machine, why);
+	if (err == 0)
+		err = bind_boot_drivers(machine, why);
+	/* Last, so that what there is for tests changes nothing of the rest. */
+	if (err == 0 && machine->description->selftest)
+		err = selftest_init(&machine->selftest, &machine->iommufd, why);
+	return err;
 }
 
 int machine_new(struct description *description, struct machine **ret, struct why *why)
@@ -351,6 +356,7 @@ static void machine_fini(struct machine *machine)
 		files_close_all(machine->files);
 	unbind_all(machine);
 	vfio_fini(&machine->vfio);
+	selftest_fini(&machine->selftest);
 	iommufd_fini(&machine->iommufd);
 	sysfs_vfio_fini(machine);
 	node_remove(machine->root);
