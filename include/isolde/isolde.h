@@ -2,11 +2,11 @@
 /*
  * isolde: the Linux device-assignment stack as a library.
  *
- * A machine is made from its description. Its /dev/vfio files are then used with the functions below, which take and
- * return what the system calls of the same names do, except that they return -errno and say why. Descriptors are real
- * ones of this process (memory files): mmap(2), poll(2), dup(2), fork(2) and passing them over a socket work; ioctl,
- * pread, pwrite, open and close go through here. Device models run in threads of this process and do DMA to the memory
- * it mapped.
+ * A machine is made from its description. Its /dev/vfio and /dev/iommu files are then used with the functions below,
+ * which take and return what the system calls of the same names do, except that they return -errno and say why.
+ * Descriptors are real ones of this process (memory files): mmap(2), dup(2), fork(2) and passing them over a socket
+ * work; ioctl, read, write, poll, open and close go through here. Device models run in threads of this process and do
+ * DMA to the memory it mapped.
  *
  * Threads: every function may be called from any thread.
  */
@@ -39,7 +39,7 @@ int isolde_machine_new(const struct isolde_machine_options *options, struct isol
 /* Closes what is still open. Mappings of this process stay valid memory, without a device behind them. */
 void isolde_machine_free(struct isolde_machine *machine); /* NULL is legal */
 
-/* "/dev/vfio/vfio", "/dev/vfio/7". flags as in open(2). Returns a descriptor or -errno. */
+/* "/dev/vfio/vfio", "/dev/vfio/7", "/dev/iommu". flags as in open(2). Returns a descriptor or -errno. */
 int isolde_open(struct isolde_machine *machine, const char *path, int flags, struct isolde_why *why);
 
 /* Returns what ioctl(2) would, or -errno. arg is the pointer or integer of the request. */
@@ -49,6 +49,21 @@ ssize_t isolde_pread(struct isolde_machine *machine, int fd, void *buffer, size_
 		     struct isolde_why *why);
 ssize_t isolde_pwrite(struct isolde_machine *machine, int fd, const void *buffer, size_t size, uint64_t offset,
 		      struct isolde_why *why);
+
+/*
+ * read(2) and write(2). Of a queue (the descriptors of IOMMU_FAULT_QUEUE_ALLOC and IOMMU_VEVENTQ_ALLOC) they take and
+ * give whole records and never block; a queue has no positions, so isolde_pread() and isolde_pwrite() of it are
+ * -ESPIPE. Of other files they go on from where the descriptor is.
+ */
+ssize_t isolde_read(struct isolde_machine *machine, int fd, void *buffer, size_t size, struct isolde_why *why);
+ssize_t isolde_write(struct isolde_machine *machine, int fd, const void *buffer, size_t size, struct isolde_why *why);
+
+/*
+ * poll(2) of one descriptor: which of events (POLLIN, POLLOUT) hold, as soon as one does; 0 when timeout_ms have passed
+ * without (-1: no limit), or -errno. -EBADF also when it is closed meanwhile by another thread. Only queues say when
+ * they can be read; other files are always ready, as in Linux.
+ */
+int isolde_poll(struct isolde_machine *machine, int fd, short events, int timeout_ms, struct isolde_why *why);
 
 /* mmap(2) of a device region after VFIO's own checks; *ret is the address. Unmap with munmap(2). */
 int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, int flags, uint64_t offset, void **ret,

@@ -2,12 +2,13 @@
 /*
  * Ranked locks. A thread may only take a lock of a higher rank than all it holds; taken out of order, it asserts.
  *
- *	rank  lock		protects				held while
- *	 1    machine.lock	topology, groups, ownership, files	one request, start to end
- *	 2    a device model	its registers and queues		one poll of the model, one reset
- *	 3    dma_port.gate	what one device's DMA can see		entered: one transfer; stopped: one unmap or
- *attach 4    pci_irq.lock	where a function's interrupts go	one signal 5    journal.lock	the ring of
- *refusals			one append
+ *	rank  lock             protects                            held while
+ *	 1    machine.lock     topology, groups, ownership, files  one request, start to end
+ *	 2    a device model   its registers and queues            one poll of the model, one reset
+ *	 3    dma_port.gate    what one device's DMA can see       entered: one transfer; stopped: one unmap, attach
+ *	 4    pci_irq.lock     where a function's interrupts go    one signal
+ *	 5    file watchers    who waits for a queue               one wake
+ *	 6    journal.lock     the ring of refusals                one append
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -21,6 +22,7 @@ enum lock_rank {
 	RANK_DEVICE,
 	RANK_DMA,
 	RANK_IRQ,
+	RANK_WATCH,
 	RANK_JOURNAL,
 };
 

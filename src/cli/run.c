@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/journals.h"
+#include "cli/rooms.h"
 #include "cli/run_options.h"
 #include "cli/verbs.h"
 #include "machine/assign.h"
@@ -11,7 +12,7 @@ static const char help_text[] =
 	"usage: isolde run [OPTION]... [--] PROGRAM [ARG]...\n"
 	"\n"
 	"Runs PROGRAM, unmodified, in a virtual machine room: it sees the room's /sys/bus/pci,\n"
-	"/sys/kernel/iommu_groups and /dev/vfio. What it is refused is explained on stderr.\n"
+	"/sys/kernel/iommu_groups, /dev/vfio and /dev/iommu. What it is refused is explained on stderr.\n"
 	"\n"
 	"  -m, --machine FILE|NAME  the room: a machine file, or one built in (default: default)\n"
 	"  -b, --bind DRIVER=BDF    bind a driver first, as driver_override and drivers_probe would;\n"
@@ -19,6 +20,7 @@ static const char help_text[] =
 	"  -d, --disk BDF=FILE      back the namespace of an NVMe controller with FILE; likewise\n"
 	"  -q, --quiet              do not print refusals; `isolde why` has them\n"
 	"  -j, --json               print refusals as JSON objects, one a line\n"
+	"  -s, --selftest           as a kernel built to test itself: IOMMU_TEST_CMD, fail-nth, mock devices\n"
 	"  -h, --help               this text\n"
 	"\n"
 	"The exit status is the program's, 128 + N after signal N, 125 when the room could not be\n"
@@ -31,9 +33,11 @@ static int load(const struct run_request *request, struct description **ret, str
 
 	for (unsigned i = 0; err == 0 && i < request->ndisks; i++)
 		err = assign_disk(description, request->disks[i], why);
-	if (err == 0)
-		*ret = take(description);
-	return err;
+	if (err < 0)
+		return err;
+	description->selftest |= request->selftest;
+	*ret = take(description);
+	return 0;
 }
 
 static int build(const struct run_request *request, struct machine **ret, struct why *why)
@@ -56,13 +60,15 @@ static int build(const struct run_request *request, struct machine **ret, struct
 static int run_in(struct machine *machine, const struct run_request *request, struct why *why)
 {
 	struct run_options options = {.argv = request->argv, .quiet = request->quiet, .json = request->json};
-	char journal[JOURNAL_PATH];
+	char journal[JOURNAL_PATH], socket[JOURNAL_PATH];
 
-	/* A run without a journal is better than none. */
-	if (journals_new_path(journal, why) < 0)
+	/* A run without a journal, and that nobody can look into, is better than none. */
+	if (journals_new_path(journal, why) < 0 || rooms_new_path(socket, why) < 0) {
 		complain("run", why);
-	else
+	} else {
 		options.journal_path = journal;
+		options.inspect_path = socket;
+	}
 	return supervise_run(machine, &options, why);
 }
 

@@ -114,11 +114,10 @@ static int refuse_incompatible(const struct iommu_device *device, u32 pasid, con
 	return 0;
 }
 
-/* What only the first device of a group is asked. */
-static int refuse_first(const struct iommu_device *device, u32 pasid, const struct domain *domain,
-			const struct attach_handle *handle, struct why *why)
+int iommu_device_may_lead(const struct iommu_device *device, u32 pasid, const struct domain *domain,
+			  const struct attach_handle *handle, struct why *why)
 {
-	if (handle && handle->pages && device->function->physical && iommu_has_pri(device))
+	if (handle && handle->pages && device->function && device->function->physical && iommu_has_pri(device))
 		return refuse(why, VF_PAGE_REQUESTS,
 			      "%s is a virtual function: its page requests cannot be told from its physical function's",
 			      device->name);
@@ -141,7 +140,7 @@ static int attach_first(struct iommu_device *device, u32 pasid, struct domain *d
 			struct attachment **ret, struct why *why)
 {
 	struct attachment *attachment;
-	int err = refuse_first(device, pasid, domain, handle, why);
+	int err = iommu_device_may_lead(device, pasid, domain, handle, why);
 
 	if (err < 0)
 		return err;
@@ -160,18 +159,27 @@ static int attach_first(struct iommu_device *device, u32 pasid, struct domain *d
 	return 0;
 }
 
-static int may_join(const struct attachment *attachment, const struct iommu_device *device, u32 pasid,
-		    const struct domain *domain, struct why *why)
+int iommu_device_may_join(const struct iommu_device *device, u32 pasid, const struct domain *domain, struct why *why)
 {
+	const struct attachment *attachment = find_attachment(device->group, pasid);
 	char text[DOMAIN_TEXT];
-	int err;
 
 	if (attachment && find_attached(attachment, device))
 		return refuse(why, ATTACHED_ALREADY, "%s is attached to %s already", device->name,
 			      domain_describe(attachment->domain, text));
 	if (attachment && attachment->domain != domain)
 		return refuse_elsewhere(attachment, device, domain, why);
-	if (!pasid && (err = refuse_reserved(device, domain, why)) < 0)
+	return 0;
+}
+
+static int may_join(const struct attachment *attachment, const struct iommu_device *device, u32 pasid,
+		    const struct domain *domain, struct why *why)
+{
+	int err = iommu_device_may_join(device, pasid, domain, why);
+
+	if (err == 0 && !pasid)
+		err = refuse_reserved(device, domain, why);
+	if (err < 0)
 		return err;
 	/* The first one's declaration is looked at together with its siblings'. */
 	return attachment ? intent_check(device, domain, pasid, why) : 0;
@@ -217,7 +225,7 @@ static int may_replace(const struct attachment *attachment, const struct iommu_d
 	list_for_each(sibling, &attachment->devices, link)
 		if (err == 0 && !pasid)
 			err = refuse_reserved(sibling->device, domain, why);
-	return err < 0 ? err : refuse_first(device, pasid, domain, handle, why);
+	return err < 0 ? err : iommu_device_may_lead(device, pasid, domain, handle, why);
 }
 
 int iommu_device_replace(struct iommu_device *device, u32 pasid, struct domain *domain, struct attach_handle *handle,

@@ -17,6 +17,15 @@
  */
 int iommu_device_attach(struct iommu_device *device, u32 pasid, struct domain *domain, struct attach_handle *handle,
 			struct why *why);
+/*
+ * The predicates of attach in two halves, for the layer that does more in between (iommufd reserves regions): up to
+ * ATTACHED_ELSEWHERE; and what only the first device of a group is asked, also of a replacement: VF_PAGE_REQUESTS and
+ * PASID_INCOMPATIBLE (EINVAL).
+ */
+int iommu_device_may_join(const struct iommu_device *device, u32 pasid, const struct domain *domain, struct why *why);
+int iommu_device_may_lead(const struct iommu_device *device, u32 pasid, const struct domain *domain,
+			  const struct attach_handle *handle, struct why *why);
+
 /* NOT_ATTACHED (EINVAL) */
 int iommu_device_replace(struct iommu_device *device, u32 pasid, struct domain *domain, struct attach_handle *handle,
 			 struct why *why);

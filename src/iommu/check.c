@@ -78,7 +78,8 @@ static void check_group(const struct iommu_group *group)
 
 	/* 1, 2, 4, 6: one claim may be of the whole group, the rest are of devices. */
 	assert(group->owner_count > 0 || !group->owner);
-	assert(!group->owner || (group->domain && group->domain != group->default_domain));
+	assert(!group->owner ||
+	       (group->domain && (group->domain != group->default_domain || group->domain == group->blocking_domain)));
 	assert(!group->owner || (census.drivers == 0 && census.own_domains == 0));
 	assert(group->owner || group->owner_count == census.drivers);
 	assert(!group->owner || census.claims == group->owner_count || census.claims + 1 == group->owner_count);

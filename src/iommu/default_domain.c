@@ -23,7 +23,10 @@ static enum group_type type_of(const struct domain *domain)
 
 const char *iommu_group_type(const struct iommu_group *group)
 {
-	return group->default_domain ? group_type_name(type_of(group->default_domain)) : "unknown";
+	if (!group->default_domain)
+		return "unknown";
+	return group->default_domain->kind == DOMAIN_BLOCKING ? "blocked"
+							      : group_type_name(type_of(group->default_domain));
 }
 
 void drop_core_domain(struct domain *domain)
@@ -87,6 +90,27 @@ static int make(const struct iommu_group *group, enum group_type type, struct do
 
 /* ---- choosing and changing ---- */
 
+/* One domain in both places: a claim then moves nothing. */
+static int choose_blocking(struct iommu_group *group, struct why *why)
+{
+	int err = group_prepare_blocking(group, why);
+
+	if (err == 0 && !group->domain)
+		err = group_set_domain(group, group->blocking_domain, why);
+	if (err < 0)
+		return err;
+	group->default_domain = group->blocking_domain;
+	group->default_domain->users++;
+	return 0;
+}
+
+static bool blocks_by_default(const struct iommu_group *group)
+{
+	const struct iommu_unit *unit = iommu_group_unit(group);
+
+	return unit && unit->driver->blocks_by_default;
+}
+
 int iommu_group_choose_default(struct iommu_group *group, struct why *why)
 {
 	struct domain *domain = NULL;
@@ -94,6 +118,8 @@ int iommu_group_choose_default(struct iommu_group *group, struct why *why)
 	int err;
 
 	assert(!group->default_domain);
+	if (blocks_by_default(group))
+		return choose_blocking(group, why);
 	err = decide(group, TYPE_AUTO, &type, why);
 	if (err == 0)
 		err = make(group, type, &domain, why);
@@ -166,6 +192,9 @@ int iommu_group_set_type(struct iommu_group *group, enum group_type type, struct
 
 	if (err < 0)
 		return err;
+	if (blocks_by_default(group))
+		return refuse(why, GROUP_TYPE_UNSUPPORTED, "group %d cannot have %s: %s blocks what nobody drives",
+			      group->id, group_type_name(type), iommu_group_unit(group)->name);
 	if (type == TYPE_DMA_FQ && type_of(group->default_domain) == TYPE_DMA)
 		return add_flush_queue(group, why);
 	err = refuse_in_use(group, why);

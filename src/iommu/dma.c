@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 #include "iommu/port.h"
-#include "mem/shared.h"
+#include "mem/guard.h"
 
 enum { BATCH = 128 };
 
@@ -92,8 +92,8 @@ static bool move_direct(const struct piece *piece, enum dma_direction direction)
 
 	if (client && !client_memory_lives(client, piece_address(piece)))
 		return false;
-	return direction == DMA_READ ? shared_copy(piece->local, remote, piece->size)
-				     : shared_copy(remote, piece->local, piece->size);
+	return direction == DMA_READ ? guard_copy(piece->local, remote, piece->size)
+				     : guard_copy(remote, piece->local, piece->size);
 }
 
 /* Moves the pieces of one client's process memory from `from` on in one call; returns how many, 0 for failure. */
@@ -205,6 +205,7 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 	u64 total = 0, iova = nsegments ? segments[0].iova : 0;
 	int reason;
 
+	assert(port->function);
 	if (!(pci_command(port->function) & PCI_COMMAND_MASTER))
 		return DMA_NOT_MASTER;
 	for (unsigned i = 0; i < nsegments; i++)

@@ -20,15 +20,15 @@ static void table_release(void *context, void *table, size_t size)
 	free(table);
 }
 
-static int table_new(enum isolde_pt_format format, struct isolde_pt **ret)
+static int table_new(struct isolde_pt_config config, struct isolde_pt **ret)
 {
-	const struct isolde_pt_config config = {
-		.size = sizeof(config),
-		.format = format,
-		.memory = {.allocate = table_allocate, .release = table_release},
-	};
+	int err;
 
-	return isolde_pt_new(&config, ret);
+	config.size = sizeof(config);
+	config.memory = (struct isolde_pt_memory){.allocate = table_allocate, .release = table_release};
+	err = isolde_pt_new(&config, ret);
+	assert(err == 0 || err == -ENOMEM);
+	return err;
 }
 
 static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind,
@@ -41,6 +41,7 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 	domain->iommu = iommu;
 	domain->kind = kind;
 	domain->driver = unit->driver;
+	domain->unit = unit;
 	domain->format = unit->format;
 	domain->last_iova = UINT64_MAX;
 	domain->pasid_compatible = true;
@@ -53,21 +54,25 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 /* Below this many bytes empty tables are not worth a look. */
 #define TRIM_FROM 0x40000
 
-static int make_paging(struct domain *domain, struct space *space, const struct iommu_unit *unit, struct why *why)
+static int make_paging(struct domain *domain, struct space *space, const struct domain_shape *shape, struct why *why)
 {
-	if (table_new(unit->format, &domain->pt) < 0)
-		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
-	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), MASK(unit->width - 1, 0));
+	if (table_new(shape->table, &domain->pt) < 0)
+		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", domain->unit->name);
+	domain->format = shape->table.format;
+	domain->first_iova = shape->first_iova;
+	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), shape->last_iova);
+	domain->forces_write = shape->forces_write;
 	domain->space = space;
 	domain->trim_at = TRIM_FROM;
 	list_append(&space->domains, &domain->of_space);
 	return 0;
 }
 
-int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
+		      struct domain **ret, struct why *why)
 {
 	struct domain *domain = domain_alloc(space->iommu, unit, DOMAIN_PAGING, why);
-	int err = domain ? make_paging(domain, space, unit, why) : -why->err;
+	int err = domain ? make_paging(domain, space, shape, why) : -why->err;
 
 	if (err < 0) {
 		free(domain);
@@ -77,6 +82,32 @@ int domain_new_in(struct space *space, const struct iommu_unit *unit, struct dom
 	return 0;
 }
 
+int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned abilities, struct domain **ret,
+		   struct why *why)
+{
+	struct domain_shape shape;
+	int err = iommu_unit_shape(unit, abilities, &shape, why);
+
+	if (err == 0)
+		err = domain_new_shaped(space, unit, &shape, ret, why);
+	if (err == 0)
+		(*ret)->abilities = abilities;
+	return err;
+}
+
+int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+{
+	return domain_new_for(space, unit, 0, ret, why);
+}
+
+static int make_usual(struct domain *domain, struct why *why)
+{
+	struct domain_shape shape;
+	int err = iommu_unit_shape(domain->unit, 0, &shape, why);
+
+	return err < 0 ? err : make_paging(domain, &domain->own_space, &shape, why);
+}
+
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
 	       struct why *why)
 {
@@ -84,12 +115,23 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 
 	if (!domain)
 		return -why->err;
-	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, unit, why) < 0) {
+	if (kind == DOMAIN_PAGING && make_usual(domain, why) < 0) {
 		free(domain);
 		return -why->err;
 	}
 	if (kind == DOMAIN_IDENTITY)
 		list_append(&iommu->identities, &domain->of_iommu);
+	*ret = domain;
+	return 0;
+}
+
+int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+{
+	struct domain *domain = domain_alloc(parent->iommu, unit, DOMAIN_NESTED, why);
+
+	if (!domain)
+		return -why->err;
+	domain->parent = parent;
 	*ret = domain;
 	return 0;
 }
@@ -130,6 +172,7 @@ struct domain *domain_free(struct domain *domain)
 	list_remove(&domain->of_iommu);
 	space_fini(&domain->own_space);
 	isolde_pt_free(domain->pt);
+	free(domain->extra);
 	if (domain->process) {
 		client_put(domain->process->client);
 		free(domain->process);
@@ -170,10 +213,10 @@ void domain_flush(struct domain *domain)
 	domain_start(domain);
 }
 
-static void invalidate(struct domain *domain, const struct area *area)
+static void invalidate(struct domain *domain, u64 start, u64 last)
 {
 	domain_stop(domain);
-	dma_invalidate(domain, area->node.start, area->node.last);
+	dma_invalidate(domain, start, last);
 	domain_start(domain);
 }
 
@@ -216,18 +259,60 @@ static int fill(struct isolde_pt *pt, const struct area *area, u64 leaf, struct 
 	return err;
 }
 
+static int refuse_outside(const struct domain *domain, u64 start, u64 last, struct why *why)
+{
+	if (last > domain->last_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
+			      (unsigned long long)last, (unsigned long long)domain->last_iova);
+	if (start < domain->first_iova)
+		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is below 0x%llx, the first IOVA of the domain",
+			      (unsigned long long)start, (unsigned long long)domain->first_iova);
+	return 0;
+}
+
+u64 domain_page_sizes(const struct domain *domain)
+{
+	return isolde_pt_page_sizes(domain->pt);
+}
+
+static u64 smallest_leaf(const struct domain *domain)
+{
+	u64 sizes = domain_page_sizes(domain);
+
+	return sizes & -sizes;
+}
+
+static int refuse_area(const struct domain *domain, const struct area *area, struct why *why)
+{
+	u64 start = area->node.start, last = area->node.last;
+	int err = refuse_outside(domain, start, last, why);
+
+	if (err < 0)
+		return err;
+	if (!is_aligned(start | (last + 1) | area_physical(area), smallest_leaf(domain)))
+		return refuse(why, AREA_MISALIGNED,
+			      "[0x%llx, 0x%llx] is not of whole pages of 0x%llx bytes, which %s has",
+			      (unsigned long long)start, (unsigned long long)last,
+			      (unsigned long long)smallest_leaf(domain), domain->unit->name);
+	if (domain->forces_write && !(area->permission & ISOLDE_PT_WRITE))
+		return refuse(why, AREA_READ_ONLY,
+			      "[0x%llx, 0x%llx] is read-only, which a nesting parent of %s cannot have",
+			      (unsigned long long)start, (unsigned long long)last, domain->unit->name);
+	return 0;
+}
+
 int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 {
 	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
-	int err;
+	int err = refuse_area(domain, area, why);
 
-	if (area->node.last > domain->last_iova)
-		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
-			      (unsigned long long)area->node.last, (unsigned long long)domain->last_iova);
-	err = fill(domain->pt, area, domain->space->small_leaves ? PAGE_SIZE : area_size(area), &gather);
+	if (err < 0)
+		return err;
+	/* Leaves of one page: dirty pages are then known one by one. */
+	err = fill(domain->pt, area, domain->space->small_leaves ? smallest_leaf(domain) : area_size(area), &gather);
 	/* A device may have used the beginning of what is taken back. */
 	if (err < 0)
-		invalidate(domain, area);
+		invalidate(domain, area->node.start, area->node.last);
 	drain(domain, &gather);
 	/* The range was free and fits: memory is all that can be missing. */
 	assert(err == 0 || err == -ENOMEM);
@@ -245,8 +330,68 @@ void domain_clear(struct domain *domain, const struct area *area)
 	isolde_pt_unmap(domain->pt, area->node.start, area_size(area), &gather, &removed);
 	assert(removed == area_size(area));
 	(void)removed;
-	invalidate(domain, area);
+	invalidate(domain, area->node.start, area->node.last);
 	drain(domain, &gather);
+}
+
+int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct why *why)
+{
+	int err = refuse_outside(domain, iova, iova + PAGE_SIZE - 1, why);
+
+	if (err < 0)
+		return err;
+	err = isolde_pt_map(domain->pt, iova, physical, PAGE_SIZE, ISOLDE_PT_READ | ISOLDE_PT_WRITE, NULL);
+	assert(err != -EADDRINUSE && err != -EINVAL);
+	if (err == -ERANGE)
+		return refuse(why, REGISTERS_BEYOND, "the page at physical address 0x%llx is beyond what %s can name",
+			      (unsigned long long)physical, domain->driver->name);
+	return err < 0 ? refuse(why, OUT_OF_MEMORY, "no memory for the tables of the page at 0x%llx",
+				(unsigned long long)iova)
+		       : 0;
+}
+
+/* ---- dirty pages ---- */
+
+int domain_set_dirty(struct domain *domain, bool on, struct why *why)
+{
+	char text[DOMAIN_TEXT];
+
+	if (!(domain->abilities & DOMAIN_FOR_DIRTY))
+		return refuse(why, DIRTY_INCAPABLE, "%s was not made for dirty tracking",
+			      domain_describe(domain, text));
+	domain_stop(domain);
+	isolde_pt_set_dirty(domain->pt, on);
+	domain->tracks_dirty = on;
+	/* A translation that is known already would mark nothing. */
+	domain->generation++;
+	domain_start(domain);
+	return 0;
+}
+
+/*
+ * Bits are cleared first, IOTLBs after that: a write in between is part of what was told, for the stop waits until its
+ * bytes are there.
+ */
+void domain_read_dirty(struct domain *domain, u64 start, u64 last, bool clear, isolde_pt_dirty_visit *visit,
+		       void *context)
+{
+	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
+	u64 page = smallest_leaf(domain), size;
+
+	if (!domain->tracks_dirty || start > domain->last_iova)
+		return;
+	start = align_down(start, page);
+	last = min_u64(last | (page - 1), domain->last_iova);
+	while (start <= last) {
+		/* The size of all 64 bits is no number. */
+		size = min_u64(last - start, BIT(63) - 1) + 1;
+		isolde_pt_visit_dirty(domain->pt, start, size, clear ? 0 : ISOLDE_PT_NO_CLEAR, visit, context, &gather);
+		if (last - start < size)
+			break;
+		start += size;
+	}
+	if (gather.start <= gather.last)
+		invalidate(domain, gather.start, gather.last);
 }
 
 /* ---- areas of a domain of its own ---- */
@@ -262,10 +407,10 @@ static int refuse_range(const struct domain *domain, u64 iova, u64 size, struct 
 {
 	u64 last = iova + size - 1;
 	const struct itree_node *taken;
+	int err = refuse_outside(domain, iova, last, why);
 
-	if (last > domain->last_iova)
-		return refuse(why, IOVA_BEYOND_TABLE, "0x%llx is beyond 0x%llx, the last IOVA of the domain",
-			      (unsigned long long)last, (unsigned long long)domain->last_iova);
+	if (err < 0)
+		return err;
 	taken = itree_first(&domain->own_space.areas, iova, last);
 	if (taken)
 		return refuse(why, IOVA_MAPPED, "[0x%llx, 0x%llx] overlaps the mapping [0x%llx, 0x%llx]",
@@ -355,11 +500,12 @@ void domain_unmap(struct domain *domain, struct area *area)
 
 static void check_area(const struct domain *domain, const struct area *area)
 {
-	u64 physical = area_physical(area);
+	bool withdrawn = area->permission & AREA_WITHDRAWN;
+	u64 physical = withdrawn ? 0 : area_physical(area);
 
-	assert(area->node.last <= domain->last_iova);
+	assert(area->node.start >= domain->first_iova && area->node.last <= domain->last_iova);
 	assert(isolde_pt_iova_to_phys(domain->pt, area->node.start) == physical);
-	assert(isolde_pt_iova_to_phys(domain->pt, area->node.last) == physical + area_size(area) - 1);
+	assert(isolde_pt_iova_to_phys(domain->pt, area->node.last) == (withdrawn ? 0 : physical + area_size(area) - 1));
 	(void)physical;
 }
 

@@ -24,8 +24,11 @@
 struct attach_handle;
 struct domain;
 struct dma_fault;
+struct iommufd_driver;
 struct iommu;
 struct iommu_device;
+struct iommu_unit;
+struct page_request;
 struct page_requests;
 
 /* Whoever owns a group for user space. Embedded in a VFIO group (legacy) or an iommufd context. */
@@ -33,6 +36,8 @@ struct owner {
 	/* "VFIO group 7 of qemu-io (pid 1234)"; returns text */
 	const char *(*describe)(const struct owner *owner, char *text, size_t size);
 };
+
+enum page_answer { PAGE_SUCCESS, PAGE_INVALID, PAGE_FAILURE };
 
 enum reserved_kind { RESERVED_DIRECT, RESERVED_DIRECT_RELAXABLE, RESERVED_RESERVED, RESERVED_MSI, RESERVED_SW_MSI };
 
@@ -47,6 +52,30 @@ struct reserved_region {
 /* What a group's kernel drivers get when nothing is asked for; AUTO only asks. */
 enum group_type { TYPE_AUTO, TYPE_IDENTITY, TYPE_DMA, TYPE_DMA_FQ };
 
+/* The kinds of units there are, and their drivers in Linux (iommu/kind_*.c). */
+enum unit_kind { KIND_INTEL, KIND_AMD, KIND_SMMU, KIND_RISCV, KINDS };
+
+/* device_iommu_capable() */
+enum unit_capability {
+	CAP_COHERENT,	       /* DMA sees what CPUs have in their caches; VFIO takes no other devices */
+	CAP_ENFORCE_COHERENCY, /* also when a device asks for the opposite (no-snoop) */
+	CAP_DIRTY,	       /* hardware marks the leaves it wrote through */
+};
+
+/* What a paging domain is for besides translating: IOMMU_HWPT_ALLOC_* of iommufd. */
+enum {
+	DOMAIN_FOR_NESTING = 1 << 0, /* user's tables are put on top */
+	DOMAIN_FOR_DIRTY = 1 << 1,
+	DOMAIN_FOR_PASIDS = 1 << 2,
+};
+
+/* The table of a domain. */
+struct domain_shape {
+	struct isolde_pt_config table; /* its memory is filled in by the domain */
+	u64 first_iova, last_iova;     /* what both the format and the unit can translate */
+	bool forces_write;	       /* no area can be read-only (Intel's erratum 772415) */
+};
+
 /*
  * What drives units of one kind. Its calls decide whether a member can have a domain; the core then moves the hardware.
  * A NULL member never refuses. All are under machine.lock.
@@ -56,20 +85,51 @@ struct iommu_driver {
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
+	/*
+	 * A PASID of the device is taken back from that domain: Linux attaches the blocking domain there, which cannot
+	 * fail. NULL: the driver need not know.
+	 */
+	void (*detach_pasid)(struct iommu_device *device, u32 pasid, struct domain *old);
+	/*
+	 * The table of a domain for that (DOMAIN_FOR_*); 0 always works. DOMAIN_ABILITY (EOPNOTSUPP). NULL: the unit's
+	 * format and width, and nothing but PASIDs.
+	 */
+	int (*shape)(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why);
+	bool (*capable)(const struct iommu_unit *unit, enum unit_capability capability); /* NULL: coherent */
+	bool (*takes_pasid)(const struct domain *domain); /* can PASIDs be attached to it? NULL: yes */
 	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
 	enum group_type (*preference)(const struct iommu_device *device);
-	bool lacks_pasids;		     /* no attach per PASID at all */
-	bool lacks_sva;			     /* no domain of a process's addresses */
+	bool lacks_pasids;	/* no attach per PASID at all */
+	bool lacks_sva;		/* no domain of a process's addresses */
+	bool pages_optional;	/* a device that cannot ask for pages may have a domain that would answer */
+	bool unit_bound;	/* a domain is of one unit: others of the kind refuse it */
+	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
+	/*
+	 * Can the device ask for pages? A driver that says so enables that in its attach, too, for domains that answer
+	 * (answers_pages), as Linux's do. NULL: devices with PRI can, and iommufd enables it for them.
+	 */
+	bool (*asks_pages)(const struct iommu_device *device);
+	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
+	void (*answer_page)(struct iommu_device *device, const struct page_request *last, enum page_answer answer);
+	const struct iommufd_driver *user;   /* what it does for user space (iommufd/driver.h); NULL: nothing more */
 	bool user_pasid_table;		     /* below a nested domain PASIDs are the user's, their requests its own */
 	enum isolde_pt_format nested_format; /* of the user's tables that its hardware walks */
 };
 
 struct iommu_unit {
-	char name[16];			   /* "dmar0" */
-	const struct iommu_driver *driver; /* borrowed; NULL in a description: intel-iommu */
-	enum isolde_pt_format format;
-	unsigned width; /* input address bits, at most what the format has */
-	u64 cap, ecap;	/* registers as `intel-iommu/cap` shows them */
+	char name[40]; /* "dmar0" */
+	enum unit_kind kind;
+	unsigned number;		   /* in the order of the firmware's table */
+	const struct iommu_driver *driver; /* borrowed; NULL in a description: the kind's */
+	enum isolde_pt_format format;	   /* of its usual tables */
+	unsigned width;			   /* input address bits, at most what the format has */
+	u64 last_iova;			   /* of its usual domains; set by iommu_unit_add() */
+	u64 cap, ecap;			   /* Intel: registers as `intel-iommu/cap` shows them */
+	u64 efr, efr2;			   /* AMD: extended features */
+	u32 capability;			   /* AMD: header of its PCI capability */
+	u32 idr[6], iidr, aidr;		   /* SMMUv3: identification registers */
+	unsigned granule;		   /* SMMUv3: of its tables; 0: 4096 */
+	bool incoherent;		   /* RISC-V: as its driver of 7.2 has it, which claims no coherency */
 	struct reserved_region regions[UNIT_REGIONS];
 	unsigned nregions;
 	u32 max_pasids;	       /* 0: none */
@@ -90,9 +150,9 @@ enum intent {
 };
 
 struct iommu_device {
-	struct pci_function *function;	   /* borrowed from the topology, which outlives us; NULL when emulated */
-	struct iommu_unit *unit;	   /* borrowed from iommu; NULL when emulated */
-	struct iommu_group *group;	   /* borrowed */
+	struct pci_function *function; /* borrowed from the topology, which outlives us; NULL: it is no PCI device */
+	struct iommu_unit *unit;       /* borrowed from iommu; NULL when emulated */
+	struct iommu_group *group;     /* borrowed */
 	const struct iommu_device *parent; /* of an emulated one: whose requester id its DMA would carry; NULL: none */
 	char name[32];			   /* "0000:01:00.0" */
 	const char *dma_api_driver;	   /* name of the bound driver that uses the kernel's DMA API; NULL if none */
@@ -111,6 +171,7 @@ struct iommu_device {
 	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
 	const struct reserved_region *regions;
 	u64 region_set;
+	void *driver_data;	     /* borrowed: what the unit's driver knows of it */
 	struct list_link group_link; /* group->devices, probe order */
 };
 
@@ -140,6 +201,7 @@ struct iommu_options {
 };
 
 struct iommu {
+	struct iommu_driver drivers[KINDS]; /* `user` is set by iommufd */
 	struct frames frames;
 	struct list identities; /* struct domain: all whose addresses are physical, and so see all frames */
 	struct list units;
@@ -155,12 +217,14 @@ struct iommu {
 void iommu_init(struct iommu *iommu);
 void iommu_fini(struct iommu *iommu); /* groups must be free; frees units, groups, devices */
 
+/* Units that cannot address all frames come before the first mapping. */
 int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, struct iommu_unit **ret, struct why *why);
 
 /* ---- groups and devices ---- */
 
 /* A new group with the lowest free id. It has no default domain yet: EPROBE_DEFER for whoever wants it. */
 int iommu_group_add(struct iommu *iommu, struct iommu_group **ret, struct why *why);
+void iommu_group_remove(struct iommu_group *group); /* it is empty; else it goes with its last member */
 /* Every member is attached to it, unless an owner came first. Its type can change: iommu/default_domain.h. */
 int iommu_group_choose_default(struct iommu_group *group, struct why *why);
 /* The default domain's type as sysfs `type` shows it: "DMA-FQ". */
@@ -182,6 +246,17 @@ struct iommu_device_facts {
 int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct pci_function *function,
 		      const struct iommu_device_facts *facts, struct iommu_device **ret, struct why *why);
 /*
+ * One that is no PCI function, as Arm's platform devices are: nothing of what follows from capabilities applies.
+ * max_pasids: its own limit, 0: it has none; the unit's applies, too.
+ */
+struct iommu_platform_facts {
+	const char *name;
+	u32 max_pasids;
+	void *driver_data;
+};
+int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
+		       struct iommu_device **ret, struct why *why);
+/*
  * One that is no hardware: in a group of its own, with neither unit nor domains (spec 06 section 6: VFIO's emulated
  * devices). parent may be NULL.
  */
@@ -194,6 +269,12 @@ struct iommu_group *iommu_group_find(const struct iommu *iommu, int id);
 
 /* The unit of its members; NULL: none, or it is empty. */
 struct iommu_unit *iommu_group_unit(const struct iommu_group *group);
+
+/* DOMAIN_ABILITY (EOPNOTSUPP) */
+int iommu_unit_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why);
+/* Can devices behind either use one domain? */
+bool iommu_units_alike(const struct iommu_unit *a, const struct iommu_unit *b);
+bool iommu_unit_capable(const struct iommu_unit *unit, enum unit_capability capability);
 
 /* The regions of one device: its unit's, then its own; NULL behind the last. */
 const struct reserved_region *iommu_device_region(const struct iommu_device *device, unsigned index);

@@ -22,10 +22,12 @@ bool iommu_has_pri(const struct iommu_device *device)
 {
 	const struct pci_function *function = device->function;
 
+	if (device->unit && device->unit->driver->asks_pages)
+		return device->unit->driver->asks_pages(device);
 	/* A virtual function has no such capability: it uses its physical function's (PCIe 5.0 section 10.5.2). */
 	if (function && function->physical)
 		function = function->physical;
-	return device->unit && function->cap_pri;
+	return device->unit && function && function->cap_pri;
 }
 
 int iommu_enable_page_requests(struct iommu_device *device, page_respond *respond, void *context, struct why *why)
@@ -114,7 +116,7 @@ static int keep_partial(struct page_requests *requests, const struct page_reques
 	return 0;
 }
 
-static unsigned count_partial(const struct page_requests *requests, u16 number)
+static unsigned count_partial(const struct page_requests *requests, u32 number)
 {
 	const struct partial *partial;
 	unsigned count = 0;

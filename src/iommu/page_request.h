@@ -10,14 +10,12 @@
 
 #include "iommu/pasid.h"
 
-enum page_answer { PAGE_SUCCESS, PAGE_INVALID, PAGE_FAILURE };
-
 struct page_request {
 	u64 iova;
 	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE: what the device wants to do */
 	u32 pasid;
 	bool has_pasid;
-	u16 group; /* the device's own number; requests of one group are answered together */
+	u32 group; /* the device's own number; requests of one group are answered together */
 	bool last;
 };
 
@@ -41,7 +39,8 @@ struct page_handler {
 /* How a device hears its answers. */
 typedef void page_respond(void *context, const struct page_request *last, enum page_answer answer);
 
-bool iommu_has_pri(const struct iommu_device *device); /* itself, or its physical function */
+/* Itself, or its physical function; or its IOMMU's driver says so. */
+bool iommu_has_pri(const struct iommu_device *device);
 
 /* PAGE_NO_PRI (ENODEV): it cannot ask; PAGE_ENABLED (EBUSY): it does already. */
 int iommu_enable_page_requests(struct iommu_device *device, page_respond *respond, void *context, struct why *why);

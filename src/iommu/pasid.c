@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "iommu/intent.h"
+#include "iommu/kind.h"
 #include "iommu/page_request.h"
 #include "iommu/port.h"
 
@@ -28,6 +29,7 @@ static bool takes_part(const struct iommu_device *device)
 /* What attach and replace have in common, up to where they differ. */
 static int refuse_common(const struct domain *domain, const struct iommu_device *device, u32 pasid, struct why *why)
 {
+	char text[DOMAIN_TEXT];
 	int err;
 
 	if (!device->unit)
@@ -35,6 +37,10 @@ static int refuse_common(const struct domain *domain, const struct iommu_device 
 	if (device->unit->driver->lacks_pasids)
 		return refuse(why, PASID_UNSUPPORTED, "%s, before %s, attaches no domains to PASIDs",
 			      device->unit->name, device->name);
+	if (device->unit->driver->takes_pasid && !device->unit->driver->takes_pasid(domain))
+		return refuse(why, PASID_UNSUPPORTED, "%s (%s), before %s, attaches no PASIDs to %s",
+			      device->unit->name, device->unit->driver->name, device->name,
+			      domain_describe(domain, text));
 	err = refuse_foreign(domain, device->group, why);
 	if (err == 0 && !pasid)
 		err = refuse(why, PASID_ZERO, "%s: PASID 0 stands for requests without one", device->name);
@@ -78,18 +84,31 @@ static int member_attach_pasid(struct iommu_device *device, u32 pasid, struct do
 
 	if (driver->attach_pasid)
 		return driver->attach_pasid(device, pasid, domain, old, why);
-	/* An entry of its PASID table. */
-	return fallible() ? 0 : refuse(why, OUT_OF_MEMORY, "no memory to attach PASID %u of %s", pasid, device->name);
+	return kind_enter(device, pasid, domain, why);
 }
 
-static void drop_everywhere(const struct iommu_group *group, u32 pasid)
+static void member_detach_pasid(struct iommu_device *device, u32 pasid, struct domain *old)
 {
-	const struct iommu_device *device;
+	if (device->unit->driver->detach_pasid)
+		device->unit->driver->detach_pasid(device, pasid, old);
+}
+
+static bool has_place(const struct iommu_device *device, u32 pasid)
+{
+	return device->port && dma_port_context(device->port, pasid);
+}
+
+static void drop_everywhere(const struct iommu_group *group, u32 pasid, struct domain *domain)
+{
+	struct iommu_device *device;
 
 	dma_stop_group(group);
-	list_for_each(device, &group->devices, group_link)
-		if (device->port)
-			dma_port_drop_pasid(device->port, pasid);
+	list_for_each(device, &group->devices, group_link) {
+		if (!has_place(device, pasid))
+			continue;
+		dma_port_drop_pasid(device->port, pasid);
+		member_detach_pasid(device, pasid, domain);
+	}
 	dma_start_group(group);
 }
 
@@ -114,10 +133,13 @@ static int enter_members(struct iommu_group *group, u32 pasid, struct domain *do
 		if (!takes_part(device))
 			continue;
 		err = member_attach_pasid(device, pasid, domain, NULL, why);
-		if (err == 0)
-			err = dma_port_add_pasid(device->port, pasid, why);
 		if (err < 0)
 			break;
+		err = dma_port_add_pasid(device->port, pasid, why);
+		if (err < 0) {
+			member_detach_pasid(device, pasid, domain);
+			break;
+		}
 	}
 	return err;
 }
@@ -149,7 +171,7 @@ int iommu_attach_pasid(struct domain *domain, struct iommu_device *device, u32 p
 	*slot = (struct pasid_slot){.pasid = pasid, .domain = domain, .handle = handle};
 	err = enter_members(group, pasid, domain, why);
 	if (err < 0) {
-		drop_everywhere(group, pasid);
+		drop_everywhere(group, pasid, domain);
 		free(slot);
 		return err;
 	}
@@ -205,11 +227,6 @@ static void drop_empty_places(struct iommu_group *group, u32 pasid)
 		if (device->port && !dma_port_pasid_domain(device->port, pasid))
 			dma_port_drop_pasid(device->port, pasid);
 	dma_start_group(group);
-}
-
-static bool has_place(const struct iommu_device *device, u32 pasid)
-{
-	return device->port && dma_port_context(device->port, pasid);
 }
 
 static int ask_members(struct iommu_group *group, u32 pasid, struct domain *domain, struct domain *old, struct why *why)
@@ -275,7 +292,7 @@ void group_detach_pasid(struct iommu_group *group, u32 pasid)
 	if (!slot)
 		return;
 	page_requests_drop(group, pasid);
-	drop_everywhere(group, pasid);
+	drop_everywhere(group, pasid, slot->domain);
 	slot->domain->users--;
 	list_remove(&slot->link);
 	free(slot);

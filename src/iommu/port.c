@@ -241,8 +241,13 @@ static int walk_table(struct dma_context *context, u64 iova, unsigned permission
 		return reasons[fault];
 	/* Not by the tree of all frames: other domains change that without stopping us. */
 	area = domain_area_at(domain, iova);
-	if (!area || found.physical - area_physical(area) >= area_size(area))
+	if (!area)
+		return DMA_FAULT_REGISTERS + 1;
+	if (found.physical - area_physical(area) >= area_size(area))
 		return DMA_FAULT_TABLE + 1;
+	/* The first write has to walk, which marks the leaf as dirty. */
+	if (domain->tracks_dirty)
+		found.permission &= permission | ~(unsigned)ISOLDE_PT_WRITE;
 	context->port->cached = true;
 	*slot = (struct tlb_entry){
 		.context = context,
@@ -291,9 +296,9 @@ int dma_translate(struct dma_context *context, u64 iova, unsigned permission, co
 		dma_count(&context->port->iotlb_hits, 1);
 		return 0;
 	}
-	if (!domain || domain->kind == DOMAIN_BLOCKING)
+	if (!domain || domain->kind == DOMAIN_BLOCKING || domain->kind == DOMAIN_NESTED)
 		return DMA_FAULT_BLOCKED + 1;
-	if (iova > domain->last_iova)
+	if (iova < domain->first_iova || iova > domain->last_iova)
 		return DMA_FAULT_ADDRESS + 1;
 	if (domain->kind == DOMAIN_PAGING)
 		return walk_table(context, iova, permission, slot);

@@ -33,7 +33,7 @@ struct tlb_entry {
 struct dma_port {
 	struct gate gate;
 	struct iommu *iommu;		     /* borrowed */
-	const struct pci_function *function; /* borrowed */
+	const struct pci_function *function; /* borrowed; NULL: it is no PCI device, and no model uses the port */
 	struct dma_context own;		     /* requests without PASID */
 	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending */
 	_Atomic u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;

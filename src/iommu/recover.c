@@ -7,7 +7,7 @@
 
 static bool takes_part(const struct iommu_device *device)
 {
-	return device->unit && device->function->cap_ats;
+	return device->unit && device->function && device->function->cap_ats;
 }
 
 /* Where it would be. */

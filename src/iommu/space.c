@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "iommu/holes.h"
 #include "iommu/port.h"
 
 void space_init(struct space *space, struct iommu *iommu)
@@ -41,12 +42,16 @@ void space_insert(struct space *space, struct area *area)
 	assert(!itree_first(&space->areas, area->node.start, area->node.last));
 	space_stop(space);
 	itree_insert(&space->areas, &area->node);
+	if (space->areas.summarize)
+		holes_insert(&space->areas, area);
 	space_start(space);
 }
 
 void space_remove(struct space *space, struct area *area)
 {
 	space_stop(space);
+	if (space->areas.summarize)
+		holes_remove(&space->areas, area);
 	itree_remove(&space->areas, &area->node);
 	space_start(space);
 }
@@ -60,6 +65,8 @@ struct area *space_area_at(const struct space *space, u64 iova)
 
 static const char *permission_name(unsigned permission)
 {
+	if (permission & AREA_WITHDRAWN)
+		return "of a buffer that was taken back";
 	switch (permission) {
 	case ISOLDE_PT_READ:
 		return "read-only";
@@ -98,13 +105,17 @@ void space_check(const struct space *space)
 	u64 above = 0;
 
 	itree_check(&space->areas);
+	if (space->areas.summarize)
+		holes_check(&space->areas);
 	itree_for_each(node, &space->areas, 0, UINT64_MAX) {
 		const struct area *area = container_of(node, struct area, node);
 
 		assert(node->start >= above);
 		above = node->last + 1;
 		assert(area->offset + (area_size(area) - 1) < extent_size(area->extent));
-		assert(frames_find(&space->iommu->frames, area_physical(area)) == area->extent);
+		/* Without a domain nobody needs frames. */
+		assert(list_empty(&space->domains) ||
+		       frames_find(&space->iommu->frames, area_physical(area)) == area->extent);
 		(void)area;
 	}
 	(void)above;

@@ -22,8 +22,13 @@ struct area {
 	struct itree_node node; /* IOVA start, last; constant while in a space */
 	struct extent *extent;	/* borrowed: it outlives the area */
 	u64 offset;
-	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE */
+	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE, AREA_WITHDRAWN */
+	u16 hole;	     /* iommu/holes.c: the IOVAs between the area before and this, as a size class */
+	u16 largest_hole;    /* of this and the areas below it in the tree */
 };
+
+/* In permission: no table has it (any more), because the memory behind it was taken away. */
+#define AREA_WITHDRAWN BIT(31)
 
 struct space {
 	struct iommu *iommu; /* borrowed */
@@ -41,6 +46,14 @@ void space_fini(struct space *space); /* asserts that nothing is left of it */
  */
 void space_stop(const struct space *space);
 void space_start(const struct space *space);
+
+/*
+ * For spaces whose owner looks for room (iommu/holes.c): before the first area. space_next_hole() is the lowest run of
+ * at least size free IOVAs at or above from, as long as it is; false: there is none. Its cost grows with the logarithm
+ * of the number of areas, wherever the hole is.
+ */
+void space_index_holes(struct space *space);
+bool space_next_hole(const struct space *space, u64 from, u64 size, u64 *ret_start, u64 *ret_last);
 
 /* Its domains may have it from now on, or no longer have it. */
 void space_insert(struct space *space, struct area *area);

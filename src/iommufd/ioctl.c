@@ -42,7 +42,9 @@ static int check_tail(const struct request *request, struct why *why)
 	u8 bytes[4096];
 
 	for (u64 done = request->size; done < request->user_size;) {
-		size_t piece = min_u64(request->user_size - done, sizeof(bytes));
+		/* Page by page: a byte that is set is told before a page that is not there. */
+		size_t in_page = sizeof(bytes) - (request->arg + done) % sizeof(bytes);
+		size_t piece = min_u64(request->user_size - done, in_page);
 		int err = client_read(request->client, request->arg + done, bytes, piece, why);
 
 		if (err < 0)

@@ -40,8 +40,11 @@ static int own_find_file(struct client *client, int fd, struct file **ret, struc
 
 static int own_install_file(struct client *client, struct file *file, bool cloexec, struct why *why)
 {
-	int fd = files_describe(owner_of(client)->machine->files, file, why);
+	struct machine *machine = owner_of(client)->machine;
+	int fd;
 
+	file->watcher = &machine->waiting.watcher;
+	fd = files_describe(machine->files, file, why);
 	if (fd >= 0 && !cloexec)
 		fcntl(fd, F_SETFD, 0);
 	return fd;
@@ -62,6 +65,20 @@ static int own_get_eventfd(struct client *client, int fd, struct why *why)
 	return fd < 0 ? refuse_host(why, errno, "dup of the eventfd") : fd;
 }
 
+static int own_get_descriptor(struct client *client, int fd, struct why *why)
+{
+	int copy = fallible() ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : (errno = EMFILE, -1);
+
+	if (copy < 0 && errno == EBADF)
+		return refuse(why, FD_BAD, "descriptor %d is not open", fd);
+	return copy < 0 ? refuse_host(why, errno, "dup of descriptor %d", fd) : copy;
+}
+
+static struct file *own_file_at(struct client *client, u64 host_device, u64 inode)
+{
+	return files_find(owner_of(client)->machine->files, host_device, inode);
+}
+
 static void own_free(struct client *client)
 {
 	free(owner_of(client));
@@ -71,6 +88,8 @@ static const struct client_ops own_ops = {
 	.find_file = own_find_file,
 	.install_file = own_install_file,
 	.get_eventfd = own_get_eventfd,
+	.get_descriptor = own_get_descriptor,
+	.file_at = own_file_at,
 	.free = own_free,
 };
 
@@ -254,6 +273,56 @@ ssize_t isolde_pwrite(struct isolde_machine *machine, int fd, const void *buffer
 	return ret;
 }
 
+/* For what has positions: that of the descriptor, as its memory file keeps it. Queues' are always 0. */
+static u64 position(int fd)
+{
+	off_t at = lseek(fd, 0, SEEK_CUR);
+
+	return at < 0 ? 0 : (u64)at;
+}
+
+ssize_t isolde_read(struct isolde_machine *machine, int fd, void *buffer, size_t size, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct file *file;
+	u64 at = position(fd);
+	s64 ret = file_of(machine, fd, &file, &why);
+
+	if (ret == 0)
+		ret = machine_read_on(machine->machine, &machine->client, file, &at, buffer, size, &why);
+	if (ret > 0)
+		lseek(fd, (off_t)at, SEEK_SET);
+	why_export(reason, &why, ret);
+	return ret;
+}
+
+ssize_t isolde_write(struct isolde_machine *machine, int fd, const void *buffer, size_t size, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct file *file;
+	u64 at = position(fd);
+	s64 ret = file_of(machine, fd, &file, &why);
+
+	if (ret == 0)
+		ret = machine_write_on(machine->machine, &machine->client, file, &at, buffer, size, &why);
+	if (ret > 0)
+		lseek(fd, (off_t)at, SEEK_SET);
+	why_export(reason, &why, ret);
+	return ret;
+}
+
+int isolde_poll(struct isolde_machine *machine, int fd, short events, int timeout_ms, struct isolde_why *reason)
+{
+	struct why why = WHY_INIT;
+	struct file *file;
+	int ret = file_of(machine, fd, &file, &why);
+
+	if (ret == 0)
+		ret = machine_poll(machine->machine, file, (unsigned short)events, timeout_ms, &why);
+	why_export(reason, &why, ret);
+	return ret;
+}
+
 static int map_checked(int fd, size_t size, int prot, int flags, uint64_t offset, void **ret, struct why *why)
 {
 	void *address = mmap(NULL, size, prot, flags, fd, (off_t)offset);
@@ -262,6 +331,18 @@ static int map_checked(int fd, size_t size, int prot, int flags, uint64_t offset
 		return refuse_host(why, errno, "mmap of %zu bytes at %#llx", size, (unsigned long long)offset);
 	*ret = address;
 	return 0;
+}
+
+static int note_mapping(struct isolde_machine *machine, void *address, size_t size, struct why *why)
+{
+	int err;
+
+	mutex_lock(&machine->machine->lock);
+	err = client_note_mapping(&machine->client, (uintptr_t)address, size, why);
+	mutex_unlock(&machine->machine->lock);
+	if (err < 0)
+		munmap(address, size);
+	return err;
 }
 
 int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, int flags, uint64_t offset, void **ret,
@@ -275,6 +356,8 @@ int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, i
 		err = machine_mmap(machine->machine, &machine->client, file, offset, size, prot, flags, &why);
 	if (err == 0)
 		err = map_checked(fd, size, prot, flags, offset, ret, &why);
+	if (err == 0)
+		err = note_mapping(machine, *ret, size, &why);
 	why_export(reason, &why, err);
 	return err;
 }

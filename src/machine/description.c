@@ -17,138 +17,24 @@ static int read_name(struct yaml_reader *reader, yaml_node_t *node, void *target
 	return yaml_copy(reader, node, description->name, sizeof(description->name));
 }
 
-static int read_iommu_kind(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct description *description = target;
-	int err = yaml_copy(reader, node, description->iommu.kind, sizeof(description->iommu.kind));
-
-	if (err < 0)
-		return err;
-	if (strcmp(description->iommu.kind, "intel-vtd") != 0)
-		return yaml_refuse(reader, node, "\"%s\" is no IOMMU; there is intel-vtd", description->iommu.kind);
-	return 0;
-}
-
-static int read_iommu_width(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct description *description = target;
-	u64 width = 0;
-	int err = yaml_number(reader, node, 48, &width);
-
-	if (err < 0)
-		return err;
-	if (width != 39 && width != 48)
-		return yaml_refuse(reader, node, "an intel-vtd unit is 39 or 48 bits wide");
-	description->iommu.width = (unsigned)width;
-	return 0;
-}
-
-static int read_iommu_pasids(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct description *description = target;
-	u64 bits = 0;
-	int err = yaml_number(reader, node, 20, &bits);
-
-	description->iommu.pasid_bits = (unsigned)bits;
-	return err;
-}
-
-/* ---- reserved regions ---- */
-
-static int read_region_start(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	return yaml_number(reader, node, UINT64_MAX, &((struct reserved_region *)target)->start);
-}
-
-static int read_region_last(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	return yaml_number(reader, node, UINT64_MAX, &((struct reserved_region *)target)->last);
-}
-
-static int read_region_kind(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	static const enum reserved_kind kinds[] = {RESERVED_DIRECT, RESERVED_DIRECT_RELAXABLE, RESERVED_RESERVED,
-						   RESERVED_MSI};
-	struct reserved_region *region = target;
-	const char *text = "";
-	int err = yaml_text(reader, node, &text);
-
-	if (err < 0)
-		return err;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (strcmp(text, reserved_kind_name(kinds[i])) == 0) {
-			region->kind = kinds[i];
-			return 0;
-		}
-	return yaml_refuse(reader, node, "\"%.40s\" is no kind of region: direct, direct-relaxable, reserved, msi",
-			   text);
-}
-
-int read_region(struct yaml_reader *reader, yaml_node_t *node, struct reserved_region *ret)
-{
-	static const struct yaml_key keys[] = {
-		{"start", read_region_start}, {"last", read_region_last}, {"kind", read_region_kind}};
-	int err;
-
-	*ret = (struct reserved_region){.kind = RESERVED_RESERVED};
-	err = yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "a region", ret);
-	if (err == 0 && ret->start > ret->last)
-		return yaml_refuse(reader, node, "the region ends before it starts; `last` is its last byte");
-	if (err == 0 && !ret->last)
-		return yaml_refuse(reader, node, "a region has a start and a last byte");
-	return err;
-}
-
-static int add_unit_region(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct description *description = target;
-
-	if (description->iommu.nregions == UNIT_REGIONS)
-		return yaml_refuse(reader, node, "an IOMMU has at most %d regions", UNIT_REGIONS);
-	return read_region(reader, node, &description->iommu.regions[description->iommu.nregions++]);
-}
-
-static int read_unit_regions(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct description *description = target;
-
-	description->iommu.nregions = 0;
-	return yaml_read_sequence(reader, node, "regions", add_unit_region, description);
-}
-
-static int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	static const struct yaml_key keys[] = {{"kind", read_iommu_kind},
-					       {"width", read_iommu_width},
-					       {"pasids", read_iommu_pasids},
-					       {"regions", read_unit_regions}};
-	struct description *description = reading_of(reader)->description;
-
-	if (node && node->type == YAML_SCALAR_NODE && strcmp((const char *)node->data.scalar.value, "none") == 0)
-		return 0;
-	description->iommu.present = true;
-	description->iommu.width = 48;
-	description->iommu.pasid_bits = 20;
-	strcpy(description->iommu.kind, "intel-vtd");
-	/* Stores there are interrupts, on every Intel chipset. */
-	description->iommu.regions[0] = (struct reserved_region){0xfee00000, 0xfeefffff, RESERVED_MSI};
-	description->iommu.nregions = 1;
-	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "iommu", description);
-}
-
 static int read_strict_intent(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	return yaml_bool(reader, node, &((struct iommu_options *)target)->strict_intent);
+	return yaml_bool(reader, node, &((struct description *)target)->options.strict_intent);
 }
 
 static int read_private_domains(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	return yaml_bool(reader, node, &((struct iommu_options *)target)->private_domains);
+	return yaml_bool(reader, node, &((struct description *)target)->options.private_domains);
 }
 
 static int read_alias_domains(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	return yaml_bool(reader, node, &((struct iommu_options *)target)->alias_domains);
+	return yaml_bool(reader, node, &((struct description *)target)->options.alias_domains);
+}
+
+static int read_selftest(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->selftest);
 }
 
 /* Where the room is to do other than Linux. */
@@ -156,10 +42,10 @@ static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *tar
 {
 	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
 					       {"private_domains", read_private_domains},
-					       {"alias_domains", read_alias_domains}};
+					       {"alias_domains", read_alias_domains},
+					       {"selftest", read_selftest}};
 
-	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options",
-				 &reading_of(reader)->description->options);
+	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }
 
 static int keep_devices(struct yaml_reader *reader, yaml_node_t *node, void *target)

@@ -10,14 +10,19 @@
 #include "iommufd/iommufd.h"
 #include "machine/description.h"
 #include "machine/node.h"
+#include "machine/waiting.h"
 #include "mem/file.h"
 #include "vfio/vfio.h"
 
+struct describer;
 struct driver;
 struct files;
 
+enum { FAULT_KNOBS = 5 };
+
 struct machine {
 	struct mutex lock;
+	struct waiting waiting;		 /* threads of this process in machine_poll() */
 	pthread_cond_t changed;		 /* a device was closed: whoever waits to unbind it looks again */
 	struct description *description; /* owned */
 	struct pci_topology topology;
@@ -32,6 +37,7 @@ struct machine {
 	struct files *files;	/* owned: machine/files.c */
 	struct list vfio_nodes; /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
 	bool autoprobe_off;	/* drivers_autoprobe; remembered */
+	u64 fault_knobs[FAULT_KNOBS]; /* machine/sysfs_debug.c */
 };
 
 /* Takes description over, also on failure. Boot drivers are bound as the description says. */
@@ -40,10 +46,13 @@ void machine_free(struct machine *machine); /* all files are closed by force; NU
 
 /*
  * Requests of clients. Each takes machine.lock, journals a refusal or remark, returns what the system call would.
- * Paths are absolute: "/dev/vfio/vfio", "/dev/vfio/7".
+ * Paths are absolute: "/dev/vfio/vfio", "/dev/vfio/7", "/dev/iommu".
  */
 bool machine_owns_path(const char *path); /* would open(path) be ours? Whether it exists or not. No lock */
 int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why);
+/* Gives a client a file of the caller's making, which is the machine's then, also on failure. Returns the descriptor.
+ */
+int machine_give(struct machine *machine, struct client *client, struct file *file, bool cloexec, struct why *why);
 /* The file behind a descriptor, by its memory file; NULL: not ours. It may be closed before the request that follows.
  */
 struct file *machine_find_file(struct machine *machine, u64 host_device, u64 inode);
@@ -53,6 +62,18 @@ s64 machine_read(struct machine *machine, struct client *client, struct file *fi
 		 size_t size, struct why *why);
 s64 machine_write(struct machine *machine, struct client *client, struct file *file, u64 offset, const void *buffer,
 		  size_t size, struct why *why);
+/*
+ * read(2), write(2): at *position, which moves on. A queue has no positions: *position means nothing, and the two above
+ * are FILE_STREAM (ESPIPE).
+ */
+s64 machine_read_on(struct machine *machine, struct client *client, struct file *file, u64 *position, void *buffer,
+		    size_t size, struct why *why);
+s64 machine_write_on(struct machine *machine, struct client *client, struct file *file, u64 *position,
+		     const void *buffer, size_t size, struct why *why);
+/* Those of POLLIN and POLLOUT that hold now, of `events`. 0, or FILE_CLOSED. */
+int machine_ready(struct machine *machine, struct file *file, unsigned events, struct why *why);
+/* The same once there are any, or 0 after timeout_ms (-1: never). Queues are installed with machine->waiting. */
+int machine_poll(struct machine *machine, struct file *file, unsigned events, int timeout_ms, struct why *why);
 int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,
 		 int flags, struct why *why);
 
@@ -72,6 +93,9 @@ int machine_bind(struct machine *machine, struct pci_addr addr, const char *driv
  */
 int machine_close_events(struct machine *machine);
 void machine_handle_closes(struct machine *machine);
+
+/* Tells all there is, into an object that the caller began. docs/inspect.md has the names. */
+void machine_inspect(struct machine *machine, struct describer *describer);
 
 /* Verifies every invariant of every layer; asserts. */
 void machine_check(struct machine *machine);

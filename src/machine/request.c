@@ -4,14 +4,17 @@
  * reason if there is one. Only a waiting unbind lets the lock go in between.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/os.h"
 #include "machine/bus.h"
 #include "machine/files.h"
 #include "machine/machine.h"
 
-#define DEV_VFIO "/dev/vfio/"
+#define DEV_VFIO  "/dev/vfio/"
+#define DEV_IOMMU "/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -42,7 +45,7 @@ static void request_finish(struct machine *machine, const struct client *client,
 
 bool machine_owns_path(const char *path)
 {
-	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0;
+	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0 || strcmp(path, DEV_IOMMU) == 0;
 }
 
 /* The number after /dev/vfio/, as the kernel writes it: no sign, no leading zeros. */
@@ -88,6 +91,8 @@ static int open_node(struct machine *machine, struct client *client, const char 
 
 	if (!node || node->kind != NODE_DEVICE)
 		return refuse_missing(machine, path, why);
+	if (strcmp(path, DEV_IOMMU) == 0)
+		return iommufd_context_open(&machine->iommufd, client, ret, why);
 	if (strcmp(node->name, "vfio") == 0)
 		return vfio_container_open(&machine->vfio, client, ret, why);
 	/* All other nodes there are groups. */
@@ -110,6 +115,16 @@ static int decode_open(const char *path, int flags, struct why *why)
 	return 0;
 }
 
+/* Not given, it is still ours. */
+static int give(struct client *client, struct file *file, bool cloexec, struct why *why)
+{
+	int fd = client->ops->install_file(client, file, cloexec, why);
+
+	if (fd < 0)
+		file->ops->release(file);
+	return fd;
+}
+
 int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why)
 {
 	struct file *file = NULL;
@@ -119,12 +134,20 @@ int machine_open(struct machine *machine, struct client *client, const char *pat
 	ret = decode_open(path, flags, why);
 	if (ret == 0)
 		ret = open_node(machine, client, path, &file, why);
-	if (ret == 0) {
-		ret = client->ops->install_file(client, file, flags & O_CLOEXEC, why);
-		/* Not given: still ours. */
-		if (ret < 0)
-			file->ops->release(file);
-	}
+	if (ret == 0)
+		ret = give(client, file, flags & O_CLOEXEC, why);
+	request_finish(machine, client, why, "open %s", path);
+	return ret;
+}
+
+int machine_give(struct machine *machine, struct client *client, struct file *file, bool cloexec, struct why *why)
+{
+	char path[sizeof(file->path)];
+	int ret;
+
+	memcpy(path, file->path, sizeof(path));
+	request_start(machine, why);
+	ret = give(client, file, cloexec, why);
 	request_finish(machine, client, why, "open %s", path);
 	return ret;
 }
@@ -170,6 +193,13 @@ static void name_ioctl(const struct file *file, unsigned int cmd, char *text, si
 		snprintf(text, size, "ioctl %#x %s", cmd, file->path);
 }
 
+static long file_ioctl(struct file *file, struct client *client, unsigned int cmd, u64 arg, struct why *why)
+{
+	if (file->ops->ioctl)
+		return file->ops->ioctl(file, client, cmd, arg, why);
+	return refuse(why, IOCTL_UNKNOWN, "%s is a %s, which takes no ioctls", file->path, file->ops->kind);
+}
+
 long machine_ioctl(struct machine *machine, struct client *client, struct file *file, unsigned int cmd, u64 arg,
 		   struct why *why)
 {
@@ -178,15 +208,27 @@ long machine_ioctl(struct machine *machine, struct client *client, struct file *
 
 	if (ret == 0) {
 		name_ioctl(file, cmd, request, sizeof(request));
-		ret = file->ops->ioctl(file, client, cmd, arg, why);
+		ret = file_ioctl(file, client, cmd, arg, why);
 	}
 	request_finish(machine, client, why, "%s", request);
 	return ret;
 }
 
+static int refuse_position(const struct file *file, struct why *why)
+{
+	return refuse(why, FILE_STREAM, "%s is a %s, a stream without positions", file->path, file->ops->kind);
+}
+
+/* A queue has no positions: it is only read as a stream. */
 static s64 file_read(struct file *file, u64 offset, void *buffer, size_t size, struct why *why)
 {
 	return file->ops->read ? file->ops->read(file, offset, buffer, size, why) : refuse_operation(file, "read", why);
+}
+
+static s64 file_write(struct file *file, u64 offset, const void *buffer, size_t size, struct why *why)
+{
+	return file->ops->write ? file->ops->write(file, offset, buffer, size, why)
+				: refuse_operation(file, "written", why);
 }
 
 s64 machine_read(struct machine *machine, struct client *client, struct file *file, u64 offset, void *buffer,
@@ -196,15 +238,9 @@ s64 machine_read(struct machine *machine, struct client *client, struct file *fi
 	const char *path = ret == 0 ? file->path : "";
 
 	if (ret == 0)
-		ret = file_read(file, offset, buffer, size, why);
+		ret = file->ops->poll ? refuse_position(file, why) : file_read(file, offset, buffer, size, why);
 	request_finish(machine, client, why, "read %s", path);
 	return ret;
-}
-
-static s64 file_write(struct file *file, u64 offset, const void *buffer, size_t size, struct why *why)
-{
-	return file->ops->write ? file->ops->write(file, offset, buffer, size, why)
-				: refuse_operation(file, "written", why);
 }
 
 s64 machine_write(struct machine *machine, struct client *client, struct file *file, u64 offset, const void *buffer,
@@ -214,9 +250,67 @@ s64 machine_write(struct machine *machine, struct client *client, struct file *f
 	const char *path = ret == 0 ? file->path : "";
 
 	if (ret == 0)
-		ret = file_write(file, offset, buffer, size, why);
+		ret = file->ops->poll ? refuse_position(file, why) : file_write(file, offset, buffer, size, why);
 	request_finish(machine, client, why, "write %s", path);
 	return ret;
+}
+
+s64 machine_read_on(struct machine *machine, struct client *client, struct file *file, u64 *position, void *buffer,
+		    size_t size, struct why *why)
+{
+	s64 ret = file_start(machine, file, why);
+	const char *path = ret == 0 ? file->path : "";
+	bool queue = ret == 0 && file->ops->poll;
+
+	if (ret == 0)
+		ret = file_read(file, queue ? 0 : *position, buffer, size, why);
+	if (ret > 0 && !queue)
+		*position += (u64)ret;
+	request_finish(machine, client, why, "read %s", path);
+	return ret;
+}
+
+s64 machine_write_on(struct machine *machine, struct client *client, struct file *file, u64 *position,
+		     const void *buffer, size_t size, struct why *why)
+{
+	s64 ret = file_start(machine, file, why);
+	const char *path = ret == 0 ? file->path : "";
+	bool queue = ret == 0 && file->ops->poll;
+
+	if (ret == 0)
+		ret = file_write(file, queue ? 0 : *position, buffer, size, why);
+	if (ret > 0 && !queue)
+		*position += (u64)ret;
+	request_finish(machine, client, why, "write %s", path);
+	return ret;
+}
+
+int machine_ready(struct machine *machine, struct file *file, unsigned events, struct why *why)
+{
+	int ret = file_start(machine, file, why);
+
+	/* What says nothing of its readiness is always ready, as in Linux. */
+	if (ret == 0)
+		ret = (int)((file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT) & events);
+	request_finish(machine, NULL, why, "poll");
+	return ret;
+}
+
+int machine_poll(struct machine *machine, struct file *file, unsigned events, int timeout_ms, struct why *why)
+{
+	u64 until = os_clock_ns() + (timeout_ms > 0 ? (u64)timeout_ms * 1000000 : 0);
+
+	for (;;) {
+		u64 mark = waiting_mark(&machine->waiting), now;
+		int ready = machine_ready(machine, file, events, why);
+
+		if (ready || timeout_ms == 0)
+			return ready;
+		now = os_clock_ns();
+		if (timeout_ms > 0 && now >= until)
+			return 0;
+		waiting_sleep(&machine->waiting, mark, timeout_ms < 0 ? -1 : (int)((until - now) / 1000000 + 1));
+	}
 }
 
 int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,

@@ -1,67 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The file behind a shared mapping is found among the client's descriptors by device and inode. A SIGBUS inside a
- * guarded copy returns to the copy through a thread-local jump buffer; any other SIGBUS goes on to whoever handled it
- * before. A thread that has SIGBUS blocked would be killed by the host instead: ours leave it open (base/os_linux.c).
- */
+/* The file behind a shared mapping is found among the client's descriptors by device and inode. */
 #include "mem/shared.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <ucontext.h>
 
+#include "mem/guard.h"
 #include "mem/vma.h"
-
-static _Thread_local sigjmp_buf *recovery;
-static struct sigaction previous_action;
-static pthread_once_t install_once = PTHREAD_ONCE_INIT;
-
-static void on_sigbus(int signal, siginfo_t *info, void *context)
-{
-	if (recovery) {
-		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
-		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
-		siglongjmp(*recovery, 1);
-	}
-	if (previous_action.sa_flags & SA_SIGINFO) {
-		previous_action.sa_sigaction(signal, info, context);
-	} else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
-		previous_action.sa_handler(signal);
-	} else {
-		/* Not ours: return to the faulting instruction with the default action in place. */
-		sigaction(SIGBUS, &previous_action, NULL);
-	}
-}
-
-static void install_handler(void)
-{
-	/* On the alternate stack where there is one: a host program's small stacks (Go's) must not overflow. */
-	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-
-	sigaction(SIGBUS, &action, &previous_action);
-}
-
-bool shared_copy(void *to, const void *from, size_t size)
-{
-	sigjmp_buf here;
-
-	if (sigsetjmp(here, 0)) {
-		recovery = NULL;
-		return false;
-	}
-	recovery = &here;
-	atomic_signal_fence(memory_order_seq_cst);
-	memcpy(to, from, size);
-	atomic_signal_fence(memory_order_seq_cst);
-	recovery = NULL;
-	return true;
-}
 
 /*
  * Is that name in directory (/proc/PID/fd) a descriptor for the file of vma? AT_STATX_DONT_SYNC: another descriptor of
@@ -77,11 +25,7 @@ static bool is_file_of(int directory, const char *name, const struct vma *vma)
 	       status.stx_dev_minor == vma->device_minor;
 }
 
-/*
- * An open file description of our own for the file of vma, or -1. Not the client's: our mapping would keep its locks,
- * and a file of the machine, alive after the client has closed it.
- */
-static int open_file_of(pid_t pid, const struct vma *vma)
+static int open_descriptor_of(pid_t pid, const struct vma *vma)
 {
 	struct dirent *entry;
 	DIR *directory;
@@ -106,13 +50,30 @@ static int open_file_of(pid_t pid, const struct vma *vma)
 	return fd;
 }
 
+/* What no descriptor is left of, or never was: shared anonymous memory. Only a privileged process may. */
+static int open_mapping_of(pid_t pid, const struct vma *vma)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", pid, (unsigned long long)vma->start,
+		 (unsigned long long)vma->last + 1);
+	return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+int shared_open_file(pid_t pid, const struct vma *vma)
+{
+	int fd = open_descriptor_of(pid, vma);
+
+	return fd >= 0 ? fd : open_mapping_of(pid, vma);
+}
+
 void *shared_map_file(int fd, u64 offset, u64 size, bool writable)
 {
 	void *memory = mmap(NULL, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, (off_t)offset);
 
 	if (memory == MAP_FAILED)
 		return NULL;
-	pthread_once(&install_once, install_handler);
+	guard_install();
 	return memory;
 }
 
@@ -125,7 +86,7 @@ void *shared_map(struct client *client, u64 address, u64 size)
 	if (!vma_find(client, address, &vma) || !vma.shared || !vma.writable || !vma.inode || vma.start > address ||
 	    vma.last < address + size - 1)
 		return NULL;
-	fd = open_file_of(client->pid, &vma);
+	fd = open_descriptor_of(client->pid, &vma);
 	if (fd < 0)
 		return NULL;
 	return shared_map_file(fd, vma.file_offset + (address - vma.start), size, true);

@@ -11,13 +11,23 @@ struct vma {
 	u64 file_offset; /* of start */
 	u64 inode;	 /* 0: no file */
 	u32 device_major, device_minor;
+	u64 page_size; /* more than PAGE_SIZE: of hugetlbfs; 0: the host does not say */
 	char name[64]; /* path or "[stack]"; "" for anonymous memory */
 };
+
+/* The descriptor for questions, owned by the client; -1: there is no such process. */
+int vma_open(struct client *client);
 
 /* The mapping that holds address, or else the next one above it; false when there is none (or the client has gone). */
 bool vma_find(struct client *client, u64 address, struct vma *ret);
 
 /* The same from the text of /proc/PID/maps, as on kernels before 6.11. */
 bool vma_find_in_text(struct client *client, u64 address, struct vma *ret);
+
+/*
+ * Is any byte of [offset, offset + size) of the file mapped, by any process that we can look into? Our own mapping at
+ * `ours` does not count (NULL: there is none). Reads all of /proc: for what is asked rarely.
+ */
+bool memfd_is_mapped(int memfd, u64 offset, u64 size, const void *ours);
 
 #endif

@@ -23,7 +23,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "supervise/failnth.h"
 #include "supervise/path.h"
+#include "supervise/procfs.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -31,6 +34,8 @@
 #define SYNC_WAKE_UP 1 /* Linux 6.6 */
 
 #define GO_ON LONG_MIN
+
+#define MAX_TRANSFER 0x7ffff000 /* of one read(2), Linux's own limit */
 
 struct call {
 	struct notifier *notifier;
@@ -79,12 +84,25 @@ static struct machine *machine_of(const struct call *call)
 	return call->notifier->tracees->machine;
 }
 
+static struct failures *failures_of(const struct call *call)
+{
+	return call->notifier->tracees->failures;
+}
+
 /* The file of ours behind a descriptor argument, NULL otherwise. */
 static struct file *our_file(struct call *call, unsigned index)
 {
 	struct file *file = tracee_file(call->notifier->tracees, (pid_t)call->request.pid, (int)arg(call, index));
 
 	return file && still_waits(call) && caller(call) ? file : NULL;
+}
+
+static bool is_queue(struct call *call)
+{
+	struct file file;
+
+	return tracee_look(call->notifier->tracees, (pid_t)call->request.pid, (int)arg(call, 0), &file, NULL) &&
+	       file.ops->poll;
 }
 
 /* Reads without making the process a client: most paths are none of our business. */
@@ -144,6 +162,22 @@ static bool path_argument(const struct call *call, int directory, u64 address, c
 	return path_normalise(base, path, ret, size);
 }
 
+static long do_open_process(struct call *call, const char *path, int flags)
+{
+	struct client *client;
+	struct file *file;
+
+	if (procfs_file(call->notifier->tracees, (pid_t)call->request.pid, path, flags, &file, &call->why) < 0)
+		return journalled(call, "open");
+	if (!file)
+		return GO_ON;
+	client = still_waits(call) ? caller(call) : NULL;
+	if (client)
+		return machine_give(machine_of(call), client, file, flags & O_CLOEXEC, &call->why);
+	file->ops->release(file);
+	return GO_ON;
+}
+
 static long do_open(struct call *call, int directory, u64 address, int flags)
 {
 	char path[PATH_MAX];
@@ -165,10 +199,14 @@ static long do_open(struct call *call, int directory, u64 address, int flags)
 		}
 		snprintf(path, sizeof(path), "%s", file.path);
 	}
+	if (strncmp(path, "/proc/", strlen("/proc/")) == 0)
+		return do_open_process(call, path, flags);
 	if (!machine_owns_path(path))
 		return GO_ON;
 	client = caller(call);
-	return client ? machine_open(machine_of(call), client, path, flags, &call->why) : -call->why.err;
+	return client ? COUNTED(failures_of(call), (pid_t)call->request.pid,
+				machine_open(machine_of(call), client, path, flags, &call->why))
+		      : -call->why.err;
 }
 
 static long on_open(struct call *call)
@@ -201,7 +239,29 @@ static long on_ioctl(struct call *call)
 
 	if (!file)
 		return GO_ON;
-	return machine_ioctl(machine_of(call), caller(call), file, (unsigned)arg(call, 1), arg(call, 2), &call->why);
+	return COUNTED(
+		failures_of(call), (pid_t)call->request.pid,
+		machine_ioctl(machine_of(call), caller(call), file, (unsigned)arg(call, 1), arg(call, 2), &call->why));
+}
+
+/* What the host does not hand over as it was asked (supervise/filter.c). Only files we serve have such reads here. */
+static long on_read(struct call *call)
+{
+	struct file *file = our_file(call, 0);
+	size_t size = min_u64(arg(call, 2), MAX_TRANSFER);
+	u64 position = 0;
+	_memory_ u8 *buffer = NULL;
+	s64 got;
+
+	if (!file || !is_queue(call))
+		return GO_ON;
+	buffer = alloc_zero(size + 1, &call->why);
+	if (!buffer)
+		return journalled(call, "read");
+	got = machine_read_on(machine_of(call), caller(call), file, &position, buffer, size, &call->why);
+	if (got > 0 && client_write(caller(call), arg(call, 1), buffer, (size_t)got, &call->why) < 0)
+		return journalled(call, "read");
+	return got;
 }
 
 static long on_pread(struct call *call)
@@ -210,7 +270,7 @@ static long on_pread(struct call *call)
 	u8 *buffer = call->notifier->buffer;
 	s64 got;
 
-	if (!file)
+	if (!file || (s64)arg(call, 3) < 0)
 		return GO_ON;
 	got = machine_read(machine_of(call), caller(call), file, arg(call, 3), buffer,
 			   min_u64(arg(call, 2), NOTIFY_CHUNK), &call->why);
@@ -225,7 +285,7 @@ static long on_pwrite(struct call *call)
 	u8 *buffer = call->notifier->buffer;
 	size_t size = min_u64(arg(call, 2), NOTIFY_CHUNK);
 
-	if (!file)
+	if (!file || (s64)arg(call, 3) < 0)
 		return GO_ON;
 	if (size && client_read(caller(call), arg(call, 1), buffer, size, &call->why) < 0)
 		return journalled(call, "pwrite");
@@ -239,8 +299,9 @@ static long on_mmap(struct call *call)
 
 	if (!file)
 		return GO_ON;
-	err = machine_mmap(machine_of(call), caller(call), file, arg(call, 5), arg(call, 1), (int)arg(call, 2),
-			   (int)arg(call, 3), &call->why);
+	err = COUNTED(failures_of(call), (pid_t)call->request.pid,
+		      machine_mmap(machine_of(call), caller(call), file, arg(call, 5), arg(call, 1), (int)arg(call, 2),
+				   (int)arg(call, 3), &call->why));
 	return err < 0 ? err : GO_ON;
 }
 
@@ -386,12 +447,25 @@ static const struct {
 	int number;
 	long (*handle)(struct call *call);
 } handlers[] = {
-	{SYS_truncate, on_truncate},	 {SYS_ftruncate, on_ftruncate}, {SYS_fallocate, on_fallocate},
-	{SYS_ioctl, on_ioctl},		 {SYS_open, on_open},		{SYS_openat, on_openat},
-	{SYS_openat2, on_openat2},	 {SYS_creat, on_creat},		{SYS_pread64, on_pread},
-	{SYS_pwrite64, on_pwrite},	 {SYS_mmap, on_mmap},		{SYS_fstat, on_fstat},
-	{SYS_newfstatat, on_newfstatat}, {SYS_statx, on_statx},		{SYS_readlink, on_readlink},
-	{SYS_readlinkat, on_readlinkat}, {SYS_execve, on_exec},		{SYS_execveat, on_exec},
+	{SYS_truncate, on_truncate},
+	{SYS_ftruncate, on_ftruncate},
+	{SYS_fallocate, on_fallocate},
+	{SYS_ioctl, on_ioctl},
+	{SYS_read, on_read},
+	{SYS_open, on_open},
+	{SYS_openat, on_openat},
+	{SYS_openat2, on_openat2},
+	{SYS_creat, on_creat},
+	{SYS_pread64, on_pread},
+	{SYS_pwrite64, on_pwrite},
+	{SYS_mmap, on_mmap},
+	{SYS_fstat, on_fstat},
+	{SYS_newfstatat, on_newfstatat},
+	{SYS_statx, on_statx},
+	{SYS_readlink, on_readlink},
+	{SYS_readlinkat, on_readlinkat},
+	{SYS_execve, on_exec},
+	{SYS_execveat, on_exec},
 };
 
 static long dispatch(struct call *call)

@@ -16,9 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/failnth.h"
 #include "supervise/fuse.h"
+#include "supervise/inspector.h"
 #include "supervise/notify.h"
 #include "supervise/say.h"
+#include "supervise/serve.h"
 #include "supervise/spawn.h"
 
 struct room {
@@ -28,8 +31,11 @@ struct room {
 	int epoll, signals, listener;
 	sigset_t old_mask;
 	struct tree_server *tree;
+	struct file_server *files;
 	struct tracees tracees;
+	struct failures failures; /* if the machine tests itself */
 	struct notifier notifier;
+	struct inspector *inspector; /* NULL: nobody can ask */
 	struct say say;
 	bool listening; /* the listener has processes left */
 };
@@ -103,6 +109,8 @@ static void on_event(struct room *room, const struct epoll_event *event)
 		on_signal(room);
 	} else if (fd == machine_close_events(room->machine)) {
 		machine_handle_closes(room->machine);
+	} else if (room->inspector && fd == inspector_events(room->inspector)) {
+		inspector_handle(room->inspector);
 	} else {
 		tracee_ended(&room->tracees, fd);
 	}
@@ -119,18 +127,54 @@ static bool turn(struct room *room, int timeout_ms)
 	return count != 0;
 }
 
-static int start(struct room *room, const struct run_options *options, struct why *why)
+static struct failures *failures_of(struct room *room)
 {
-	int fd, err = take_signals(room, why);
+	return room->machine->description->selftest ? &room->failures : NULL;
+}
 
-	if (err == 0)
-		err = spawn(room->machine->root, options->argv, &room->old_mask, &room->program, why);
+static int start_servers(struct room *room, struct why *why)
+{
+	int root, err, fd = spawn_receive(&room->program, why);
+
+	if (fd < 0)
+		return fd;
+	err = tree_server_start(room->machine, fd, &room->tree, why);
 	if (err < 0)
 		return err;
 	fd = spawn_receive(&room->program, why);
 	if (fd < 0)
 		return fd;
-	err = tree_server_start(room->machine, fd, &room->tree, why);
+	root = spawn_receive(&room->program, why);
+	if (root < 0) {
+		close(fd);
+		return root;
+	}
+	return file_server_start(room->machine, failures_of(room), fd, root, &room->files, why);
+}
+
+/* A room that nobody can look into is better than none. */
+static int start_inspector(struct room *room, const struct run_options *options, struct why *why)
+{
+	if (!options->inspect_path)
+		return 0;
+	if (inspector_start(options->inspect_path, &room->tracees, options->argv, room->program.pid, &room->inspector,
+			    why) == 0)
+		return watch(room, inspector_events(room->inspector), why);
+	if (!room->say.quiet)
+		fprintf(stderr, "isolde: `isolde inspect` cannot look into this room: %s\n", why->text);
+	why_clear(why);
+	return 0;
+}
+
+static int start(struct room *room, const struct run_options *options, struct why *why)
+{
+	int err = take_signals(room, why);
+
+	if (err == 0)
+		err = spawn(room->machine->root, options->argv, &room->old_mask, &room->program, why);
+	if (err < 0)
+		return err;
+	err = start_servers(room, why);
 	if (err < 0)
 		return err;
 	spawn_continue(&room->program);
@@ -139,7 +183,8 @@ static int start(struct room *room, const struct run_options *options, struct wh
 		return room->listener;
 	room->listening = true;
 	notify_tune(room->listener);
-	tracees_init(&room->tracees, room->machine, room->listener, room->epoll);
+	tracees_init(&room->tracees, room->machine, room->files, room->listener, room->epoll);
+	room->tracees.failures = failures_of(room);
 	room->notifier.tracees = &room->tracees;
 	room->notifier.listener = room->listener;
 	err = watch(room, room->listener, why);
@@ -147,7 +192,7 @@ static int start(struct room *room, const struct run_options *options, struct wh
 		err = watch(room, room->signals, why);
 	if (err == 0)
 		err = watch(room, machine_close_events(room->machine), why);
-	return err;
+	return err < 0 ? err : start_inspector(room, options, why);
 }
 
 /* Our children that still run, adopted ones included; each is killed. */
@@ -197,6 +242,8 @@ static void drain(struct room *room)
 	while (turn(room, 0))
 		;
 	machine_handle_closes(room->machine);
+	inspector_stop(room->inspector);
+	room->inspector = NULL;
 	tracees_fini(&room->tracees);
 	/* Whatever the programs did, and however they ended, the machine must be sound. */
 	machine_check(room->machine);
@@ -211,6 +258,7 @@ static void finish(struct room *room)
 	if (room->listener >= 0)
 		drain(room);
 	tree_server_stop(room->tree);
+	file_server_stop(room->files);
 	close_descriptor(&room->listener);
 	close_descriptor(&room->program.socket);
 	if (room->signals >= 0) {
@@ -226,6 +274,7 @@ int supervise_run(struct machine *machine, const struct run_options *options, st
 
 	if (err < 0)
 		return err;
+	failures_init(&room.failures);
 	room.epoll = epoll_create1(EPOLL_CLOEXEC);
 	machine->journal.listener_context = &room.say;
 	machine->journal.listener = say_entry;
@@ -237,6 +286,7 @@ int supervise_run(struct machine *machine, const struct run_options *options, st
 	finish(&room);
 	machine->journal.listener = NULL;
 	close(room.epoll);
+	failures_fini(&room.failures);
 	say_fini(&room.say);
 	return err < 0 ? err : room.status;
 }

@@ -109,6 +109,9 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *na
 	if (iommu->function->config[PCI_HEADER_TYPE] & 0x7f)
 		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name,
 			      iommu->function->config[PCI_HEADER_TYPE] & 0x7fu);
+	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
+		return refuse(why, VFIO_INCOHERENT, "%s: the driver of %s, %s, promises no coherent DMA", name,
+			      iommu->unit->name, iommu->unit->driver->name);
 	device = alloc_new(struct vfio_device, why);
 	if (!device)
 		return -why->err;

@@ -51,9 +51,6 @@ TEST(description, errors_name_line_column_and_what_was_meant)
 	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {9: 4K}}\n", "test.yaml:2:27", "number up to 5");
 	expect_refused(DEVICES "  - {slot: \"00.0\", acs: [sv, zz]}\n", "test.yaml:2:30", "ACS bit");
 	expect_refused(DEVICES "  - {slot: \"00.0\", flr: maybe}\n", "test.yaml:2:25", "true nor false");
-	expect_refused("iommu: {kind: amd-vi}\ndevices: []\n", "test.yaml:1:15", "intel-vtd");
-	expect_refused("iommu: {width: 64}\ndevices: []\n", "test.yaml:1:16", "48");
-	expect_refused("iommu: {pasids: 21}\ndevices: []\n", "test.yaml:1:17", "20");
 	expect_refused("options: {strict: true}\ndevices: []\n", "test.yaml:1:11", "strict");
 	expect_refused("options: {private_domains: 2}\ndevices: []\n", "test.yaml:1:28", "true nor false");
 }
@@ -128,6 +125,18 @@ TEST(description, hardware_that_cannot_be_is_refused)
 		       "test.yaml:6:", "second time");
 	expect_refused(DEVICES "  - {slot: \"00.0\", id: \"8086:0001\", options: {size: 4K}}\n",
 		       "test.yaml:2:", "model");
+}
+
+TEST(description, says_whether_the_room_is_for_tests_of_the_kernel)
+{
+	struct description *plain = parse(DEVICES "  - {slot: \"00.0\", id: \"8086:10d3\"}\n");
+	struct description *test = parse("options: {selftest: true}\n" DEVICES
+					 "  - {slot: \"00.0\", id: \"8086:10d3\"}\n");
+
+	assert_false(plain->selftest);
+	assert_true(test->selftest);
+	description_free(plain);
+	description_free(test);
 }
 
 /* A long list of bridges in bridges, and a file of nothing but anchors. */
@@ -595,6 +604,7 @@ int main(void)
 		CASE(description, virtual_functions_that_cannot_be_are_refused),
 		CASE(description, details_of_capabilities_are_checked),
 		CASE(description, regions_are_checked),
+		CASE(description, says_whether_the_room_is_for_tests_of_the_kernel),
 		CASE(description, a_machine_as_found_may_have_odd_places),
 		CASE(description, options_are_checked_against_the_model),
 		CASE(description, the_default_room_has_the_groups_it_promises),

@@ -2,11 +2,9 @@
 #include "tests/helpers.h"
 
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "mem/charge.h"
 #include "mem/vma.h"
 #include "tests/fixtures/self_client.h"
 
@@ -142,84 +140,6 @@ TEST(client, a_gone_client_has_no_memory)
 	client_put(client);
 }
 
-/*
- * A process without any capability, with 64 KiB of lockable memory of which it locks some itself, that waits until tell
- * is closed.
- */
-static pid_t start_powerless(int *ret_tell, size_t mlocked)
-{
-	struct rlimit small = {.rlim_cur = 65536, .rlim_max = 65536};
-	int ends[2], ready[2];
-	pid_t child;
-	char byte;
-
-	assert_int_equal(pipe(ends), 0);
-	assert_int_equal(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		close(ends[1]);
-		setrlimit(RLIMIT_MEMLOCK, &small);
-		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
-			_exit(1);
-		/* The sanitizers make mlock() do nothing. */
-		if (mlocked && syscall(SYS_mlock, anonymous(mlocked, PROT_READ | PROT_WRITE), mlocked) < 0)
-			_exit(1);
-		if (write(ready[1], "x", 1) != 1)
-			_exit(1);
-		_exit(read(ends[0], &byte, 1) != 0);
-	}
-	close(ends[0]);
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	*ret_tell = ends[1];
-	return child;
-}
-
-TEST(client, memlock_refusal_has_all_three_numbers)
-{
-	struct charge first = {0}, second = {0};
-	struct why why = WHY_INIT;
-	struct client *client;
-	pid_t child;
-	int tell;
-
-	child = start_powerless(&tell, 0);
-	client = self_client_new(child);
-	ASSERT_OK(why, charge_init(&first, client, 0x8000, &why));
-	EXPECT_REFUSED(MEMLOCK_EXCEEDED, why, charge_init(&second, client, 0x9000, &why));
-	EXPECT_SUBSTR("32768", why.text);
-	EXPECT_SUBSTR("65536", why.text);
-	EXPECT_SUBSTR("36864", why.text);
-	charge_fini(&second);
-	charge_fini(&first);
-	assert_int_equal(client->locked_bytes, 0);
-	client_put(client);
-	close(tell);
-	waitpid(child, NULL, 0);
-}
-
-TEST(client, memory_under_mlock_counts_against_the_limit_too)
-{
-	struct charge charge = {0}, large = {0};
-	struct why why = WHY_INIT;
-	struct client *client;
-	pid_t child;
-	int tell;
-
-	child = start_powerless(&tell, 0x4000);
-	client = self_client_new(child);
-	EXPECT_REFUSED(MEMLOCK_EXCEEDED, why, charge_init(&large, client, 0xd000, &why));
-	EXPECT_SUBSTR("16384 bytes locked", why.text);
-	ASSERT_OK(why, charge_init(&charge, client, 0xc000, &why));
-	assert_int_equal(client->locked_bytes, 0xc000);
-	charge_fini(&charge);
-	charge_fini(&charge);
-	client_put(client);
-	close(tell);
-	waitpid(child, NULL, 0);
-}
-
 static void expect_same(const struct vma *a, const struct vma *b)
 {
 	assert_int_equal(a->start, b->start);
@@ -308,6 +228,119 @@ TEST(client, capabilities_are_those_of_the_process)
 	close(ready[1]);
 }
 
+/* What pinning refuses. `device` is a file that the client takes for a device's registers. */
+static u64 device_inode;
+
+static struct file *file_of_the_machine(struct client *client, u64 host_device, u64 inode)
+{
+	static u8 some;
+
+	return inode == device_inode ? (struct file *)(void *)&some : NULL;
+}
+
+static const struct client_ops pin_ops = {.free = self_client_free, .file_at = file_of_the_machine};
+
+static u8 *file_memory(int fd, u64 size)
+{
+	u8 *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	return memory;
+}
+
+#define BIG (80 * PAGE_SIZE)
+
+/* The same questions for a small range and for one that is too big to be touched. */
+static void expect_pins(struct client *client, u64 size)
+{
+	u8 *memory = anonymous(size + PAGE_SIZE, PROT_READ | PROT_WRITE), *shared;
+	int fd = memfd_create("pinned", MFD_CLOEXEC);
+	struct why why = WHY_INIT;
+	struct stat status;
+
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	shared = file_memory(fd, size);
+	munmap(memory + size, PAGE_SIZE);
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)memory, size, true, &why));
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)memory, size + 1, false, &why));
+	EXPECT_SUBSTR("has nothing mapped", why.text);
+	mprotect(memory + size - PAGE_SIZE, PAGE_SIZE, PROT_READ);
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)memory, size, false, &why));
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)memory, size, true, &why));
+	EXPECT_SUBSTR("read-only", why.text);
+	assert_int_equal(ftruncate(fd, (off_t)(size - PAGE_SIZE)), 0);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)shared, size, false, &why));
+	EXPECT_SUBSTR("beyond the file's size", why.text);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	ASSERT_OK(why, client_note_mapping(client, (uintptr_t)shared, size, &why));
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	assert_int_equal(fstat(fd, &status), 0);
+	device_inode = status.st_ino;
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	EXPECT_SUBSTR("registers of a device", why.text);
+	device_inode = 0;
+	/* Something else may be there by now. */
+	ASSERT_OK(why, client_note_mapping(client, (uintptr_t)shared, size, &why));
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	munmap(shared, size);
+	munmap(memory, size);
+	close(fd);
+}
+
+TEST(client, pins_are_checked_by_touching_or_by_asking)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	client_init(client, &pin_ops, getpid());
+	expect_pins(client, 2 * PAGE_SIZE);
+	expect_pins(client, BIG);
+	client_put(client);
+}
+
+/* As for another process: asked for everything. */
+TEST(client, pins_of_another_process_are_asked_for)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	client_init(client, &pin_ops, getpid());
+	client->own = false;
+	expect_pins(client, 2 * PAGE_SIZE);
+	client_put(client);
+}
+
+TEST(client, a_hole_in_a_small_file_mapping_is_found)
+{
+	struct client *client = self_client_new(getpid());
+	int fd = memfd_create("pinned", MFD_CLOEXEC);
+	u8 *memory = file_memory(fd, 2 * PAGE_SIZE);
+	struct why why = WHY_INIT;
+
+	/* The second page is mapped over by one that is there. */
+	assert_ptr_equal(mmap(memory + PAGE_SIZE, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 memory + PAGE_SIZE);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)memory, 2 * PAGE_SIZE, false, &why));
+	munmap(memory, 2 * PAGE_SIZE);
+	close(fd);
+	client_put(client);
+}
+
+static int note_twice(struct why *why)
+{
+	struct client *client = self_client_new(getpid());
+	int err = client_note_mapping(client, 0x1000, 0x2000, why);
+
+	if (err == 0)
+		err = client_note_mapping(client, 0x2000, 0x2000, why);
+	client_put(client);
+	return err;
+}
+
+TEST(client, noting_a_mapping_may_fail)
+{
+	SWEEP_FAILURES(note_twice);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,10 +350,12 @@ int main(void)
 		CASE(client, a_range_with_a_hole_or_without_permission_is_refused_by_address),
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
 		CASE(client, a_gone_client_has_no_memory),
-		CASE(client, memlock_refusal_has_all_three_numbers),
-		CASE(client, memory_under_mlock_counts_against_the_limit_too),
 		CASE(client, both_ways_to_ask_for_mappings_agree),
 		CASE(client, what_is_mapped_there_instead_is_named),
+		CASE(client, pins_are_checked_by_touching_or_by_asking),
+		CASE(client, pins_of_another_process_are_asked_for),
+		CASE(client, a_hole_in_a_small_file_mapping_is_found),
+		CASE(client, noting_a_mapping_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VFIO character devices for the tests that have real ones: ISOLDE_BDF names an NVMe controller that is alone in its
+ * group, ISOLDE_SIBLINGS two functions of one group ("0000:02:00.0,0000:02:00.1"); all belong to vfio-pci.
+ */
+#ifndef TESTS_CONFORM_VFIO_H
+#define TESTS_CONFORM_VFIO_H
+
+#include "isolde/abi/vfio.h"
+#include "tests/conform/conform.h"
+
+struct names {
+	char bdf[32], cdev[40], group[40]; /* paths */
+};
+
+struct names the_device(void); /* skips the test when none is named */
+void two_siblings(struct names pair[static 2]);
+
+int open_cdev(const struct names *names);  /* watched */
+answer bind_cdev(int device, int iommufd); /* the device's id */
+answer attach_cdev(int device, u32 *pt_id);
+answer attach_cdev_pasid(int device, u32 pasid, u32 *pt_id);
+answer detach_cdev(int device);
+answer detach_cdev_pasid(int device, u32 pasid);
+
+/* ---- the NVMe controller, driven as far as a test of DMA needs it ---- */
+
+struct nvme {
+	int device;
+	volatile u8 *bar;
+	u8 *queues; /* two pages: commands, completions */
+	u32 tail, head, phase;
+};
+
+/* Brings it up with admin queues that the device finds at iova: two pages, which the caller has mapped from `queues`.
+ */
+struct nvme start_nvme(int device, u8 *queues, u64 iova);
+/*
+ * Identify Controller to that address, and wait for its completion. Whether it arrived is to be looked for there:
+ * QEMU's controller completes it without an error when it could not.
+ */
+void identify_nvme(struct nvme *nvme, u64 iova);
+void stop_nvme(struct nvme *nvme);
+
+#endif
