@@ -36,28 +36,6 @@ const char *iommufd_ioctl_name(const struct file *file, unsigned int cmd)
 
 /* ---- the size rules ---- */
 
-/* Fields that this kernel does not know must be zero. */
-static int check_tail(const struct request *request, struct why *why)
-{
-	u8 bytes[4096];
-
-	for (u64 done = request->size; done < request->user_size;) {
-		size_t piece = min_u64(request->user_size - done, sizeof(bytes));
-		int err = client_read(request->client, request->arg + done, bytes, piece, why);
-
-		if (err < 0)
-			return err;
-		for (size_t i = 0; i < piece; i++)
-			if (bytes[i])
-				return refuse(why, FIELD_UNKNOWN,
-					      "%s: byte %llu of %u is %#x, and the structure has %u bytes here",
-					      request->name, (unsigned long long)(done + i), request->user_size,
-					      bytes[i], request->size);
-		done += piece;
-	}
-	return 0;
-}
-
 int request_take(struct request *request, unsigned min, struct why *why)
 {
 	int err;
@@ -65,12 +43,9 @@ int request_take(struct request *request, unsigned min, struct why *why)
 	if (request->user_size < min)
 		return refuse(why, SIZE_SHORT, "%s: size is %u, at least %u are needed", request->name,
 			      request->user_size, min);
-	err = check_tail(request, why);
-	if (err < 0)
-		return err;
 	memset(request->command, 0, sizeof(*request->command));
-	return client_read(request->client, request->arg, request->command, min_u64(request->user_size, request->size),
-			   why);
+	err = client_read_struct(request->client, request->arg, request->user_size, request->command, request->size, why);
+	return err < 0 ? why_context(why, "%s", request->name) : 0;
 }
 
 int request_answer(struct request *request, struct why *why)

@@ -35,12 +35,12 @@ static void group_removed(void *context, int group_id)
 
 static void device_added(void *context, struct vfio_device *vfio, unsigned index)
 {
-	sysfs_vfio_device_added(device_of(context, vfio), index);
+	vfio_dev_nodes_publish(context, &device_of(context, vfio)->vfio_nodes, index);
 }
 
 static void device_removed(void *context, struct vfio_device *vfio, unsigned index)
 {
-	sysfs_vfio_device_removed(device_of(context, vfio));
+	vfio_dev_nodes_withdraw(context, &device_of(context, vfio)->vfio_nodes);
 }
 
 static void device_closed(void *context, struct vfio_device *vfio)

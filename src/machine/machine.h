@@ -33,6 +33,7 @@ struct machine {
 	struct node *root;	/* owned: sys/ and dev/ */
 	struct files *files;	/* owned: machine/files.c */
 	struct list vfio_nodes; /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
+	struct node *vfio_devices; /* dev/vfio/devices; owned while it is empty, and so withdrawn */
 	bool autoprobe_off;	/* drivers_autoprobe; remembered */
 };
 

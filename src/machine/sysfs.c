@@ -132,5 +132,5 @@ void sysfs_check_device(const struct device *device)
 		return;
 	assert(node_child(driver->node, device->name) == device->driver_entry);
 	assert(node_walk(device->machine->root, "sys/bus/pci/devices"));
-	assert(node_child(device->node, "vfio-dev") == (device->vfio ? device->vfio_node : NULL));
+	assert(node_child(device->node, "vfio-dev") == (device->vfio ? device->vfio_nodes.directory : NULL));
 }

@@ -86,6 +86,38 @@ int client_write(struct client *client, u64 address, const void *buffer, size_t 
 	return 0;
 }
 
+/* Linux looks at the tail first: include/linux/uaccess.h:copy_struct_from_user(). */
+static int check_tail(struct client *client, u64 address, u64 user_size, size_t size, struct why *why)
+{
+	u8 bytes[4096];
+
+	for (u64 done = size; done < user_size;) {
+		size_t piece = min_u64(user_size - done, sizeof(bytes));
+		int err = client_read(client, address + done, bytes, piece, why);
+
+		if (err < 0)
+			return err;
+		for (size_t i = 0; i < piece; i++)
+			if (bytes[i])
+				return refuse(why, FIELD_UNKNOWN,
+					      "byte %llu of the %llu at 0x%llx is %#x, and the structure has %zu bytes here",
+					      (unsigned long long)(done + i), (unsigned long long)user_size,
+					      (unsigned long long)address, bytes[i], size);
+		done += piece;
+	}
+	return 0;
+}
+
+int client_read_struct(struct client *client, u64 address, u64 user_size, void *buffer, size_t size, struct why *why)
+{
+	int err = check_tail(client, address, user_size, size, why);
+
+	if (err < 0)
+		return err;
+	memset(buffer, 0, size);
+	return client_read(client, address, buffer, min_u64(user_size, size), why);
+}
+
 int client_read_string(struct client *client, u64 address, char *buffer, size_t size, struct why *why)
 {
 	size_t used = 0;

@@ -72,6 +72,12 @@ static inline void client_put_pointer(struct client **client)
 int client_read(struct client *client, u64 address, void *buffer, size_t size, struct why *why);
 int client_write(struct client *client, u64 address, const void *buffer, size_t size, struct why *why);
 
+/*
+ * A structure that the client says has user_size bytes, into ours of `size`: what it does not give is zero, what we do not
+ * know must be. FIELD_UNKNOWN (E2BIG), CLIENT_FAULT.
+ */
+int client_read_struct(struct client *client, u64 address, u64 user_size, void *buffer, size_t size, struct why *why);
+
 /* A NUL-terminated string of at most size - 1 bytes; STRING_TOO_LONG (EINVAL) or CLIENT_FAULT. */
 int client_read_string(struct client *client, u64 address, char *buffer, size_t size, struct why *why);
 

@@ -110,19 +110,20 @@ static int decode_flags(u32 flags, struct why *why)
 	return 0;
 }
 
-static int decode_feature(const char *device, u32 flags, const struct feature **ret, struct why *why)
+static int decode_feature(const struct vfio_device *device, u32 flags, const struct feature **ret, struct why *why)
 {
+	const char *name = device->name;
 	u32 id = flags & VFIO_DEVICE_FEATURE_MASK;
 	const struct feature *feature = id < ARRAY_SIZE(features) ? &features[id] : NULL;
 
 	/* Linux answers EINVAL, not ENOTTY, for this one of a device that cannot migrate. */
 	if (id == VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2)
-		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s cannot migrate", id, device);
-	if (!feature || !feature->directions)
-		return refuse(why, FEATURE_UNKNOWN, "%s has no feature %u (%s)", device, id,
+		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s cannot migrate", id, name);
+	if (!feature || !feature->directions || device->soft)
+		return refuse(why, FEATURE_UNKNOWN, "%s has no feature %u (%s)", name, id,
 			      feature ? feature->name : "unknown");
 	if (flags & DIRECTIONS & ~feature->directions)
-		return refuse(why, FEATURE_DIRECTION, "feature %s of %s can only be set", feature->name, device);
+		return refuse(why, FEATURE_DIRECTION, "feature %s of %s can only be set", feature->name, name);
 	*ret = feature;
 	return 0;
 }
@@ -135,7 +136,7 @@ long pci_feature(struct file *file, struct client *client, const union vfio_head
 	int err = decode_flags(request->flags, why);
 
 	if (err == 0)
-		err = decode_feature(session->device->name, request->flags, &feature, why);
+		err = decode_feature(session->device, request->flags, &feature, why);
 	if (err < 0)
 		return err;
 	if (request->flags & VFIO_DEVICE_FEATURE_PROBE)

@@ -34,16 +34,18 @@ static unsigned count_on_bus(const struct iommu *iommu, const struct pci_functio
 
 	list_for_each(group, &iommu->groups, link)
 		list_for_each(device, &group->devices, group_link)
-			count += device->function->parent == bridge;
+			count += device->function && device->function->parent == bridge;
 	return count;
 }
 
-/* Some method works: FLR, the conventional FLR, a trip through D3hot, or a bus reset that hits nobody else. */
+/* Some method works: its own of an emulated device, FLR, the conventional FLR, a trip through D3hot, or a bus reset that hits nobody else. */
 bool function_can_reset(const struct vfio_device *device)
 {
 	const struct pci_function *function = device->function;
 	const u8 *config = function->config;
 
+	if (device->soft)
+		return true;
 	if (function->cap_pcie && get_u32(config + function->cap_pcie + 4) & EXP_DEVCAP_FLR)
 		return true;
 	if (function->cap_af && (config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR)
@@ -157,7 +159,7 @@ static unsigned collect(const struct iommu *iommu, const struct pci_function *br
 
 	list_for_each(group, &iommu->groups, link) {
 		list_for_each(device, &group->devices, group_link) {
-			if (!pci_is_below(device->function, bridge))
+			if (!device->function || !pci_is_below(device->function, bridge))
 				continue;
 			if (devices)
 				devices[count] = device;
