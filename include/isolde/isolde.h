@@ -2,11 +2,11 @@
 /*
  * isolde: the Linux device-assignment stack as a library.
  *
- * A machine is made from its description. Its /dev/vfio files are then used with the functions below, which take and
- * return what the system calls of the same names do, except that they return -errno and say why. Descriptors are real
- * ones of this process (memory files): mmap(2), dup(2), fork(2) and passing them over a socket work; ioctl, read,
- * write, poll, open and close go through here. Device models run in threads of this process and do DMA to the memory it
- * mapped.
+ * A machine is made from its description. Its /dev/vfio and /dev/iommu files are then used with the functions below,
+ * which take and return what the system calls of the same names do, except that they return -errno and say why.
+ * Descriptors are real ones of this process (memory files): mmap(2), dup(2), fork(2) and passing them over a socket
+ * work; ioctl, read, write, poll, open and close go through here. Device models run in threads of this process and do
+ * DMA to the memory it mapped.
  *
  * Threads: every function may be called from any thread.
  */
@@ -39,7 +39,7 @@ int isolde_machine_new(const struct isolde_machine_options *options, struct isol
 /* Closes what is still open. Mappings of this process stay valid memory, without a device behind them. */
 void isolde_machine_free(struct isolde_machine *machine); /* NULL is legal */
 
-/* "/dev/vfio/vfio", "/dev/vfio/7". flags as in open(2). Returns a descriptor or -errno. */
+/* "/dev/vfio/vfio", "/dev/vfio/7", "/dev/iommu". flags as in open(2). Returns a descriptor or -errno. */
 int isolde_open(struct isolde_machine *machine, const char *path, int flags, struct isolde_why *why);
 
 /* Returns what ioctl(2) would, or -errno. arg is the pointer or integer of the request. */

@@ -27,6 +27,11 @@ bool fail_nth_fired(void)
 	return fail_fired;
 }
 
+unsigned fail_nth_left(void)
+{
+	return fail_countdown;
+}
+
 void *alloc_zero(size_t size, struct why *why)
 {
 	void *memory = fallible() ? calloc(1, size) : NULL;

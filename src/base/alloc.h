@@ -39,4 +39,7 @@ void fail_nth_arm(unsigned n);
 /* True when the armed failure has happened since fail_nth_arm(). */
 bool fail_nth_fired(void);
 
+/* What to arm with to go on where this thread is; 0: it is not armed, or has fired. */
+unsigned fail_nth_left(void);
+
 #endif

@@ -11,7 +11,7 @@ static const char help_text[] =
 	"usage: isolde run [OPTION]... [--] PROGRAM [ARG]...\n"
 	"\n"
 	"Runs PROGRAM, unmodified, in a virtual machine room: it sees the room's /sys/bus/pci,\n"
-	"/sys/kernel/iommu_groups and /dev/vfio. What it is refused is explained on stderr.\n"
+	"/sys/kernel/iommu_groups, /dev/vfio and /dev/iommu. What it is refused is explained on stderr.\n"
 	"\n"
 	"  -m, --machine FILE|NAME  the room: a machine file, or one built in (default: default)\n"
 	"  -b, --bind DRIVER=BDF    bind a driver first, as driver_override and drivers_probe would;\n"

@@ -57,6 +57,7 @@ enum group_type { TYPE_AUTO, TYPE_IDENTITY, TYPE_DMA, TYPE_DMA_FQ };
  */
 struct iommu_driver {
 	const char *name; /* "intel-iommu" */
+	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does. */
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);

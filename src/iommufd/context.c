@@ -168,6 +168,7 @@ void iommufd_init(struct iommufd *iommufd, struct iommu *iommu)
 void iommufd_fini(struct iommufd *iommufd)
 {
 	assert(list_empty(&iommufd->contexts));
+	accounts_fini(&iommufd->accounts);
 }
 
 void context_check(const struct context *context)

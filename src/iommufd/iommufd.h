@@ -6,6 +6,7 @@
 #define IOMMUFD_IOMMUFD_H
 
 #include "iommu/iommu.h"
+#include "mem/charge.h"
 #include "mem/file.h"
 
 struct context;
@@ -17,9 +18,10 @@ struct why;
 #define IOMMUFD_VFIO_MINOR 196 /* of /dev/vfio/vfio */
 
 struct iommufd {
-	struct iommu *iommu;  /* borrowed */
-	struct list contexts; /* struct context, by age */
-	bool provides_vfio;   /* a machine option: /dev/vfio/vfio is ours too, as with CONFIG_IOMMUFD_VFIO_CONTAINER */
+	struct iommu *iommu;	  /* borrowed */
+	struct list contexts;	  /* struct context, by age */
+	struct accounts accounts; /* what users have pinned */
+	bool provides_vfio; /* a machine option: /dev/vfio/vfio is ours too, as with CONFIG_IOMMUFD_VFIO_CONTAINER */
 	bool unsafe_interrupts; /* module option allow_unsafe_interrupts: bind devices without isolated MSI */
 	bool noiommu;		/* VFIO has its unsafe noiommu mode */
 	/* IOMMU_TEST (0x3ba0), where the machine has it (src/selftest); NULL: the number is unknown. */

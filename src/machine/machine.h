@@ -43,7 +43,7 @@ void machine_free(struct machine *machine); /* all files are closed by force; NU
 
 /*
  * Requests of clients. Each takes machine.lock, journals a refusal or remark, returns what the system call would.
- * Paths are absolute: "/dev/vfio/vfio", "/dev/vfio/7".
+ * Paths are absolute: "/dev/vfio/vfio", "/dev/vfio/7", "/dev/iommu".
  */
 bool machine_owns_path(const char *path); /* would open(path) be ours? Whether it exists or not. No lock */
 int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why);

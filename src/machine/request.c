@@ -15,6 +15,7 @@
 
 #define DEV_VFIO	"/dev/vfio/"
 #define DEV_VFIO_DEVICE DEV_VFIO "devices/"
+#define DEV_IOMMU	"/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -51,7 +52,7 @@ static bool has_prefix(const char *path, const char *prefix)
 /* The directory of character devices is listed like any other. */
 bool machine_owns_path(const char *path)
 {
-	return has_prefix(path, DEV_VFIO) && strcmp(path, DEV_VFIO "devices") != 0;
+	return strcmp(path, DEV_IOMMU) == 0 || (has_prefix(path, DEV_VFIO) && strcmp(path, DEV_VFIO "devices") != 0);
 }
 
 /* A number as the kernel writes it: no sign, no leading zeros. */
@@ -112,6 +113,8 @@ static int open_node(struct machine *machine, struct client *client, const char 
 
 	if (!node || node->kind != NODE_DEVICE)
 		return refuse_missing(machine, path, why);
+	if (strcmp(path, DEV_IOMMU) == 0)
+		return iommufd_context_open(&machine->iommufd, client, ret, why);
 	if (strcmp(path, DEV_VFIO "vfio") == 0)
 		return open_container(machine, client, ret, why);
 	if (has_prefix(path, DEV_VFIO_DEVICE "vfio") && parse_number(path + strlen(DEV_VFIO_DEVICE "vfio"), &number))

@@ -96,6 +96,8 @@ int sysfs_build(struct machine *machine, struct why *why)
 		err = sysfs_build_groups(machine, why);
 	if (err == 0)
 		err = sysfs_build_vfio(machine, why);
+	if (err == 0)
+		err = sysfs_build_iommufd(machine, why);
 	return err;
 }
 

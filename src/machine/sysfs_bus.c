@@ -143,11 +143,29 @@ static int store_entry_limit(struct node *node, const char *bytes, size_t size, 
 	return 0;
 }
 
+static s64 show_unsafe_interrupts(struct node *node, char *text, size_t size, struct why *why)
+{
+	const struct machine *machine = node->context;
+
+	return show_text(text, size, "%c\n", machine->iommufd.unsafe_interrupts ? 'Y' : 'N');
+}
+
+static int store_unsafe_interrupts(struct node *node, const char *bytes, size_t size, struct why *why)
+{
+	struct machine *machine = node->context;
+	struct text text;
+
+	text_take(&text, bytes, size);
+	return text_yes(&text, node, &machine->iommufd.unsafe_interrupts, why);
+}
+
 /* What each module shows; the parameters are those that programs look at. */
 static const struct {
 	const char *module;
 	struct attribute parameter;
 } parameters[] = {
+	{"iommufd",
+	 {"allow_unsafe_interrupts", 0644, {.show = show_unsafe_interrupts, .store = store_unsafe_interrupts}}},
 	{"vfio", {"enable_unsafe_noiommu_mode", 0444, {.show = show_constant}, "N"}},
 	{"vfio_iommu_type1", {"allow_unsafe_interrupts", 0444, {.show = show_constant}, "N"}},
 	{"vfio_iommu_type1", {"disable_hugepages", 0444, {.show = show_constant}, "N"}},

@@ -49,6 +49,20 @@ int text_flag(const struct text *text, const struct node *node, bool *ret, struc
 	return err;
 }
 
+int text_yes(const struct text *text, const struct node *node, bool *ret, struct why *why)
+{
+	const char *letter = text->bytes + (tolower((unsigned char)text->bytes[0]) == 'o');
+	const char *no = letter == text->bytes ? "nf0" : "f", *yes = letter == text->bytes ? "yt1" : "n";
+	int decides = tolower((unsigned char)*letter);
+	char sample[TEXT_SAMPLE];
+
+	if (!decides || (!strchr(no, decides) && !strchr(yes, decides)))
+		return refuse(why, ATTRIBUTE_VALUE, "%s takes Y or N, not \"%s\"", node->name,
+			      text_sample(text->bytes, sample));
+	*ret = strchr(yes, decides) != NULL;
+	return 0;
+}
+
 const char *text_sample(const char *bytes, char sample[static TEXT_SAMPLE])
 {
 	size_t i;

@@ -21,6 +21,8 @@ bool text_is(const struct text *text, const char *word);
 /* A number in C notation with at most one trailing newline, nothing else. */
 bool text_number(const struct text *text, u64 *ret);
 /* Both refuse anything else with ATTRIBUTE_VALUE, naming the attribute. */
+/* Linux's way to read a yes or no: y, t, 1 or on; n, f, 0 or off. Only the letters that decide count. */
+int text_yes(const struct text *text, const struct node *node, bool *ret, struct why *why);
 int text_flag(const struct text *text, const struct node *node, bool *ret, struct why *why);
 int text_unsigned(const struct text *text, const struct node *node, u64 *ret, struct why *why);
 

@@ -2,25 +2,32 @@
 #include "mem/charge.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "base/alloc.h"
-
-#define CAP_IPC_LOCK 14
 
 /* What /proc/PID/status says of a process. */
 struct powers {
 	u64 mlocked; /* bytes under mlock(2), which the host counts against the same limit */
+	u32 uid;     /* real: whose pins they are */
 	bool may_lock_any;
 };
+
+static u64 status_number(const char *text, const char *key, int base)
+{
+	const char *line = strstr(text, key);
+
+	return line ? strtoull(line + strlen(key), NULL, base) : 0;
+}
 
 /* Not line by line through stdio: that would cost more than all the rest of a map. */
 static struct powers powers_of(pid_t pid)
 {
 	char path[32], text[4096];
-	const char *mlocked, *effective;
 	ssize_t size;
 	_close_ int fd = -1;
 
@@ -29,11 +36,10 @@ static struct powers powers_of(pid_t pid)
 	size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
 	text[size > 0 ? size : 0] = '\0';
 	/* A process without memory has no VmLck. */
-	mlocked = strstr(text, "\nVmLck:");
-	effective = strstr(text, "\nCapEff:");
 	return (struct powers){
-		.mlocked = mlocked ? strtoull(mlocked + strlen("\nVmLck:"), NULL, 10) << 10 : 0,
-		.may_lock_any = effective && strtoull(effective + strlen("\nCapEff:"), NULL, 16) & BIT(CAP_IPC_LOCK),
+		.mlocked = status_number(text, "\nVmLck:", 10) << 10,
+		.uid = (u32)status_number(text, "\nUid:", 10),
+		.may_lock_any = status_number(text, "\nCapEff:", 16) & BIT(CAP_IPC_LOCK),
 	};
 }
 
@@ -63,23 +69,37 @@ static u64 memlock_limit(pid_t pid)
 	return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }
 
+static int refuse_locked(const struct client *client, const char *whose, u64 locked, u64 limit, u64 bytes,
+			 struct why *why)
+{
+	char who[CLIENT_DESCRIPTION];
+
+	return refuse(why, MEMLOCK_EXCEEDED,
+		      "%s%s has %llu bytes locked, RLIMIT_MEMLOCK is %llu, and this request needs %llu more", whose,
+		      client_describe(client, who), (unsigned long long)locked, (unsigned long long)limit,
+		      (unsigned long long)bytes);
+}
+
+static bool within(u64 limit, u64 locked, u64 bytes)
+{
+	return bytes <= limit && locked <= limit - bytes;
+}
+
+/* ---- type1 ---- */
+
 int charge_init(struct charge *charge, struct client *client, u64 bytes, struct why *why)
 {
 	u64 limit = memlock_limit(client->pid), locked = client->locked_bytes;
 	struct powers powers = {0};
-	char who[CLIENT_DESCRIPTION];
 	bool enough = true;
 
 	if (limit != UINT64_MAX) {
 		powers = powers_of(client->pid);
 		locked += powers.mlocked;
-		enough = powers.may_lock_any || (bytes <= limit && locked <= limit - bytes);
+		enough = powers.may_lock_any || within(limit, locked, bytes);
 	}
 	if (!fallible() || !enough)
-		return refuse(why, MEMLOCK_EXCEEDED,
-			      "%s has %llu bytes locked, RLIMIT_MEMLOCK is %llu, and this request needs %llu more",
-			      client_describe(client, who), (unsigned long long)locked, (unsigned long long)limit,
-			      (unsigned long long)bytes);
+		return refuse_locked(client, "", locked, limit, bytes, why);
 	charge->client = client_get(client);
 	charge->bytes = bytes;
 	client->locked_bytes += bytes;
@@ -94,4 +114,127 @@ void charge_fini(struct charge *charge)
 	charge->client->locked_bytes -= charge->bytes;
 	client_put(charge->client);
 	*charge = (struct charge){.client = NULL};
+}
+
+/* ---- iommufd ---- */
+
+struct account {
+	u32 uid;
+	u64 locked_bytes;
+};
+
+void accounts_fini(struct accounts *accounts)
+{
+	for (size_t i = 0; i < accounts->count; i++)
+		assert(accounts->at[i].locked_bytes == 0);
+	free(accounts->at);
+	*accounts = (struct accounts){.at = NULL};
+}
+
+static int account_of(struct accounts *accounts, u32 uid, u32 *ret, struct why *why)
+{
+	int err;
+
+	for (u32 i = 0; i < accounts->count; i++) {
+		if (accounts->at[i].uid == uid) {
+			*ret = i;
+			return 0;
+		}
+	}
+	err = alloc_grow((void **)&accounts->at, &accounts->room, accounts->count, sizeof(accounts->at[0]), why);
+	if (err < 0)
+		return err;
+	*ret = (u32)accounts->count++;
+	accounts->at[*ret].uid = uid;
+	return 0;
+}
+
+/* The calling thread's own: one system call, where the text of a file would cost twenty. */
+static struct powers own_powers(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+	struct powers powers = {0};
+
+	syscall(SYS_capget, &header, data);
+	powers.may_lock_any = data[0].effective & BIT(CAP_IPC_LOCK);
+	if (!powers.may_lock_any)
+		powers.uid = getuid();
+	return powers;
+}
+
+int payer_settle(struct accounts *accounts, struct client *client, enum charge_mode wanted, struct payer *ret,
+		 struct why *why)
+{
+	struct powers powers = client->own ? own_powers() : powers_of(client->pid);
+	struct payer payer = {.mode = powers.may_lock_any ? CHARGE_NONE : wanted};
+	int err = payer.mode == CHARGE_USER ? account_of(accounts, powers.uid, &payer.account, why) : 0;
+
+	if (err == 0)
+		*ret = payer;
+	return err;
+}
+
+/* drivers/iommu/iommufd/pages.c:incr_user_locked_vm(): what the user has under mlock(2) does not count. */
+static int check_user(const struct account *account, const struct client *client, u64 bytes, struct why *why)
+{
+	u64 limit = memlock_limit(client->pid);
+	char whose[40];
+
+	if (within(limit, account->locked_bytes, bytes))
+		return 0;
+	snprintf(whose, sizeof(whose), "user %u, as ", account->uid);
+	return refuse_locked(client, whose, account->locked_bytes, limit, bytes, why);
+}
+
+static int check_process(const struct client *client, u64 bytes, struct why *why)
+{
+	u64 limit = memlock_limit(client->pid), locked = client->locked_bytes;
+
+	if (limit != UINT64_MAX)
+		locked += powers_of(client->pid).mlocked;
+	return within(limit, locked, bytes) ? 0 : refuse_locked(client, "", locked, limit, bytes, why);
+}
+
+int payer_charge(struct accounts *accounts, const struct payer *payer, struct client *client, u64 bytes,
+		 struct why *why)
+{
+	struct account *account = payer->mode == CHARGE_USER ? &accounts->at[payer->account] : NULL;
+	int err = 0;
+
+	if (!fallible())
+		return refuse_locked(client, "", client->pinned_bytes, 0, bytes, why);
+	if (account)
+		err = check_user(account, client, bytes, why);
+	else if (payer->mode == CHARGE_MM)
+		err = check_process(client, bytes, why);
+	if (err < 0)
+		return err;
+	if (account)
+		account->locked_bytes += bytes;
+	else if (payer->mode == CHARGE_MM)
+		client->locked_bytes += bytes;
+	client->pinned_bytes += bytes;
+	return 0;
+}
+
+void payer_uncharge(struct accounts *accounts, const struct payer *payer, struct client *client, u64 bytes)
+{
+	assert(client->pinned_bytes >= bytes);
+	client->pinned_bytes -= bytes;
+	if (payer->mode == CHARGE_USER) {
+		assert(accounts->at[payer->account].locked_bytes >= bytes);
+		accounts->at[payer->account].locked_bytes -= bytes;
+	} else if (payer->mode == CHARGE_MM) {
+		assert(client->locked_bytes >= bytes);
+		client->locked_bytes -= bytes;
+	}
+}
+
+u64 accounts_of_user(const struct accounts *accounts, u32 uid)
+{
+	for (size_t i = 0; i < accounts->count; i++)
+		if (accounts->at[i].uid == uid)
+			return accounts->at[i].locked_bytes;
+	return 0;
 }

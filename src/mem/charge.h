@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A charge against a client's RLIMIT_MEMLOCK, embedded in what it pays for and ended by that object's destructor. */
+/*
+ * Charges against RLIMIT_MEMLOCK: what type1 locks for a client, and what iommufd pins for one. Under machine.lock.
+ */
 #ifndef MEM_CHARGE_H
 #define MEM_CHARGE_H
 
 #include "mem/client.h"
 
-/* Whose count a charge is held against (spec 03 section 3.9). */
-enum charge_mode {
-	CHARGE_NONE, /* nobody's: the client may lock without limit */
-	CHARGE_USER, /* the user's, of all processes together */
-	CHARGE_MM,   /* the address space's */
-};
+/* ---- type1: embedded in what it pays for and ended by that object's destructor ---- */
 
 struct charge {
 	struct client *client; /* ref; NULL when nothing is charged */
@@ -19,9 +16,40 @@ struct charge {
 
 /*
  * Charges bytes to client. MEMLOCK_EXCEEDED (ENOMEM) says what is locked already, the limit and this request. A client
- * with CAP_IPC_LOCK is counted but not limited. Under machine.lock.
+ * with CAP_IPC_LOCK is counted but not limited.
  */
 int charge_init(struct charge *charge, struct client *client, u64 bytes, struct why *why);
 void charge_fini(struct charge *charge); /* legal on a zeroed charge */
+
+/* ---- iommufd: pins, which grow and shrink (spec 03 section 3.9) ---- */
+
+enum charge_mode {
+	CHARGE_NONE, /* no limit: the mapper had CAP_IPC_LOCK, or nothing is pinned */
+	CHARGE_USER, /* the user's pins, of all processes, against the limit of the one who maps */
+	CHARGE_MM,   /* the process's pins, and what it has locked besides, against its limit */
+};
+
+/* What the users of a machine have pinned in mode CHARGE_USER. All zero is empty. */
+struct accounts {
+	struct account *at; /* owned; never taken out: as many as there were users */
+	size_t count, room;
+};
+void accounts_fini(struct accounts *accounts); /* asserts that nothing is pinned */
+
+/* Whom pins of one mapping count against; settled when it is made. */
+struct payer {
+	enum charge_mode mode;
+	u32 account; /* of accounts; CHARGE_USER only */
+};
+
+/* wanted: CHARGE_USER or CHARGE_MM, which is CHARGE_NONE for a client with CAP_IPC_LOCK now. OUT_OF_MEMORY. */
+int payer_settle(struct accounts *accounts, struct client *client, enum charge_mode wanted, struct payer *ret,
+		 struct why *why);
+/* The client pins so many bytes more. MEMLOCK_EXCEEDED as above. */
+int payer_charge(struct accounts *accounts, const struct payer *payer, struct client *client, u64 bytes,
+		 struct why *why);
+void payer_uncharge(struct accounts *accounts, const struct payer *payer, struct client *client, u64 bytes);
+
+u64 accounts_of_user(const struct accounts *accounts, u32 uid); /* bytes */
 
 #endif

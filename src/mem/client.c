@@ -33,7 +33,7 @@ static void read_name(pid_t pid, char name[static 16])
 
 void client_init(struct client *client, const struct client_ops *ops, pid_t pid)
 {
-	*client = (struct client){.ops = ops, .pid = pid, .maps_fd = -1, .memory_fd = -1};
+	*client = (struct client){.ops = ops, .pid = pid, .maps_fd = -1, .memory_fd = -1, .own = pid == getpid()};
 	ref_init(&client->ref);
 	read_name(pid, client->name);
 }
@@ -48,7 +48,7 @@ void client_put(struct client *client)
 {
 	if (!client || !ref_put(&client->ref))
 		return;
-	assert(client->locked_bytes == 0);
+	assert(client->locked_bytes == 0 && client->pinned_bytes == 0);
 	close_descriptor(&client->maps_fd);
 	close_descriptor(&client->memory_fd);
 	client->ops->free(client);

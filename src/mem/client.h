@@ -52,7 +52,9 @@ struct client {
 	int memory_fd;	    /* owned: /proc/PID/mem of the same; both are opened at the first client_check_range() */
 	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
 	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
-	u64 locked_bytes;   /* charged against RLIMIT_MEMLOCK; under machine.lock */
+	bool own;	    /* it is this very process: its memory is ours, as long as it is there */
+	u64 locked_bytes;   /* charged against the RLIMIT_MEMLOCK of the process (VmLck); under machine.lock */
+	u64 pinned_bytes;   /* pinned by iommufd, whoever pays for it (VmPin); under machine.lock */
 };
 
 /* Initialises the embedded part; name is read from the host. */

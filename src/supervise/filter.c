@@ -22,6 +22,7 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "supervise/serve.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* Linux 5.19 */
@@ -47,6 +48,9 @@ static const struct rule rules[] = {
 	{SCMP_SYS(pread64), 1, {SCMP_A3(SCMP_CMP_GE, HIGH_OFFSET)}},
 	{SCMP_SYS(pwrite64), 1, {SCMP_A2(SCMP_CMP_LE, 8)}},
 	{SCMP_SYS(pwrite64), 1, {SCMP_A3(SCMP_CMP_GE, HIGH_OFFSET)}},
+	/* A FUSE file is not asked for nothing, and for more than a megabyte in pieces; a queue judges the whole. */
+	{SCMP_SYS(read), 1, {SCMP_A2(SCMP_CMP_EQ, 0)}},
+	{SCMP_SYS(read), 1, {SCMP_A2(SCMP_CMP_GT, SERVED_PIECE)}},
 	/* Shared mappings of files, and anything at the offset of a region. */
 	{SCMP_SYS(mmap), 1, {SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED)}},
 	{SCMP_SYS(mmap), 1, {SCMP_A5(SCMP_CMP_GE, HIGH_OFFSET)}},

@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "supervise/stranger.h"
 
 struct tree_server {
 	struct fuse *fuse;
@@ -122,26 +123,9 @@ static int tree_read(const char *path, char *buffer, size_t size, off_t offset, 
 	return (int)machine_attribute_read(served_machine(), NULL, path + 1, (u64)offset, buffer, size, &why);
 }
 
-static void free_writer(struct client *client)
-{
-	free(client);
-}
-
-/* Whoever writes, for the journal; no memory and no descriptors of it are needed. */
-static struct client *writer(void)
-{
-	static const struct client_ops ops = {.free = free_writer};
-	struct why why;
-	struct client *client = alloc_new(struct client, &why);
-
-	if (client)
-		client_init(client, &ops, fuse_get_context()->pid);
-	return client;
-}
-
 static int tree_write(const char *path, const char *buffer, size_t size, off_t offset, struct fuse_file_info *info)
 {
-	struct client *client = writer();
+	struct client *client = stranger_new(fuse_get_context()->pid);
 	struct why why = WHY_INIT;
 	int ret = (int)machine_attribute_write(served_machine(), client, path + 1, (u64)offset, buffer, size, &why);
 

@@ -30,8 +30,9 @@ static const char *const merged[] = {"sys",	   "sys/bus",	 "sys/class", "sys/dev
 static const char *const hidden[] = {"sys/devices/pci*", "sys/bus/pci_express", "sys/class/pci_bus", "dev/vfio",
 				     "dev/iommu"};
 
-#define STAGE "/tmp" /* hidden by the staging place while the room is built */
-#define TREE  STAGE "/tree"
+#define STAGE  "/tmp" /* hidden by the staging place while the room is built */
+#define TREE   STAGE "/tree"
+#define SERVED STAGE "/served"
 
 static int write_file(const char *path, const char *text)
 {
@@ -83,21 +84,43 @@ int room_unshare(struct why *why)
 	return 0;
 }
 
-int room_mount_tree(struct why *why)
+/* Returns the open /dev/fuse to serve it from. */
+static int mount_fuse(const char *place, const char *options, struct why *why)
 {
-	_close_ int fd = -1;
-	char options[96];
+	_close_ int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char words[128];
 
-	if (mount("isolde", STAGE, "tmpfs", MS_NOSUID, "mode=0755") < 0)
-		return refuse(why, ROOM_UNAVAILABLE, "a tmpfs cannot be mounted on %s: %s", STAGE, strerror(errno));
-	mkdir(TREE, 0755);
-	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return refuse(why, ROOM_UNAVAILABLE, "/dev/fuse cannot be opened: %s", strerror(errno));
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
-		 fd);
-	if (mount("isolde", TREE, "fuse.isolde", MS_NOSUID | MS_NODEV, options) < 0)
+	snprintf(words, sizeof(words), "fd=%d,rootmode=40000,%s", fd, options);
+	mkdir(place, 0755);
+	if (mount("isolde", place, "fuse.isolde", MS_NOSUID | MS_NODEV, words) < 0)
 		return refuse(why, ROOM_UNAVAILABLE, "FUSE cannot be mounted: %s", strerror(errno));
+	return take_fd(&fd);
+}
+
+int room_mount_tree(struct why *why)
+{
+	if (mount("isolde", STAGE, "tmpfs", MS_NOSUID, "mode=0755") < 0)
+		return refuse(why, ROOM_UNAVAILABLE, "a tmpfs cannot be mounted on %s: %s", STAGE, strerror(errno));
+	return mount_fuse(TREE, "user_id=0,group_id=0,allow_other,default_permissions", why);
+}
+
+int room_mount_served(int *ret_root, struct why *why)
+{
+	_close_ int fd = -1, root = -1;
+	char options[64];
+
+	snprintf(options, sizeof(options), "user_id=%u,group_id=%u", geteuid(), getegid());
+	fd = mount_fuse(SERVED, options, why);
+	if (fd < 0)
+		return fd;
+	root = open(SERVED, O_PATH | O_CLOEXEC);
+	if (root < 0)
+		return refuse_host(why, errno, "opening the root of the file system of queues");
+	if (umount2(SERVED, MNT_DETACH) < 0)
+		return refuse_host(why, errno, "unmounting the file system of queues");
+	*ret_root = take_fd(&root);
 	return take_fd(&fd);
 }
 

@@ -17,6 +17,12 @@ int room_unshare(struct why *why);
  */
 int room_mount_tree(struct why *why);
 
+/*
+ * A file system for what programs read and wait for (supervise/serve.h), mounted nowhere; for the same uid and gid
+ * only. Returns the open /dev/fuse, and in *ret_root a descriptor of its root. After room_mount_tree().
+ */
+int room_mount_served(int *ret_root, struct why *why);
+
 /* Puts the machine's names over the host's in /sys and /dev, then removes the staging place. */
 int room_furnish(struct node *root, struct why *why);
 

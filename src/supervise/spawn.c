@@ -58,20 +58,42 @@ void spawn_continue(const struct spawned *spawned)
 	(void)!write(spawned->socket, &byte, 1);
 }
 
+/* The supervisor has died if it does not take it: nobody is left to say so to. */
+static void send_descriptor(int socket, int fd, const struct why *why)
+{
+	if (!send_message(socket, fd, why))
+		_exit(EXIT_NOT_EXECUTABLE);
+	close(fd);
+}
+
+/* What the supervisor serves from now on. */
+static int send_mounts(int socket, struct why *why)
+{
+	int root, fd = room_mount_tree(why);
+
+	if (fd < 0)
+		return fd;
+	send_descriptor(socket, fd, why);
+	fd = room_mount_served(&root, why);
+	if (fd < 0)
+		return fd;
+	send_descriptor(socket, fd, why);
+	send_descriptor(socket, root, why);
+	return 0;
+}
+
 static int prepare(struct node *root, int socket, struct why *why)
 {
 	char byte;
-	int err, fd;
+	int err;
 
 	err = room_unshare(why);
+	if (err == 0)
+		err = send_mounts(socket, why);
 	if (err < 0)
 		return err;
-	fd = room_mount_tree(why);
-	if (fd < 0)
-		return fd;
-	if (!send_message(socket, fd, why) || read(socket, &byte, 1) != 1)
+	if (read(socket, &byte, 1) != 1)
 		_exit(EXIT_NOT_EXECUTABLE);
-	close(fd);
 	err = room_furnish(root, why);
 	if (err < 0)
 		return err;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The program's process, from fork to exec. It prepares its own room and sends what the supervisor needs over a socket:
- * the descriptor to serve the tree from, then the seccomp listener, or why it could not.
+ * the descriptor to serve the tree from, that to serve queues from and the root of their file system, then the seccomp
+ * listener, or why it could not.
  */
 #ifndef SUPERVISE_SPAWN_H
 #define SUPERVISE_SPAWN_H
@@ -21,7 +22,7 @@ int spawn(struct node *root, char *const *argv, const sigset_t *signals, struct 
 /* The next descriptor from the child; its refusal, or ROOM_UNAVAILABLE when it died. */
 int spawn_receive(const struct spawned *spawned, struct why *why);
 
-/* "I serve the tree now": the child goes on. */
+/* "I serve both now": the child goes on. */
 void spawn_continue(const struct spawned *spawned);
 
 enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };

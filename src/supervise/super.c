@@ -19,6 +19,7 @@
 #include "supervise/fuse.h"
 #include "supervise/notify.h"
 #include "supervise/say.h"
+#include "supervise/serve.h"
 #include "supervise/spawn.h"
 
 struct room {
@@ -28,6 +29,7 @@ struct room {
 	int epoll, signals, listener;
 	sigset_t old_mask;
 	struct tree_server *tree;
+	struct file_server *files;
 	struct tracees tracees;
 	struct notifier notifier;
 	struct say say;
@@ -119,18 +121,35 @@ static bool turn(struct room *room, int timeout_ms)
 	return count != 0;
 }
 
-static int start(struct room *room, const struct run_options *options, struct why *why)
+static int start_servers(struct room *room, struct why *why)
 {
-	int fd, err = take_signals(room, why);
+	int root, err, fd = spawn_receive(&room->program, why);
 
-	if (err == 0)
-		err = spawn(room->machine->root, options->argv, &room->old_mask, &room->program, why);
+	if (fd < 0)
+		return fd;
+	err = tree_server_start(room->machine, fd, &room->tree, why);
 	if (err < 0)
 		return err;
 	fd = spawn_receive(&room->program, why);
 	if (fd < 0)
 		return fd;
-	err = tree_server_start(room->machine, fd, &room->tree, why);
+	root = spawn_receive(&room->program, why);
+	if (root < 0) {
+		close(fd);
+		return root;
+	}
+	return file_server_start(room->machine, fd, root, &room->files, why);
+}
+
+static int start(struct room *room, const struct run_options *options, struct why *why)
+{
+	int err = take_signals(room, why);
+
+	if (err == 0)
+		err = spawn(room->machine->root, options->argv, &room->old_mask, &room->program, why);
+	if (err < 0)
+		return err;
+	err = start_servers(room, why);
 	if (err < 0)
 		return err;
 	spawn_continue(&room->program);
@@ -139,7 +158,7 @@ static int start(struct room *room, const struct run_options *options, struct wh
 		return room->listener;
 	room->listening = true;
 	notify_tune(room->listener);
-	tracees_init(&room->tracees, room->machine, room->listener, room->epoll);
+	tracees_init(&room->tracees, room->machine, room->files, room->listener, room->epoll);
 	room->notifier.tracees = &room->tracees;
 	room->notifier.listener = room->listener;
 	err = watch(room, room->listener, why);
@@ -211,6 +230,7 @@ static void finish(struct room *room)
 	if (room->listener >= 0)
 		drain(room);
 	tree_server_stop(room->tree);
+	file_server_stop(room->files);
 	close_descriptor(&room->listener);
 	close_descriptor(&room->program.socket);
 	if (room->signals >= 0) {

@@ -15,9 +15,9 @@
 #include "base/alloc.h"
 #include "machine/files.h"
 
-void tracees_init(struct tracees *tracees, struct machine *machine, int listener, int epoll)
+void tracees_init(struct tracees *tracees, struct machine *machine, struct file_server *files, int listener, int epoll)
 {
-	*tracees = (struct tracees){.machine = machine, .listener = listener, .epoll = epoll};
+	*tracees = (struct tracees){.machine = machine, .files = files, .listener = listener, .epoll = epoll};
 	list_init(&tracees->all);
 }
 
@@ -100,21 +100,27 @@ static pid_t process_of(pid_t thread)
 	return process;
 }
 
+static bool begins(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
 /*
- * The number that describes one of our memory files; -1 with errno when fd is not open, 0 when it is something else.
- * The name is looked at first: it costs no file system a call, and a FUSE file must never be asked from here.
+ * 1 when fd may be one of our files, by its name: then what the host says of it. 0 when it is something else, -1 with
+ * errno when it is not open. The name is looked at first: it costs no file system a call, and a file of the tree must
+ * never be asked from here. What we serve ourselves (supervise/serve.h) may be: nobody there waits for us.
  */
 static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
 {
-	static const char prefix[] = "/memfd:";
-	char path[48], name[sizeof(prefix)];
+	char path[48], name[sizeof(SERVED_PREFIX)];
 	ssize_t length;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, fd);
-	length = readlink(path, name, sizeof(prefix) - 1);
+	length = readlink(path, name, sizeof(name) - 1);
 	if (length < 0)
 		return -1;
-	if (length < (ssize_t)sizeof(prefix) - 1 || memcmp(name, prefix, sizeof(prefix) - 1) != 0)
+	name[length] = '\0';
+	if (!begins(name, "/memfd:") && !begins(name, SERVED_PREFIX))
 		return 0;
 	return stat(path, ret) == 0 ? 1 : -1;
 }
@@ -164,16 +170,19 @@ static int install_file(struct client *client, struct file *file, bool cloexec, 
 {
 	struct tracee *tracee = tracee_from(client);
 	struct files *files = tracee->tracees->machine->files;
-	int fd = files_describe(files, file, why);
 	struct seccomp_notif_addfd request = {
 		.id = tracee->notification,
-		.srcfd = (u32)fd,
 		.newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
-	int given, err;
+	int given, err, fd = 0;
 
+	if (file_is_served(file) && file->memfd < 0)
+		fd = file_server_add(tracee->tracees->files, file, why);
+	if (fd == 0)
+		fd = files_describe(files, file, why);
 	if (fd < 0)
 		return fd;
+	request.srcfd = (u32)fd;
 	given = ioctl(tracee->tracees->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request);
 	err = errno;
 	close(fd);

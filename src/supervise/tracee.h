@@ -10,11 +10,13 @@
 
 #include "base/list.h"
 #include "machine/machine.h"
+#include "supervise/serve.h"
 
 struct tracees {
-	struct machine *machine; /* borrowed */
-	int listener;		 /* borrowed: the seccomp descriptor */
-	int epoll;		 /* borrowed: watches the processes' end */
+	struct machine *machine;   /* borrowed */
+	struct file_server *files; /* borrowed: for those that are read and waited for */
+	int listener;		   /* borrowed: the seccomp descriptor */
+	int epoll;		   /* borrowed: watches the processes' end */
 	struct list all;
 };
 
@@ -26,7 +28,7 @@ struct tracee {
 	u64 notification;      /* of the request under way, for ADDFD */
 };
 
-void tracees_init(struct tracees *tracees, struct machine *machine, int listener, int epoll);
+void tracees_init(struct tracees *tracees, struct machine *machine, struct file_server *files, int listener, int epoll);
 void tracees_fini(struct tracees *tracees); /* all end */
 
 /* The client of a thread, made at its first request. */

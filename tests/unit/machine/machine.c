@@ -330,6 +330,43 @@ TEST_F(the_container_is_always_there)
 	EXPECT_SUBSTR("DEVNAME=vfio/vfio\n", cat(f, "sys/class/misc/vfio/uevent"));
 }
 
+TEST_F(iommufd_has_its_node_and_module)
+{
+	struct node *node = at(f, "dev/iommu");
+	char number[16], path[48];
+
+	assert_int_equal(node->kind, NODE_DEVICE);
+	assert_int_equal(node->mode, 0660);
+	assert_int_equal(major(node->rdev), 10);
+	snprintf(number, sizeof(number), "10:%u\n", minor(node->rdev));
+	assert_string_equal(cat(f, "sys/class/misc/iommu/dev"), number);
+	EXPECT_SUBSTR("DEVNAME=iommu\nDEVMODE=0660\n", cat(f, "sys/devices/virtual/misc/iommu/uevent"));
+	snprintf(path, sizeof(path), "sys/dev/char/10:%u/subsystem/vfio/dev", minor(node->rdev));
+	assert_string_equal(cat(f, path), "10:196\n");
+	assert_string_equal(cat(f, "sys/module/iommufd/initstate"), "live\n");
+}
+
+TEST_F(flags_of_modules_are_read_as_linux_reads_them)
+{
+	static const char *const yes[] = {"Y", "y", "1", "t", "on", "On"}, *const no[] = {"N", "0", "f", "off", "oFf"};
+	static const char flag[] = "sys/module/iommufd/parameters/allow_unsafe_interrupts";
+
+	assert_string_equal(cat(f, flag), "N\n");
+	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
+		ASSERT_OK(f->why, echo(f, flag, "N"));
+		ASSERT_OK(f->why, echo(f, flag, yes[i]));
+		assert_string_equal(cat(f, flag), "Y\n");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
+		ASSERT_OK(f->why, echo(f, flag, "Y"));
+		ASSERT_OK(f->why, echo(f, flag, no[i]));
+		assert_string_equal(cat(f, flag), "N\n");
+	}
+	EXPECT_REFUSED(ATTRIBUTE_VALUE, f->why, echo(f, flag, "maybe"));
+	EXPECT_REFUSED(ATTRIBUTE_VALUE, f->why, echo(f, flag, "o"));
+	EXPECT_REFUSED(ATTRIBUTE_VALUE, f->why, echo(f, flag, ""));
+}
+
 TEST_F(the_override_is_a_line)
 {
 	char page[NODE_TEXT];
@@ -763,6 +800,8 @@ int main(void)
 		CASE_F(a_device_goes_to_vfio_and_comes_back),
 		CASE_F(a_device_has_a_character_device_of_its_own),
 		CASE_F(the_container_is_always_there),
+		CASE_F(iommufd_has_its_node_and_module),
+		CASE_F(flags_of_modules_are_read_as_linux_reads_them),
 		CASE_F(the_override_is_a_line),
 		CASE_F(probing_for_nobody_is_no_error_but_a_remark),
 		CASE_F(a_driver_that_declines_is_passed_over),

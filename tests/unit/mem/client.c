@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "mem/charge.h"
 #include "mem/vma.h"
 #include "tests/fixtures/self_client.h"
 
@@ -142,84 +141,6 @@ TEST(client, a_gone_client_has_no_memory)
 	client_put(client);
 }
 
-/*
- * A process without any capability, with 64 KiB of lockable memory of which it locks some itself, that waits until tell
- * is closed.
- */
-static pid_t start_powerless(int *ret_tell, size_t mlocked)
-{
-	struct rlimit small = {.rlim_cur = 65536, .rlim_max = 65536};
-	int ends[2], ready[2];
-	pid_t child;
-	char byte;
-
-	assert_int_equal(pipe(ends), 0);
-	assert_int_equal(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		close(ends[1]);
-		setrlimit(RLIMIT_MEMLOCK, &small);
-		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
-			_exit(1);
-		/* The sanitizers make mlock() do nothing. */
-		if (mlocked && syscall(SYS_mlock, anonymous(mlocked, PROT_READ | PROT_WRITE), mlocked) < 0)
-			_exit(1);
-		if (write(ready[1], "x", 1) != 1)
-			_exit(1);
-		_exit(read(ends[0], &byte, 1) != 0);
-	}
-	close(ends[0]);
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	*ret_tell = ends[1];
-	return child;
-}
-
-TEST(client, memlock_refusal_has_all_three_numbers)
-{
-	struct charge first = {0}, second = {0};
-	struct why why = WHY_INIT;
-	struct client *client;
-	pid_t child;
-	int tell;
-
-	child = start_powerless(&tell, 0);
-	client = self_client_new(child);
-	ASSERT_OK(why, charge_init(&first, client, 0x8000, &why));
-	EXPECT_REFUSED(MEMLOCK_EXCEEDED, why, charge_init(&second, client, 0x9000, &why));
-	EXPECT_SUBSTR("32768", why.text);
-	EXPECT_SUBSTR("65536", why.text);
-	EXPECT_SUBSTR("36864", why.text);
-	charge_fini(&second);
-	charge_fini(&first);
-	assert_int_equal(client->locked_bytes, 0);
-	client_put(client);
-	close(tell);
-	waitpid(child, NULL, 0);
-}
-
-TEST(client, memory_under_mlock_counts_against_the_limit_too)
-{
-	struct charge charge = {0}, large = {0};
-	struct why why = WHY_INIT;
-	struct client *client;
-	pid_t child;
-	int tell;
-
-	child = start_powerless(&tell, 0x4000);
-	client = self_client_new(child);
-	EXPECT_REFUSED(MEMLOCK_EXCEEDED, why, charge_init(&large, client, 0xd000, &why));
-	EXPECT_SUBSTR("16384 bytes locked", why.text);
-	ASSERT_OK(why, charge_init(&charge, client, 0xc000, &why));
-	assert_int_equal(client->locked_bytes, 0xc000);
-	charge_fini(&charge);
-	charge_fini(&charge);
-	client_put(client);
-	close(tell);
-	waitpid(child, NULL, 0);
-}
-
 static void expect_same(const struct vma *a, const struct vma *b)
 {
 	assert_int_equal(a->start, b->start);
@@ -317,8 +238,6 @@ int main(void)
 		CASE(client, a_range_with_a_hole_or_without_permission_is_refused_by_address),
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
 		CASE(client, a_gone_client_has_no_memory),
-		CASE(client, memlock_refusal_has_all_three_numbers),
-		CASE(client, memory_under_mlock_counts_against_the_limit_too),
 		CASE(client, both_ways_to_ask_for_mappings_agree),
 		CASE(client, what_is_mapped_there_instead_is_named),
 	};
