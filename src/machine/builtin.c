@@ -14,12 +14,14 @@
 	extern const char machine_##name##_text_behind[] __attribute__((visibility("hidden")))
 
 EMBED(default, MACHINES_FOLDER "/default.yaml");
+EMBED(emulated, MACHINES_FOLDER "/emulated.yaml");
 EMBED(two_nvme, MACHINES_FOLDER "/two-nvme.yaml");
 
 static const struct {
 	const char *name, *text, *behind;
 } machines[] = {
 	{"default", machine_default_text, machine_default_text_behind},
+	{"emulated", machine_emulated_text, machine_emulated_text_behind},
 	{"two-nvme", machine_two_nvme_text, machine_two_nvme_text_behind},
 };
 

@@ -174,6 +174,12 @@ static int keep_roots(struct yaml_reader *reader, yaml_node_t *node, void *targe
 	return 0;
 }
 
+static int keep_emulated(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	reading_of(reader)->emulated = node;
+	return 0;
+}
+
 static int read_as_found(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	return yaml_bool(reader, node, &reading_of(reader)->description->as_found);
@@ -182,6 +188,7 @@ static int read_as_found(struct yaml_reader *reader, yaml_node_t *node, void *ta
 static const struct yaml_key machine_keys[] = {
 	{"name", read_name},	   {"iommu", read_iommu},     {"as_found", read_as_found},
 	{"options", read_options}, {"devices", keep_devices}, {"roots", keep_roots},
+	{"emulated", keep_emulated},
 };
 
 static int read_machine(struct reading *reading)
@@ -193,7 +200,8 @@ static int read_machine(struct reading *reading)
 		return err;
 	if (!reading->devices && !reading->roots)
 		return yaml_refuse(&reading->yaml, root, "a machine needs devices");
-	return tree_read(reading);
+	err = tree_read(reading);
+	return err < 0 ? err : emulated_read(reading);
 }
 
 static void free_functions(struct list *functions)
@@ -213,6 +221,7 @@ int description_parse(const char *text, size_t size, const char *file, struct de
 	if (!description)
 		return -why->err;
 	list_init(&description->functions);
+	list_init(&description->emulated);
 	list_init(&reading.virtuals);
 	snprintf(description->name, sizeof(description->name), "machine");
 	err = yaml_reader_init(&reading.yaml, text, size, file, why);
@@ -230,6 +239,7 @@ void description_free(struct description *description)
 {
 	if (!description)
 		return;
+	emulated_descriptions_free(&description->emulated);
 	free_functions(&description->functions);
 	free(description->by_address);
 	free(description);

@@ -30,6 +30,7 @@ struct machine {
 	struct journal journal;
 	struct list drivers;	/* machine/driver.c */
 	struct list devices;	/* machine/device.c: one per function: its driver, override, sysfs directory */
+	struct list mdevs;	/* machine/mdev.c: emulated devices */
 	struct node *root;	/* owned: sys/ and dev/ */
 	struct files *files;	/* owned: machine/files.c */
 	struct list vfio_nodes; /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */

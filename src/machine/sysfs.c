@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "machine/device.h"
+#include "machine/mdev.h"
 
 s64 show_text(char *text, size_t size, const char *format, ...)
 {
@@ -96,6 +97,8 @@ int sysfs_build(struct machine *machine, struct why *why)
 		err = sysfs_build_groups(machine, why);
 	if (err == 0)
 		err = sysfs_build_vfio(machine, why);
+	if (err == 0)
+		err = sysfs_build_mdevs(machine, why);
 	if (err == 0)
 		err = sysfs_build_iommufd(machine, why);
 	return err;
