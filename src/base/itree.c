@@ -29,18 +29,29 @@ static bool is_root(const struct itree_node *node)
 	return node->parent == node;
 }
 
-/* From node up, as far as something changes. */
-static void update_upwards(struct itree_node *node)
+/* True when node's subtree is another than before. */
+static bool update(const struct itree *tree, struct itree_node *node)
 {
-	for (;; node = node->parent) {
-		u64 last = largest_last(node);
+	u64 last = largest_last(node);
+	bool changed = last != node->subtree_last;
 
-		if (last == node->subtree_last)
-			return;
-		node->subtree_last = last;
-		if (is_root(node))
-			return;
-	}
+	node->subtree_last = last;
+	if (tree->summarize && tree->summarize(node))
+		changed = true;
+	return changed;
+}
+
+/* From node up, as far as something changes. */
+static void update_upwards(const struct itree *tree, struct itree_node *node)
+{
+	while (update(tree, node) && !is_root(node))
+		node = node->parent;
+}
+
+void itree_changed(struct itree *tree, struct itree_node *node)
+{
+	assert(tree->summarize && itree_linked(node));
+	update_upwards(tree, node);
 }
 
 /* Puts new where old hangs; new may be NULL. */
@@ -70,8 +81,8 @@ static void rotate_up(struct itree *tree, struct itree_node *node, int side)
 	node->child[side] = middle;
 	if (middle)
 		middle->parent = node;
-	node->subtree_last = largest_last(node);
-	child->subtree_last = largest_last(child);
+	update(tree, node);
+	update(tree, child);
 }
 
 static void link_as_leaf(struct itree *tree, struct itree_node *node)
@@ -98,6 +109,11 @@ void itree_insert(struct itree *tree, struct itree_node *node)
 	node->subtree_last = node->last;
 	tree->count++;
 	link_as_leaf(tree, node);
+	if (tree->summarize) {
+		tree->summarize(node);
+		if (!is_root(node))
+			update_upwards(tree, node->parent);
+	}
 	mine = priority(node);
 	while (!is_root(node) && priority(node->parent) < mine)
 		rotate_up(tree, node->parent, node->parent->child[1] == node);
@@ -115,7 +131,7 @@ void itree_remove(struct itree *tree, struct itree_node *node)
 	parent = is_root(node) ? NULL : node->parent;
 	replace_child(tree, node, node->child[0] ? node->child[0] : node->child[1]);
 	if (parent)
-		update_upwards(parent);
+		update_upwards(tree, parent);
 	node->parent = node->child[0] = node->child[1] = NULL;
 	tree->count--;
 }
@@ -186,8 +202,34 @@ struct itree_node *itree_above(const struct itree *tree, u64 where)
 	return found;
 }
 
+/* The way from node to its neighbour on that side. */
+static struct itree_node *neighbour(const struct itree_node *node, int side)
+{
+	const struct itree_node *next = node->child[side];
+
+	if (next) {
+		while (next->child[!side])
+			next = next->child[!side];
+		return (struct itree_node *)next;
+	}
+	while (!is_root(node) && node->parent->child[side] == node)
+		node = node->parent;
+	return is_root(node) ? NULL : node->parent;
+}
+
+struct itree_node *itree_previous(const struct itree_node *node)
+{
+	return neighbour(node, 0);
+}
+
+struct itree_node *itree_following(const struct itree_node *node)
+{
+	return neighbour(node, 1);
+}
+
 /* Recursion is as deep as the tree: some 2 ln(count). */
-static size_t check_subtree(const struct itree_node *node, const struct itree_node *parent, u64 lowest, u64 highest)
+static size_t check_subtree(const struct itree *tree, struct itree_node *node, const struct itree_node *parent,
+			    u64 lowest, u64 highest)
 {
 	if (!node)
 		return 0;
@@ -196,13 +238,14 @@ static size_t check_subtree(const struct itree_node *node, const struct itree_no
 	assert(node->start >= lowest && node->start <= highest);
 	assert(!parent || priority(parent) >= priority(node));
 	assert(node->subtree_last == largest_last(node));
-	return check_subtree(node->child[0], node, lowest, node->start) + 1 +
-	       check_subtree(node->child[1], node, node->start, highest);
+	assert(!tree->summarize || !tree->summarize(node));
+	return check_subtree(tree, node->child[0], node, lowest, node->start) + 1 +
+	       check_subtree(tree, node->child[1], node, node->start, highest);
 }
 
 void itree_check(const struct itree *tree)
 {
-	size_t count = check_subtree(tree->root, NULL, 0, UINT64_MAX);
+	size_t count = check_subtree(tree, tree->root, NULL, 0, UINT64_MAX);
 
 	assert(count == tree->count);
 	(void)count;

@@ -19,6 +19,11 @@ struct itree_node {
 struct itree {
 	struct itree_node *root;
 	size_t count;
+	/*
+	 * What the owner keeps for a subtree: computes it for node from node itself and its children (NULL, or done),
+	 * and says whether it is another than before. NULL: nothing.
+	 */
+	bool (*summarize)(struct itree_node *node);
 };
 
 #define ITREE_INIT                                                                                                     \
@@ -34,6 +39,9 @@ static inline bool itree_linked(const struct itree_node *node)
 void itree_insert(struct itree *tree, struct itree_node *node);
 void itree_remove(struct itree *tree, struct itree_node *node); /* node must be in tree */
 
+/* What the owner keeps of node alone has changed. Only with summarize. */
+void itree_changed(struct itree *tree, struct itree_node *node);
+
 /* The lowest node that overlaps [start, last], and the next one after node that does; NULL when there is none. */
 struct itree_node *itree_first(const struct itree *tree, u64 start, u64 last);
 struct itree_node *itree_next(const struct itree_node *node, u64 start, u64 last);
@@ -41,6 +49,10 @@ struct itree_node *itree_next(const struct itree_node *node, u64 start, u64 last
 /* The node with the largest start that is <= where, or the smallest start that is > where; NULL if none. */
 struct itree_node *itree_at_or_below(const struct itree *tree, u64 where);
 struct itree_node *itree_above(const struct itree *tree, u64 where);
+
+/* The neighbours of node in order; NULL: none. */
+struct itree_node *itree_previous(const struct itree_node *node);
+struct itree_node *itree_following(const struct itree_node *node);
 
 /* Asserts order, heap priorities, augmentation and count; for machine_check(). */
 void itree_check(const struct itree *tree);

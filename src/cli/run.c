@@ -19,6 +19,7 @@ static const char help_text[] =
 	"  -d, --disk BDF=FILE      back the namespace of an NVMe controller with FILE; likewise\n"
 	"  -q, --quiet              do not print refusals; `isolde why` has them\n"
 	"  -j, --json               print refusals as JSON objects, one a line\n"
+	"  -s, --selftest           as a kernel built to test itself: IOMMU_TEST_CMD, fail-nth, mock devices\n"
 	"  -h, --help               this text\n"
 	"\n"
 	"The exit status is the program's, 128 + N after signal N, 125 when the room could not be\n"
@@ -31,9 +32,11 @@ static int load(const struct run_request *request, struct description **ret, str
 
 	for (unsigned i = 0; err == 0 && i < request->ndisks; i++)
 		err = assign_disk(description, request->disks[i], why);
-	if (err == 0)
-		*ret = take(description);
-	return err;
+	if (err < 0)
+		return err;
+	description->selftest |= request->selftest;
+	*ret = take(description);
+	return 0;
 }
 
 static int build(const struct run_request *request, struct machine **ret, struct why *why)

@@ -7,13 +7,10 @@
 #include "machine/assign.h"
 
 static const struct option options[] = {
-	{"machine", required_argument, NULL, 'm'},
-	{"bind", required_argument, NULL, 'b'},
-	{"disk", required_argument, NULL, 'd'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL},
+	{"machine", required_argument, NULL, 'm'}, {"bind", required_argument, NULL, 'b'},
+	{"disk", required_argument, NULL, 'd'},	   {"quiet", no_argument, NULL, 'q'},
+	{"json", no_argument, NULL, 'j'},	   {"selftest", no_argument, NULL, 's'},
+	{"help", no_argument, NULL, 'h'},	   {NULL},
 };
 
 static int add(const char *what, const char **list, unsigned *count, const char *value, struct why *why)
@@ -49,6 +46,9 @@ static int take_option(struct run_request *request, int letter, struct why *why)
 	case 'j':
 		request->json = true;
 		return 0;
+	case 's':
+		request->selftest = true;
+		return 0;
 	case 'h':
 		request->help = true;
 		return 0;
@@ -62,7 +62,7 @@ int run_options_parse(int argc, char **argv, struct run_request *ret, struct why
 	struct run_request request = {.machine = "default"};
 	int letter;
 
-	while ((letter = next_option(argc, argv, "m:b:d:qjh", options, why)) != -1) {
+	while ((letter = next_option(argc, argv, "m:b:d:qjsh", options, why)) != -1) {
 		int err = take_option(&request, letter, why);
 
 		if (err < 0)

@@ -13,7 +13,7 @@ struct run_request {
 	const char *machine;
 	const char *disks[RUN_ASSIGNMENTS], *binds[RUN_ASSIGNMENTS];
 	unsigned ndisks, nbinds;
-	bool quiet, json, help;
+	bool quiet, json, help, selftest;
 	char *const *argv; /* the program's */
 };
 

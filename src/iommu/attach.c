@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "iommu/intent.h"
+#include "iommu/kind.h"
 #include "iommu/own.h"
 #include "iommu/page_request.h"
 #include "iommu/port.h"
@@ -22,16 +23,12 @@ static bool needs_direct(const struct iommu_device *device)
 int ask_driver(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why)
 {
 	const struct iommu_driver *driver = device->unit->driver;
-	char text[DOMAIN_TEXT];
+	int err;
 
 	if (driver->attach)
 		return driver->attach(device, domain, old, why);
-	if (domain->driver != driver)
-		return refuse(why, DOMAIN_FOREIGN, "%s cannot have %s, which is of %s: it is behind %s, which is %s",
-			      device->name, domain_describe(domain, text), domain->driver->name, device->unit->name,
-			      driver->name);
-	/* A context entry for it. */
-	return fallible() ? 0 : refuse(why, OUT_OF_MEMORY, "no memory to attach %s", device->name);
+	err = refuse_other_driver(device, domain, why);
+	return err < 0 ? err : kind_enter(device, 0, domain, why);
 }
 
 int member_attach(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why)

@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 #include "iommu/port.h"
-#include "mem/shared.h"
+#include "mem/guard.h"
 
 enum { BATCH = 128 };
 
@@ -92,8 +92,8 @@ static bool move_direct(const struct piece *piece, enum dma_direction direction)
 
 	if (client && !client_memory_lives(client, piece_address(piece)))
 		return false;
-	return direction == DMA_READ ? shared_copy(piece->local, remote, piece->size)
-				     : shared_copy(remote, piece->local, piece->size);
+	return direction == DMA_READ ? guard_copy(piece->local, remote, piece->size)
+				     : guard_copy(remote, piece->local, piece->size);
 }
 
 /* Moves the pieces of one client's process memory from `from` on in one call; returns how many, 0 for failure. */

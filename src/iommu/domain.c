@@ -41,6 +41,7 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 	domain->iommu = iommu;
 	domain->kind = kind;
 	domain->driver = unit->driver;
+	domain->unit = unit;
 	domain->format = unit->format;
 	domain->last_iova = UINT64_MAX;
 	domain->pasid_compatible = true;
@@ -53,19 +54,14 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 /* Below this many bytes empty tables are not worth a look. */
 #define TRIM_FROM 0x40000
 
-static struct domain_shape shape_of(const struct iommu_unit *unit)
-{
-	return (struct domain_shape){.table = {.format = unit->format}, .last_iova = MASK(unit->width - 1, 0)};
-}
-
-static int make_paging(struct domain *domain, struct space *space, const struct iommu_unit *unit,
-		       const struct domain_shape *shape, struct why *why)
+static int make_paging(struct domain *domain, struct space *space, const struct domain_shape *shape, struct why *why)
 {
 	if (table_new(shape->table, &domain->pt) < 0)
-		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", unit->name);
+		return refuse(why, OUT_OF_MEMORY, "no memory for an I/O page table of %s", domain->unit->name);
 	domain->format = shape->table.format;
 	domain->first_iova = shape->first_iova;
 	domain->last_iova = min_u64(isolde_pt_last_iova(domain->pt), shape->last_iova);
+	domain->forces_write = shape->forces_write;
 	domain->space = space;
 	domain->trim_at = TRIM_FROM;
 	list_append(&space->domains, &domain->of_space);
@@ -76,7 +72,7 @@ int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const 
 		      struct domain **ret, struct why *why)
 {
 	struct domain *domain = domain_alloc(space->iommu, unit, DOMAIN_PAGING, why);
-	int err = domain ? make_paging(domain, space, unit, shape, why) : -why->err;
+	int err = domain ? make_paging(domain, space, shape, why) : -why->err;
 
 	if (err < 0) {
 		free(domain);
@@ -86,27 +82,56 @@ int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const 
 	return 0;
 }
 
+int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned abilities, struct domain **ret,
+		   struct why *why)
+{
+	struct domain_shape shape;
+	int err = iommu_unit_shape(unit, abilities, &shape, why);
+
+	if (err == 0)
+		err = domain_new_shaped(space, unit, &shape, ret, why);
+	if (err == 0)
+		(*ret)->abilities = abilities;
+	return err;
+}
+
 int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why)
 {
-	const struct domain_shape shape = shape_of(unit);
+	return domain_new_for(space, unit, 0, ret, why);
+}
 
-	return domain_new_shaped(space, unit, &shape, ret, why);
+static int make_usual(struct domain *domain, struct why *why)
+{
+	struct domain_shape shape;
+	int err = iommu_unit_shape(domain->unit, 0, &shape, why);
+
+	return err < 0 ? err : make_paging(domain, &domain->own_space, &shape, why);
 }
 
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
 	       struct why *why)
 {
-	const struct domain_shape shape = shape_of(unit);
 	struct domain *domain = domain_alloc(iommu, unit, kind, why);
 
 	if (!domain)
 		return -why->err;
-	if (kind == DOMAIN_PAGING && make_paging(domain, &domain->own_space, unit, &shape, why) < 0) {
+	if (kind == DOMAIN_PAGING && make_usual(domain, why) < 0) {
 		free(domain);
 		return -why->err;
 	}
 	if (kind == DOMAIN_IDENTITY)
 		list_append(&iommu->identities, &domain->of_iommu);
+	*ret = domain;
+	return 0;
+}
+
+int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why)
+{
+	struct domain *domain = domain_alloc(parent->iommu, unit, DOMAIN_NESTED, why);
+
+	if (!domain)
+		return -why->err;
+	domain->parent = parent;
 	*ret = domain;
 	return 0;
 }
@@ -245,22 +270,45 @@ static int refuse_outside(const struct domain *domain, u64 start, u64 last, stru
 	return 0;
 }
 
-/* Of one page, as the table has them: dirty pages are then known one by one. */
+u64 domain_page_sizes(const struct domain *domain)
+{
+	return isolde_pt_page_sizes(domain->pt);
+}
+
 static u64 smallest_leaf(const struct domain *domain)
 {
-	u64 sizes = isolde_pt_page_sizes(domain->pt);
+	u64 sizes = domain_page_sizes(domain);
 
 	return sizes & -sizes;
+}
+
+static int refuse_area(const struct domain *domain, const struct area *area, struct why *why)
+{
+	u64 start = area->node.start, last = area->node.last;
+	int err = refuse_outside(domain, start, last, why);
+
+	if (err < 0)
+		return err;
+	if (!is_aligned(start | (last + 1) | area_physical(area), smallest_leaf(domain)))
+		return refuse(why, AREA_MISALIGNED,
+			      "[0x%llx, 0x%llx] is not of whole pages of 0x%llx bytes, which %s has",
+			      (unsigned long long)start, (unsigned long long)last,
+			      (unsigned long long)smallest_leaf(domain), domain->unit->name);
+	if (domain->forces_write && !(area->permission & ISOLDE_PT_WRITE))
+		return refuse(why, AREA_READ_ONLY,
+			      "[0x%llx, 0x%llx] is read-only, which a nesting parent of %s cannot have",
+			      (unsigned long long)start, (unsigned long long)last, domain->unit->name);
+	return 0;
 }
 
 int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 {
 	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
-	int err;
+	int err = refuse_area(domain, area, why);
 
-	err = refuse_outside(domain, area->node.start, area->node.last, why);
 	if (err < 0)
 		return err;
+	/* Leaves of one page: dirty pages are then known one by one. */
 	err = fill(domain->pt, area, domain->space->small_leaves ? smallest_leaf(domain) : area_size(area), &gather);
 	/* A device may have used the beginning of what is taken back. */
 	if (err < 0)

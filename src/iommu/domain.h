@@ -29,6 +29,9 @@ struct domain {
 	char name[DOMAIN_NAME];		   /* "IOAS 3 of qemu (pid 1234)", for refusals; may be empty */
 	struct iommu *iommu;		   /* borrowed */
 	const struct iommu_driver *driver; /* borrowed: whose devices can have it */
+	const struct iommu_unit *unit;	   /* borrowed: for whose devices it was made */
+	unsigned abilities;		   /* DOMAIN_FOR_*; of a paging one */
+	bool forces_write;		   /* its areas cannot be read-only */
 	struct isolde_pt *pt;		   /* owned; NULL unless paging */
 	u64 first_iova, last_iova;	   /* what both the format and the unit can translate */
 	bool answers_pages;		   /* there is somebody who answers page requests of devices that have it */
@@ -48,6 +51,11 @@ struct domain {
 	unsigned users;		      /* groups attached or holding it as default or blocking; under machine.lock */
 
 	/*
+	 * What else an attach depends on, for a domain with a user behind it; asked for every member. NULL: nothing.
+	 */
+	int (*may_attach)(struct domain *domain, struct iommu_device *device, struct why *why);
+
+	/*
 	 * Told of each fault that nobody recovers from, on the device's thread, inside its gate: it
 	 * may neither wait nor call the core. NULL: nobody asked (report_iommu_fault() would say ENOSYS).
 	 */
@@ -58,18 +66,21 @@ struct domain {
 /* kind is paging, blocking or identity. A paging one has a space of its own. */
 int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct domain **ret,
 	       struct why *why);
-/* A paging domain of the space; the areas that are there already are the caller's to fill in. */
-int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why);
 /*
- * The same with a table, and an aperture, that the driver wants instead of the unit's own. table->memory is filled in
- * here; a table that the format does not have is a bug of the driver.
+ * A paging domain of the space; the areas that are there already are the caller's to fill in. DOMAIN_ABILITY
+ * (EOPNOTSUPP): abilities are DOMAIN_FOR_*.
  */
-struct domain_shape {
-	struct isolde_pt_config table;
-	u64 first_iova, last_iova;
-};
+int domain_new_in(struct space *space, const struct iommu_unit *unit, struct domain **ret, struct why *why);
+int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned abilities, struct domain **ret,
+		   struct why *why);
+/*
+ * The same with a table, and an aperture, that the driver wants instead of the unit's own. shape->table.memory is
+ * filled in here; a table that the format does not have is a bug of the driver.
+ */
 int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
 		      struct domain **ret, struct why *why);
+/* A nested one whose table nobody walks: it translates nothing. */
+int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why);
 /* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit cannot, or has no PASIDs. */
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why);
@@ -81,9 +92,12 @@ struct domain *domain_free(struct domain *domain);
 const char *domain_describe(const struct domain *domain, char text[static DOMAIN_TEXT]);
 const char *domain_kind_name(enum domain_kind kind);
 
+u64 domain_page_sizes(const struct domain *domain); /* bit n set: its table has leaves of 2^n bytes; paging ones only */
+
 /*
- * Table entries of one area of its space, which it has none of. IOVA_BEYOND_TABLE (EINVAL), OUT_OF_MEMORY; on failure
- * nothing changed. Devices find it at once, but nobody is stopped for it.
+ * Table entries of one area of its space, which it has none of. IOVA_BEYOND_TABLE, AREA_MISALIGNED: to its smallest
+ * page, AREA_READ_ONLY: it forces writes (EINVAL); OUT_OF_MEMORY; on failure nothing changed. Devices find it at once,
+ * but nobody is stopped for it.
  */
 int domain_fill(struct domain *domain, const struct area *area, struct why *why);
 /* Takes them out again, and what IOTLBs hold of them. No DMA through this domain reaches the area any more then. */

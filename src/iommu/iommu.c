@@ -9,26 +9,19 @@
 #include "iommu/attachment.h"
 #include "iommu/default_domain.h"
 #include "iommu/intent.h"
+#include "iommu/kind.h"
 #include "iommu/pasid.h"
 #include "iommu/port.h"
-
-/* VT-d 5.0 section 11.4.3: hardware that passes requests through untranslated. */
-#define ECAP_PASS_THROUGH BIT(6)
-
-static enum group_type intel_preference(const struct iommu_device *device)
-{
-	return device->unit->ecap & ECAP_PASS_THROUGH ? TYPE_AUTO : TYPE_DMA;
-}
-
-/* The plain one: whatever is asked of it works as long as there is memory. */
-static const struct iommu_driver intel_driver = {
-	.name = "intel-iommu", .preference = intel_preference, .nested_format = ISOLDE_PT_FORMATS};
 
 static void group_free(struct iommu_group *group);
 
 void iommu_init(struct iommu *iommu)
 {
 	*iommu = (struct iommu){.global_pasids = {.limit = PASIDS}};
+	iommu->drivers[KIND_INTEL] = intel_driver;
+	iommu->drivers[KIND_AMD] = amd_driver;
+	iommu->drivers[KIND_SMMU] = smmu_driver;
+	iommu->drivers[KIND_RISCV] = riscv_driver;
 	frames_init(&iommu->frames);
 	list_init(&iommu->identities);
 	list_init(&iommu->units);
@@ -63,13 +56,21 @@ void iommu_fini(struct iommu *iommu)
 int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, struct iommu_unit **ret, struct why *why)
 {
 	struct iommu_unit *unit = alloc_new(struct iommu_unit, why);
+	struct domain_shape shape;
+	int err;
 
 	assert(description->width > PAGE_SHIFT && description->width <= 64);
 	assert(description->nregions <= UNIT_REGIONS);
 	if (!unit)
 		return -why->err;
 	*unit = *description;
-	unit->driver = unit->driver ? unit->driver : &intel_driver;
+	unit->driver = unit->driver ? unit->driver : &iommu->drivers[unit->kind];
+	err = iommu_unit_shape(unit, 0, &shape, why);
+	assert(err == 0);
+	(void)err;
+	unit->format = shape.table.format;
+	unit->last_iova = shape.last_iova;
+	frames_limit(&iommu->frames, shape.table.output_bits);
 	unit->link = (struct list_link){.next = NULL};
 	list_append(&iommu->units, &unit->link);
 	*ret = unit;
@@ -123,6 +124,11 @@ static void group_free(struct iommu_group *group)
 	drop_core_domain(group->blocking_domain);
 	list_remove(&group->link);
 	free(group);
+}
+
+void iommu_group_remove(struct iommu_group *group)
+{
+	group_free(group);
 }
 
 struct iommu_group *iommu_group_find(const struct iommu *iommu, int id)
@@ -232,6 +238,7 @@ int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const
 		return -why->err;
 	device->unit = unit;
 	device->group = group;
+	device->driver_data = facts->driver_data;
 	device->max_pasids = unit->driver->lacks_pasids ? 0 : (u32)min_u64(unit->max_pasids, facts->max_pasids);
 	err = dma_port_new(group->iommu, NULL, &device->port, why);
 	if (err == 0)

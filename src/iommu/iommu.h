@@ -27,6 +27,7 @@ struct dma_fault;
 struct iommufd_driver;
 struct iommu;
 struct iommu_device;
+struct iommu_unit;
 struct page_request;
 struct page_requests;
 
@@ -51,13 +52,38 @@ struct reserved_region {
 /* What a group's kernel drivers get when nothing is asked for; AUTO only asks. */
 enum group_type { TYPE_AUTO, TYPE_IDENTITY, TYPE_DMA, TYPE_DMA_FQ };
 
+/* The kinds of units there are, and their drivers in Linux (iommu/kind_*.c). */
+enum unit_kind { KIND_INTEL, KIND_AMD, KIND_SMMU, KIND_RISCV, KINDS };
+
+/* device_iommu_capable() */
+enum unit_capability {
+	CAP_COHERENT,	       /* DMA sees what CPUs have in their caches; VFIO takes no other devices */
+	CAP_ENFORCE_COHERENCY, /* also when a device asks for the opposite (no-snoop) */
+	CAP_DIRTY,	       /* hardware marks the leaves it wrote through */
+};
+
+/* What a paging domain is for besides translating: IOMMU_HWPT_ALLOC_* of iommufd. */
+enum {
+	DOMAIN_FOR_NESTING = 1 << 0, /* user's tables are put on top */
+	DOMAIN_FOR_DIRTY = 1 << 1,
+	DOMAIN_FOR_PASIDS = 1 << 2,
+};
+
+/* The table of a domain. */
+struct domain_shape {
+	struct isolde_pt_config table; /* its memory is filled in by the domain */
+	u64 first_iova, last_iova;     /* what both the format and the unit can translate */
+	bool forces_write;	       /* no area can be read-only (Intel's erratum 772415) */
+};
+
 /*
  * What drives units of one kind. Its calls decide whether a member can have a domain; the core then moves the hardware.
  * A NULL member never refuses. All are under machine.lock.
  */
 struct iommu_driver {
 	const char *name; /* "intel-iommu" */
-	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does. */
+	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does.
+	 */
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
@@ -66,10 +92,18 @@ struct iommu_driver {
 	 * fail. NULL: the driver need not know.
 	 */
 	void (*detach_pasid)(struct iommu_device *device, u32 pasid, struct domain *old);
+	/*
+	 * The table of a domain for that (DOMAIN_FOR_*); 0 always works. DOMAIN_ABILITY (EOPNOTSUPP). NULL: the unit's
+	 * format and width, and nothing but PASIDs.
+	 */
+	int (*shape)(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why);
+	bool (*capable)(const struct iommu_unit *unit, enum unit_capability capability); /* NULL: coherent */
+	bool (*takes_pasid)(const struct domain *domain); /* can PASIDs be attached to it? NULL: yes */
 	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
 	enum group_type (*preference)(const struct iommu_device *device);
 	bool lacks_pasids;	/* no attach per PASID at all */
 	bool lacks_sva;		/* no domain of a process's addresses */
+	bool unit_bound;	/* a domain is of one unit: others of the kind refuse it */
 	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
 	/* Can the device ask for pages? NULL: if it has PRI. */
 	bool (*asks_pages)(const struct iommu_device *device);
@@ -81,11 +115,18 @@ struct iommu_driver {
 };
 
 struct iommu_unit {
-	char name[16];			   /* "dmar0" */
-	const struct iommu_driver *driver; /* borrowed; NULL in a description: intel-iommu */
-	enum isolde_pt_format format;
-	unsigned width; /* input address bits, at most what the format has */
-	u64 cap, ecap;	/* registers as `intel-iommu/cap` shows them */
+	char name[40]; /* "dmar0" */
+	enum unit_kind kind;
+	const struct iommu_driver *driver; /* borrowed; NULL in a description: the kind's */
+	enum isolde_pt_format format;	   /* of its usual tables */
+	unsigned width;			   /* input address bits, at most what the format has */
+	u64 last_iova;			   /* of its usual domains; set by iommu_unit_add() */
+	u64 cap, ecap;			   /* Intel: registers as `intel-iommu/cap` shows them */
+	u64 efr, efr2;			   /* AMD: extended features */
+	u32 capability;			   /* AMD: header of its PCI capability */
+	u32 idr[6], iidr, aidr;		   /* SMMUv3: identification registers */
+	unsigned granule;		   /* SMMUv3: of its tables; 0: 4096 */
+	bool incoherent;		   /* RISC-V: as its driver of 7.2 has it, which claims no coherency */
 	struct reserved_region regions[UNIT_REGIONS];
 	unsigned nregions;
 	u32 max_pasids;	       /* 0: none */
@@ -127,6 +168,7 @@ struct iommu_device {
 	/* Regions of its own besides the unit's: a bit for each of a table that all devices share, borrowed. */
 	const struct reserved_region *regions;
 	u64 region_set;
+	void *driver_data;	     /* borrowed: what the unit's driver knows of it */
 	struct list_link group_link; /* group->devices, probe order */
 };
 
@@ -156,6 +198,7 @@ struct iommu_options {
 };
 
 struct iommu {
+	struct iommu_driver drivers[KINDS]; /* `user` is set by iommufd */
 	struct frames frames;
 	struct list identities; /* struct domain: all whose addresses are physical, and so see all frames */
 	struct list units;
@@ -171,12 +214,14 @@ struct iommu {
 void iommu_init(struct iommu *iommu);
 void iommu_fini(struct iommu *iommu); /* groups must be free; frees units, groups, devices */
 
+/* Units that cannot address all frames come before the first mapping. */
 int iommu_unit_add(struct iommu *iommu, const struct iommu_unit *description, struct iommu_unit **ret, struct why *why);
 
 /* ---- groups and devices ---- */
 
 /* A new group with the lowest free id. It has no default domain yet: EPROBE_DEFER for whoever wants it. */
 int iommu_group_add(struct iommu *iommu, struct iommu_group **ret, struct why *why);
+void iommu_group_remove(struct iommu_group *group); /* it is empty; else it goes with its last member */
 /* Every member is attached to it, unless an owner came first. Its type can change: iommu/default_domain.h. */
 int iommu_group_choose_default(struct iommu_group *group, struct why *why);
 /* The default domain's type as sysfs `type` shows it: "DMA-FQ". */
@@ -204,6 +249,7 @@ int iommu_device_plug(struct iommu_group *group, struct iommu_unit *unit, struct
 struct iommu_platform_facts {
 	const char *name;
 	u32 max_pasids;
+	void *driver_data;
 };
 int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const struct iommu_platform_facts *facts,
 		       struct iommu_device **ret, struct why *why);
@@ -220,6 +266,12 @@ struct iommu_group *iommu_group_find(const struct iommu *iommu, int id);
 
 /* The unit of its members; NULL: none, or it is empty. */
 struct iommu_unit *iommu_group_unit(const struct iommu_group *group);
+
+/* DOMAIN_ABILITY (EOPNOTSUPP) */
+int iommu_unit_shape(const struct iommu_unit *unit, unsigned abilities, struct domain_shape *ret, struct why *why);
+/* Can devices behind either use one domain? */
+bool iommu_units_alike(const struct iommu_unit *a, const struct iommu_unit *b);
+bool iommu_unit_capable(const struct iommu_unit *unit, enum unit_capability capability);
 
 /* The regions of one device: its unit's, then its own; NULL behind the last. */
 const struct reserved_region *iommu_device_region(const struct iommu_device *device, unsigned index);

@@ -116,7 +116,7 @@ static int keep_partial(struct page_requests *requests, const struct page_reques
 	return 0;
 }
 
-static unsigned count_partial(const struct page_requests *requests, u16 number)
+static unsigned count_partial(const struct page_requests *requests, u32 number)
 {
 	const struct partial *partial;
 	unsigned count = 0;

@@ -15,7 +15,7 @@ struct page_request {
 	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE: what the device wants to do */
 	u32 pasid;
 	bool has_pasid;
-	u16 group; /* the device's own number; requests of one group are answered together */
+	u32 group; /* the device's own number; requests of one group are answered together */
 	bool last;
 };
 

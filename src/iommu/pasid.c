@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "iommu/intent.h"
+#include "iommu/kind.h"
 #include "iommu/page_request.h"
 #include "iommu/port.h"
 
@@ -28,6 +29,7 @@ static bool takes_part(const struct iommu_device *device)
 /* What attach and replace have in common, up to where they differ. */
 static int refuse_common(const struct domain *domain, const struct iommu_device *device, u32 pasid, struct why *why)
 {
+	char text[DOMAIN_TEXT];
 	int err;
 
 	if (!device->unit)
@@ -35,6 +37,10 @@ static int refuse_common(const struct domain *domain, const struct iommu_device 
 	if (device->unit->driver->lacks_pasids)
 		return refuse(why, PASID_UNSUPPORTED, "%s, before %s, attaches no domains to PASIDs",
 			      device->unit->name, device->name);
+	if (device->unit->driver->takes_pasid && !device->unit->driver->takes_pasid(domain))
+		return refuse(why, PASID_UNSUPPORTED, "%s (%s), before %s, attaches no PASIDs to %s",
+			      device->unit->name, device->unit->driver->name, device->name,
+			      domain_describe(domain, text));
 	err = refuse_foreign(domain, device->group, why);
 	if (err == 0 && !pasid)
 		err = refuse(why, PASID_ZERO, "%s: PASID 0 stands for requests without one", device->name);
@@ -78,8 +84,7 @@ static int member_attach_pasid(struct iommu_device *device, u32 pasid, struct do
 
 	if (driver->attach_pasid)
 		return driver->attach_pasid(device, pasid, domain, old, why);
-	/* An entry of its PASID table. */
-	return fallible() ? 0 : refuse(why, OUT_OF_MEMORY, "no memory to attach PASID %u of %s", pasid, device->name);
+	return kind_enter(device, pasid, domain, why);
 }
 
 static void member_detach_pasid(struct iommu_device *device, u32 pasid, struct domain *old)

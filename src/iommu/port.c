@@ -291,7 +291,7 @@ int dma_translate(struct dma_context *context, u64 iova, unsigned permission, co
 		dma_count(&context->port->iotlb_hits, 1);
 		return 0;
 	}
-	if (!domain || domain->kind == DOMAIN_BLOCKING)
+	if (!domain || domain->kind == DOMAIN_BLOCKING || domain->kind == DOMAIN_NESTED)
 		return DMA_FAULT_BLOCKED + 1;
 	if (iova < domain->first_iova || iova > domain->last_iova)
 		return DMA_FAULT_ADDRESS + 1;

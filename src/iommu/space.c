@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "iommu/holes.h"
 #include "iommu/port.h"
 
 void space_init(struct space *space, struct iommu *iommu)
@@ -41,12 +42,16 @@ void space_insert(struct space *space, struct area *area)
 	assert(!itree_first(&space->areas, area->node.start, area->node.last));
 	space_stop(space);
 	itree_insert(&space->areas, &area->node);
+	if (space->areas.summarize)
+		holes_insert(&space->areas, area);
 	space_start(space);
 }
 
 void space_remove(struct space *space, struct area *area)
 {
 	space_stop(space);
+	if (space->areas.summarize)
+		holes_remove(&space->areas, area);
 	itree_remove(&space->areas, &area->node);
 	space_start(space);
 }
@@ -98,6 +103,8 @@ void space_check(const struct space *space)
 	u64 above = 0;
 
 	itree_check(&space->areas);
+	if (space->areas.summarize)
+		holes_check(&space->areas);
 	itree_for_each(node, &space->areas, 0, UINT64_MAX) {
 		const struct area *area = container_of(node, struct area, node);
 

@@ -23,6 +23,8 @@ struct area {
 	struct extent *extent;	/* borrowed: it outlives the area */
 	u64 offset;
 	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE */
+	u16 hole;	     /* iommu/holes.c: the IOVAs between the area before and this, as a size class */
+	u16 largest_hole;    /* of this and the areas below it in the tree */
 };
 
 struct space {
@@ -41,6 +43,14 @@ void space_fini(struct space *space); /* asserts that nothing is left of it */
  */
 void space_stop(const struct space *space);
 void space_start(const struct space *space);
+
+/*
+ * For spaces whose owner looks for room (iommu/holes.c): before the first area. space_next_hole() is the lowest run of
+ * at least size free IOVAs at or above from, as long as it is; false: there is none. Its cost grows with the logarithm
+ * of the number of areas, wherever the hole is.
+ */
+void space_index_holes(struct space *space);
+bool space_next_hole(const struct space *space, u64 from, u64 size, u64 *ret_start, u64 *ret_last);
 
 /* Its domains may have it from now on, or no longer have it. */
 void space_insert(struct space *space, struct area *area);

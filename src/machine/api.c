@@ -65,6 +65,20 @@ static int own_get_eventfd(struct client *client, int fd, struct why *why)
 	return fd < 0 ? refuse_host(why, errno, "dup of the eventfd") : fd;
 }
 
+static int own_get_descriptor(struct client *client, int fd, struct why *why)
+{
+	int copy = fallible() ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : (errno = EMFILE, -1);
+
+	if (copy < 0 && errno == EBADF)
+		return refuse(why, FD_BAD, "descriptor %d is not open", fd);
+	return copy < 0 ? refuse_host(why, errno, "dup of descriptor %d", fd) : copy;
+}
+
+static struct file *own_file_at(struct client *client, u64 host_device, u64 inode)
+{
+	return files_find(owner_of(client)->machine->files, host_device, inode);
+}
+
 static void own_free(struct client *client)
 {
 	free(owner_of(client));
@@ -74,6 +88,8 @@ static const struct client_ops own_ops = {
 	.find_file = own_find_file,
 	.install_file = own_install_file,
 	.get_eventfd = own_get_eventfd,
+	.get_descriptor = own_get_descriptor,
+	.file_at = own_file_at,
 	.free = own_free,
 };
 
@@ -317,6 +333,18 @@ static int map_checked(int fd, size_t size, int prot, int flags, uint64_t offset
 	return 0;
 }
 
+static int note_mapping(struct isolde_machine *machine, void *address, size_t size, struct why *why)
+{
+	int err;
+
+	mutex_lock(&machine->machine->lock);
+	err = client_note_mapping(&machine->client, (uintptr_t)address, size, why);
+	mutex_unlock(&machine->machine->lock);
+	if (err < 0)
+		munmap(address, size);
+	return err;
+}
+
 int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, int flags, uint64_t offset, void **ret,
 		struct isolde_why *reason)
 {
@@ -328,6 +356,8 @@ int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, i
 		err = machine_mmap(machine->machine, &machine->client, file, offset, size, prot, flags, &why);
 	if (err == 0)
 		err = map_checked(fd, size, prot, flags, offset, ret, &why);
+	if (err == 0)
+		err = note_mapping(machine, *ret, size, &why);
 	why_export(reason, &why, err);
 	return err;
 }

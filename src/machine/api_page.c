@@ -21,7 +21,7 @@ static struct isolde_page_request exported(const struct page_request *request)
 		.flags = request->permission,
 		.pasid = request->pasid,
 		.has_pasid = request->has_pasid,
-		.group = request->group,
+		.group = (u16)request->group, /* PRI has 9 bits */
 		.last = request->last,
 	};
 }

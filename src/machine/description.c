@@ -138,17 +138,22 @@ static int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *targe
 
 static int read_strict_intent(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	return yaml_bool(reader, node, &((struct iommu_options *)target)->strict_intent);
+	return yaml_bool(reader, node, &((struct description *)target)->options.strict_intent);
 }
 
 static int read_private_domains(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	return yaml_bool(reader, node, &((struct iommu_options *)target)->private_domains);
+	return yaml_bool(reader, node, &((struct description *)target)->options.private_domains);
 }
 
 static int read_alias_domains(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	return yaml_bool(reader, node, &((struct iommu_options *)target)->alias_domains);
+	return yaml_bool(reader, node, &((struct description *)target)->options.alias_domains);
+}
+
+static int read_selftest(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->selftest);
 }
 
 /* Where the room is to do other than Linux. */
@@ -156,10 +161,10 @@ static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *tar
 {
 	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
 					       {"private_domains", read_private_domains},
-					       {"alias_domains", read_alias_domains}};
+					       {"alias_domains", read_alias_domains},
+					       {"selftest", read_selftest}};
 
-	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options",
-				 &reading_of(reader)->description->options);
+	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }
 
 static int keep_devices(struct yaml_reader *reader, yaml_node_t *node, void *target)

@@ -126,6 +126,7 @@ struct description {
 		unsigned nregions;
 	} iommu;
 	struct iommu_options options;
+	bool selftest;					 /* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
 	bool as_found;					 /* captured: what is where was not questioned */
 	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;

@@ -17,6 +17,8 @@
 struct driver;
 struct files;
 
+enum { FAULT_KNOBS = 5 };
+
 struct machine {
 	struct mutex lock;
 	struct waiting waiting;		 /* threads of this process in machine_poll() */
@@ -36,6 +38,7 @@ struct machine {
 	struct list vfio_nodes; /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
 	struct node *vfio_devices; /* dev/vfio/devices; owned while it is empty, and so withdrawn */
 	bool autoprobe_off;	/* drivers_autoprobe; remembered */
+	u64 fault_knobs[FAULT_KNOBS]; /* machine/sysfs_debug.c */
 };
 
 /* Takes description over, also on failure. Boot drivers are bound as the description says. */
@@ -48,6 +51,9 @@ void machine_free(struct machine *machine); /* all files are closed by force; NU
  */
 bool machine_owns_path(const char *path); /* would open(path) be ours? Whether it exists or not. No lock */
 int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why);
+/* Gives a client a file of the caller's making, which is the machine's then, also on failure. Returns the descriptor.
+ */
+int machine_give(struct machine *machine, struct client *client, struct file *file, bool cloexec, struct why *why);
 /* The file behind a descriptor, by its memory file; NULL: not ours. It may be closed before the request that follows.
  */
 struct file *machine_find_file(struct machine *machine, u64 host_device, u64 inode);

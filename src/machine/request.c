@@ -138,6 +138,16 @@ static int decode_open(const char *path, int flags, struct why *why)
 	return 0;
 }
 
+/* Not given, it is still ours. */
+static int give(struct client *client, struct file *file, bool cloexec, struct why *why)
+{
+	int fd = client->ops->install_file(client, file, cloexec, why);
+
+	if (fd < 0)
+		file->ops->release(file);
+	return fd;
+}
+
 int machine_open(struct machine *machine, struct client *client, const char *path, int flags, struct why *why)
 {
 	struct file *file = NULL;
@@ -147,12 +157,20 @@ int machine_open(struct machine *machine, struct client *client, const char *pat
 	ret = decode_open(path, flags, why);
 	if (ret == 0)
 		ret = open_node(machine, client, path, &file, why);
-	if (ret == 0) {
-		ret = client->ops->install_file(client, file, flags & O_CLOEXEC, why);
-		/* Not given: still ours. */
-		if (ret < 0)
-			file->ops->release(file);
-	}
+	if (ret == 0)
+		ret = give(client, file, flags & O_CLOEXEC, why);
+	request_finish(machine, client, why, "open %s", path);
+	return ret;
+}
+
+int machine_give(struct machine *machine, struct client *client, struct file *file, bool cloexec, struct why *why)
+{
+	char path[sizeof(file->path)];
+	int ret;
+
+	memcpy(path, file->path, sizeof(path));
+	request_start(machine, why);
+	ret = give(client, file, cloexec, why);
 	request_finish(machine, client, why, "open %s", path);
 	return ret;
 }

@@ -94,7 +94,7 @@ int charge_init(struct charge *charge, struct client *client, u64 bytes, struct 
 	bool enough = true;
 
 	if (limit != UINT64_MAX) {
-		powers = powers_of(client->pid);
+		powers = powers_of(client_task(client));
 		locked += powers.mlocked;
 		enough = powers.may_lock_any || within(limit, locked, bytes);
 	}
@@ -166,7 +166,7 @@ static struct powers own_powers(void)
 int payer_settle(struct accounts *accounts, struct client *client, enum charge_mode wanted, struct payer *ret,
 		 struct why *why)
 {
-	struct powers powers = client->own ? own_powers() : powers_of(client->pid);
+	struct powers powers = client->own ? own_powers() : powers_of(client_task(client));
 	struct payer payer = {.mode = powers.may_lock_any ? CHARGE_NONE : wanted};
 	int err = payer.mode == CHARGE_USER ? account_of(accounts, powers.uid, &payer.account, why) : 0;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reaching a client's memory. Requests and DMA use process_vm_readv/writev on its process: no copy in between, any
+ * Reaching a client's memory. Where the client is this very process, by plain copies that recover from faults
+ * (mem/guard.h). Otherwise requests and DMA use process_vm_readv/writev on its process: no copy in between, any
  * kind of memory, and a bad address is an error instead of a signal. They name a process, not an address space. So once
  * the process may have called execve(), transfers go through /proc/PID/mem as opened before: that descriptor means the
  * old address space for ever, keeps no page of it alive, and reads as empty when it has ended.
@@ -11,9 +12,21 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
+#include "mem/guard.h"
 #include "mem/vma.h"
+
+#define SMALL_PIN (64 * PAGE_SIZE) /* touched page by page; asking the host for the mapping costs about as much */
+
+/* Where a file of the machine was mapped into this process; perhaps it is no more. */
+struct mapped_file {
+	struct itree_node node;
+};
 
 static void read_name(pid_t pid, char name[static 16])
 {
@@ -36,6 +49,32 @@ void client_init(struct client *client, const struct client_ops *ops, pid_t pid)
 	*client = (struct client){.ops = ops, .pid = pid, .maps_fd = -1, .memory_fd = -1, .own = pid == getpid()};
 	ref_init(&client->ref);
 	read_name(pid, client->name);
+	if (client->own)
+		guard_install();
+}
+
+/* Those that touch [start, last]. */
+static void forget_mappings(struct client *client, u64 start, u64 last)
+{
+	struct itree_node *node;
+
+	while ((node = itree_first(&client->mapped_files, start, last))) {
+		itree_remove(&client->mapped_files, node);
+		free(container_of(node, struct mapped_file, node));
+	}
+}
+
+int client_note_mapping(struct client *client, u64 address, u64 size, struct why *why)
+{
+	struct mapped_file *mapped = alloc_new(struct mapped_file, why);
+
+	if (!mapped)
+		return -why->err;
+	forget_mappings(client, address, address + size - 1);
+	mapped->node.start = address;
+	mapped->node.last = address + size - 1;
+	itree_insert(&client->mapped_files, &mapped->node);
+	return 0;
 }
 
 struct client *client_get(struct client *client)
@@ -49,6 +88,7 @@ void client_put(struct client *client)
 	if (!client || !ref_put(&client->ref))
 		return;
 	assert(client->locked_bytes == 0 && client->pinned_bytes == 0);
+	forget_mappings(client, 0, UINT64_MAX);
 	close_descriptor(&client->maps_fd);
 	close_descriptor(&client->memory_fd);
 	client->ops->free(client);
@@ -72,7 +112,10 @@ int client_read(struct client *client, u64 address, void *buffer, size_t size, s
 {
 	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
 
-	if (process_vm_readv(client->pid, &local, 1, &remote, 1, 0) != (ssize_t)size)
+	bool read = client->own ? guard_copy(buffer, remote.iov_base, size)
+				: process_vm_readv(client->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+
+	if (!read)
 		return refuse_fault(why, client, address, size, "read");
 	return 0;
 }
@@ -81,7 +124,10 @@ int client_write(struct client *client, u64 address, const void *buffer, size_t 
 {
 	struct iovec local = {(void *)(uintptr_t)buffer, size}, remote = {(void *)(uintptr_t)address, size};
 
-	if (process_vm_writev(client->pid, &local, 1, &remote, 1, 0) != (ssize_t)size)
+	bool written = client->own ? guard_copy(remote.iov_base, buffer, size)
+				   : process_vm_writev(client->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+
+	if (!written)
 		return refuse_fault(why, client, address, size, "write");
 	return 0;
 }
@@ -147,7 +193,30 @@ static void open_memory(struct client *client)
 	client->memory_fd = open(path, O_RDWR | O_CLOEXEC);
 }
 
-int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why)
+static int refuse_mapping(struct why *why, const struct client *client, u64 address, const struct vma *vma,
+			  const char *verb, const char *what)
+{
+	char who[CLIENT_DESCRIPTION];
+
+	return refuse(why, CLIENT_FAULT, "%s may not %s 0x%llx: %s is mapped there, %s", client_describe(client, who),
+		      verb, (unsigned long long)address, vma->name[0] ? vma->name : "anonymous memory", what);
+}
+
+/* One mapping's part [start, last] of a pin. */
+typedef int check_mapping(struct client *client, const struct vma *vma, u64 start, u64 last, bool write,
+			  struct why *why);
+
+static int check_permission(struct client *client, const struct vma *vma, u64 start, u64 last, bool write,
+			    struct why *why)
+{
+	if (write ? vma->writable : vma->readable)
+		return 0;
+	return refuse_mapping(why, client, start, vma, write ? "write" : "read",
+			      vma->readable ? "read-only" : "inaccessible");
+}
+
+static int check_mappings(struct client *client, u64 address, u64 size, bool write, check_mapping *check,
+			  struct why *why)
 {
 	u64 last = address + size - 1, at = address;
 	char who[CLIENT_DESCRIPTION];
@@ -155,33 +224,92 @@ int client_check_range(struct client *client, u64 address, u64 size, bool write,
 
 	open_memory(client);
 	do {
+		int err;
+
 		if (!vma_find(client, at, &vma) || vma.start > at)
 			return refuse(why, CLIENT_FAULT, "%s has nothing mapped at 0x%llx, in [0x%llx, 0x%llx]",
 				      client_describe(client, who), (unsigned long long)at, (unsigned long long)address,
 				      (unsigned long long)last);
-		if (!(write ? vma.writable : vma.readable))
-			return refuse(why, CLIENT_FAULT, "%s may not %s 0x%llx: %s is mapped there, %s",
-				      client_describe(client, who), write ? "write" : "read", (unsigned long long)at,
-				      vma.name[0] ? vma.name : "anonymous memory",
-				      vma.readable ? "read-only" : "inaccessible");
+		err = check(client, &vma, at, min_u64(vma.last, last), write, why);
+		if (err < 0)
+			return err;
 		at = vma.last + 1;
 	} while (vma.last < last);
 	return 0;
 }
 
-static bool transfer_by_descriptor(int fd, bool write, const struct iovec *local, unsigned nlocal,
-				   const struct iovec *remote, unsigned nremote)
+int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why)
+{
+	return check_mappings(client, address, size, write, check_permission, why);
+}
+
+/* Is the page there? As reading a byte of it says. */
+static bool has_page(struct client *client, u64 address)
+{
+	struct iovec remote = {(void *)(uintptr_t)address, 1}, local;
+	u8 byte;
+
+	local = (struct iovec){&byte, 1};
+	return client->own ? guard_touch(address, 1, false)
+			   : process_vm_readv(client->pid, &local, 1, &remote, 1, 0) == 1;
+}
+
+/* The last page stands for all: a file that was truncated lacks that at least. */
+static int check_pinnable(struct client *client, const struct vma *vma, u64 start, u64 last, bool write,
+			  struct why *why)
+{
+	u64 device = makedev(vma->device_major, vma->device_minor);
+	int err = check_permission(client, vma, start, last, write, why);
+
+	if (err < 0 || !vma->inode)
+		return err;
+	if (client->ops->file_at && client->ops->file_at(client, device, vma->inode))
+		return refuse_mapping(why, client, start, vma, "pin", "registers of a device");
+	if (!has_page(client, last))
+		return refuse_mapping(why, client, last, vma, "pin", "beyond the file's size");
+	return 0;
+}
+
+int client_check_pin(struct client *client, u64 address, u64 size, bool write, struct why *why)
+{
+	int err;
+
+	if (client->own && size <= SMALL_PIN && !itree_first(&client->mapped_files, address, address + size - 1) &&
+	    guard_touch(address, size, write))
+		return 0;
+	err = check_mappings(client, address, size, write, check_pinnable, why);
+	/* A page in the middle of a file's mapping, or one that was gone a moment ago. */
+	if (err == 0 && client->own && size <= SMALL_PIN && !guard_touch(address, size, write))
+		return refuse_fault(why, client, address, size, "pin");
+	return err;
+}
+
+/* One piece that is contiguous on both sides. */
+typedef bool move_piece(int fd, bool write, u8 *here, u8 *there, size_t size);
+
+static bool move_by_descriptor(int fd, bool write, u8 *here, u8 *there, size_t size)
+{
+	off_t offset = (off_t)(uintptr_t)there;
+
+	return (write ? pwrite(fd, here, size, offset) : pread(fd, here, size, offset)) == (ssize_t)size;
+}
+
+static bool move_by_copy(int fd, bool write, u8 *here, u8 *there, size_t size)
+{
+	return write ? guard_copy(there, here, size) : guard_copy(here, there, size);
+}
+
+static bool transfer_pieces(move_piece *move, int fd, bool write, const struct iovec *local, unsigned nlocal,
+			    const struct iovec *remote, unsigned nremote)
 {
 	size_t local_done = 0, remote_done = 0;
 	unsigned l = 0, r = 0;
 
 	while (l < nlocal && r < nremote) {
 		size_t size = min_u64(local[l].iov_len - local_done, remote[r].iov_len - remote_done);
-		u8 *here = (u8 *)local[l].iov_base + local_done;
-		off_t there = (off_t)((uintptr_t)remote[r].iov_base + remote_done);
-		ssize_t moved = write ? pwrite(fd, here, size, there) : pread(fd, here, size, there);
 
-		if (size && moved != (ssize_t)size)
+		if (size && !move(fd, write, (u8 *)local[l].iov_base + local_done,
+				  (u8 *)remote[r].iov_base + remote_done, size))
 			return false;
 		local_done += size;
 		remote_done += size;
@@ -204,7 +332,9 @@ static bool transfer(struct client *client, bool write, const struct iovec *loca
 		return false;
 	if (atomic_load_explicit(&client->execed, memory_order_acquire))
 		return client->memory_fd >= 0 &&
-		       transfer_by_descriptor(client->memory_fd, write, local, nlocal, remote, nremote);
+		       transfer_pieces(move_by_descriptor, client->memory_fd, write, local, nlocal, remote, nremote);
+	if (client->own)
+		return transfer_pieces(move_by_copy, -1, write, local, nlocal, remote, nremote);
 	for (unsigned i = 0; i < nremote; i++)
 		wanted += remote[i].iov_len;
 	moved = write ? process_vm_writev(client->pid, local, nlocal, remote, nremote, 0)
@@ -239,7 +369,7 @@ static struct privileges privileges_of(pid_t pid)
 
 bool client_capable(struct client *client, unsigned capability)
 {
-	struct privileges theirs = privileges_of(client->pid), ours;
+	struct privileges theirs = privileges_of(client->own ? gettid() : client_task(client)), ours;
 
 	if (theirs.effective & BIT(capability) || !theirs.root)
 		return theirs.effective & BIT(capability);

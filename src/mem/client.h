@@ -16,6 +16,7 @@
 
 #include "base/bits.h"
 #include "base/cleanup.h"
+#include "base/itree.h"
 #include "base/ref.h"
 #include "base/why.h"
 
@@ -39,6 +40,14 @@ struct client_ops {
 	/* Our own descriptor for the eventfd that is the client's fd; EVENTFD_BAD when it is no eventfd. */
 	int (*get_eventfd)(struct client *client, int fd, struct why *why);
 
+	/* Our own descriptor for whatever the client's fd is; the caller closes it. FD_BAD (EBADF). NULL: it has none.
+	 */
+	int (*get_descriptor)(struct client *client, int fd, struct why *why);
+
+	/* The machine's file whose memory has that identity, borrowed; NULL: it is none. NULL member: there are none.
+	 */
+	struct file *(*file_at)(struct client *client, u64 host_device, u64 inode);
+
 	/* Frees what the kind allocated around the client; called once, when the last reference is gone. */
 	void (*free)(struct client *client);
 };
@@ -46,16 +55,24 @@ struct client_ops {
 struct client {
 	const struct client_ops *ops;
 	struct ref ref;
-	pid_t pid; /* thread group id of the address space */
+	pid_t pid;    /* thread group id of the address space */
+	pid_t thread; /* whose request it is now: capabilities are a thread's; 0: not known */
 	char name[16];
 	int maps_fd;	    /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
 	int memory_fd;	    /* owned: /proc/PID/mem of the same; both are opened at the first client_check_range() */
 	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
 	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
 	bool own;	    /* it is this very process: its memory is ours, as long as it is there */
-	u64 locked_bytes;   /* charged against the RLIMIT_MEMLOCK of the process (VmLck); under machine.lock */
-	u64 pinned_bytes;   /* pinned by iommufd, whoever pays for it (VmPin); under machine.lock */
+	struct itree mapped_files; /* struct mapped_file, owned: where files of the machine may be mapped; own only */
+	u64 locked_bytes;	   /* charged against the RLIMIT_MEMLOCK of the process (VmLck); under machine.lock */
+	u64 pinned_bytes;	   /* pinned by iommufd, whoever pays for it (VmPin); under machine.lock */
 };
+
+/* Whose privileges count in the request under way. */
+static inline pid_t client_task(const struct client *client)
+{
+	return client->thread ? client->thread : client->pid;
+}
 
 /* Initialises the embedded part; name is read from the host. */
 void client_init(struct client *client, const struct client_ops *ops, pid_t pid);
@@ -89,6 +106,18 @@ int client_read_string(struct client *client, u64 address, char *buffer, size_t 
  * memory like any other here, as type1 has it.
  */
 int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why);
+
+/*
+ * Would pinning it for long, as iommufd does, succeed? Like client_check_range(), but a device's registers are refused
+ * (CLIENT_FAULT), and so are pages that a file has no more. Pages not yet touched may get memory.
+ */
+int client_check_pin(struct client *client, u64 address, u64 size, bool write, struct why *why);
+/*
+ * A file of the machine was mapped at [address, address + size) of this very process. Where the host need not be asked
+ * what is mapped, for it costs more than all the rest of a small pin, this is how client_check_pin() knows. Unmapping
+ * needs no word. OUT_OF_MEMORY.
+ */
+int client_note_mapping(struct client *client, u64 address, u64 size, struct why *why);
 
 /*
  * Moves bytes between local memory and the client's, in the order of the vectors; the sums of both sides are equal.

@@ -10,6 +10,8 @@
 #ifndef MEM_FILE_H
 #define MEM_FILE_H
 
+#include <stdio.h>
+
 #include "base/list.h"
 #include "mem/client.h"
 
@@ -73,7 +75,7 @@ struct file {
 static inline void file_init(struct file *file, const struct file_ops *ops, const char *path, u32 mode, u64 rdev)
 {
 	*file = (struct file){.ops = ops, .mode = mode, .rdev = rdev, .memfd = -1, .watch = -1};
-	strncpy(file->path, path, sizeof(file->path) - 1);
+	snprintf(file->path, sizeof(file->path), "%s", path);
 }
 
 /* Does a program reach it by plain read(2) and write(2)? Other files cost the supervisor nothing until then. */

@@ -8,16 +8,22 @@
 #include "mem/shared.h"
 
 #define FIRST_PHYSICAL BIT(30) /* 0 means "nothing"; nothing is near it either */
-#define LAST_PHYSICAL  (BIT(PHYSICAL_BITS) - 1)
 
 void frames_init(struct frames *frames)
 {
-	*frames = (struct frames){.extents = ITREE_INIT, .cursor = FIRST_PHYSICAL};
+	*frames = (struct frames){.extents = ITREE_INIT, .cursor = FIRST_PHYSICAL, .last = MASK(PHYSICAL_BITS - 1, 0)};
 }
 
 void frames_fini(struct frames *frames)
 {
 	assert(frames->extents.root == NULL);
+}
+
+void frames_limit(struct frames *frames, unsigned bits)
+{
+	assert(frames->extents.count == 0);
+	if (bits)
+		frames->last = min_u64(frames->last, MASK(bits - 1, 0));
 }
 
 /* The largest power of two that is <= size, at most 1 GiB: leaves of a table are no larger. */
@@ -54,13 +60,13 @@ static u64 find_fit(const struct frames *frames, u64 from, u64 last, u64 iova, u
 
 static u64 find_frames(const struct frames *frames, u64 iova, u64 size, struct why *why)
 {
-	u64 start = find_fit(frames, frames->cursor, LAST_PHYSICAL, iova, size);
+	u64 start = find_fit(frames, frames->cursor, frames->last, iova, size);
 
 	if (!start)
-		start = find_fit(frames, FIRST_PHYSICAL, LAST_PHYSICAL, iova, size);
+		start = find_fit(frames, FIRST_PHYSICAL, frames->last, iova, size);
 	if (!start)
-		refuse(why, FRAMES_EXHAUSTED, "no free run of 0x%llx bytes among the machine's 2^%d",
-		       (unsigned long long)size, PHYSICAL_BITS);
+		refuse(why, FRAMES_EXHAUSTED, "no free run of 0x%llx bytes among the machine's 0x%llx",
+		       (unsigned long long)size, (unsigned long long)frames->last + 1);
 	return start;
 }
 

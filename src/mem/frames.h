@@ -33,10 +33,14 @@ struct extent {
 struct frames {
 	struct itree extents;
 	u64 cursor; /* next fit starts here */
+	u64 last;
 };
 
 void frames_init(struct frames *frames);
 void frames_fini(struct frames *frames); /* asserts that no extent is left */
+
+/* No frame is beyond that many bits from now on (0: no matter); before the first extent. */
+void frames_limit(struct frames *frames, unsigned bits);
 
 /*
  * Gives extent a run of size bytes (page multiples) of frames, still its own secret, that are congruent with iova

@@ -1,67 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The file behind a shared mapping is found among the client's descriptors by device and inode. A SIGBUS inside a
- * guarded copy returns to the copy through a thread-local jump buffer; any other SIGBUS goes on to whoever handled it
- * before. A thread that has SIGBUS blocked would be killed by the host instead: ours leave it open (base/os_linux.c).
- */
+/* The file behind a shared mapping is found among the client's descriptors by device and inode. */
 #include "mem/shared.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <ucontext.h>
 
+#include "mem/guard.h"
 #include "mem/vma.h"
-
-static _Thread_local sigjmp_buf *recovery;
-static struct sigaction previous_action;
-static pthread_once_t install_once = PTHREAD_ONCE_INIT;
-
-static void on_sigbus(int signal, siginfo_t *info, void *context)
-{
-	if (recovery) {
-		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
-		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
-		siglongjmp(*recovery, 1);
-	}
-	if (previous_action.sa_flags & SA_SIGINFO) {
-		previous_action.sa_sigaction(signal, info, context);
-	} else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
-		previous_action.sa_handler(signal);
-	} else {
-		/* Not ours: return to the faulting instruction with the default action in place. */
-		sigaction(SIGBUS, &previous_action, NULL);
-	}
-}
-
-static void install_handler(void)
-{
-	/* On the alternate stack where there is one: a host program's small stacks (Go's) must not overflow. */
-	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-
-	sigaction(SIGBUS, &action, &previous_action);
-}
-
-bool shared_copy(void *to, const void *from, size_t size)
-{
-	sigjmp_buf here;
-
-	if (sigsetjmp(here, 0)) {
-		recovery = NULL;
-		return false;
-	}
-	recovery = &here;
-	atomic_signal_fence(memory_order_seq_cst);
-	memcpy(to, from, size);
-	atomic_signal_fence(memory_order_seq_cst);
-	recovery = NULL;
-	return true;
-}
 
 /*
  * Is that name in directory (/proc/PID/fd) a descriptor for the file of vma? AT_STATX_DONT_SYNC: another descriptor of
@@ -112,7 +60,7 @@ void *shared_map_file(int fd, u64 offset, u64 size, bool writable)
 
 	if (memory == MAP_FAILED)
 		return NULL;
-	pthread_once(&install_once, install_handler);
+	guard_install();
 	return memory;
 }
 

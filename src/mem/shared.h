@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Shared file mappings of a client (a memfd, hugetlb), mapped directly: DMA is a plain copy. The client may truncate
- * its file at any time, so every access is guarded: what has gone is an error, not a SIGBUS that ends us.
+ * its file at any time, so every access is guarded (mem/guard.h).
  */
 #ifndef MEM_SHARED_H
 #define MEM_SHARED_H
@@ -16,8 +16,5 @@ void *shared_map(struct client *client, u64 address, u64 size);
 /* The same for [offset, offset + size) of a file that is no client's mapping; NULL when the host cannot map it. */
 void *shared_map_file(int fd, u64 offset, u64 size, bool writable);
 void shared_unmap(void *memory, u64 size); /* NULL is legal */
-
-/* Copies between local memory and directly mapped memory; false when the file has become too short. */
-bool shared_copy(void *to, const void *from, size_t size);
 
 #endif

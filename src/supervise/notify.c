@@ -24,7 +24,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "supervise/failnth.h"
 #include "supervise/path.h"
+#include "supervise/procfs.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -80,6 +82,11 @@ static struct client *caller(struct call *call)
 static struct machine *machine_of(const struct call *call)
 {
 	return call->notifier->tracees->machine;
+}
+
+static struct failures *failures_of(const struct call *call)
+{
+	return call->notifier->tracees->failures;
 }
 
 /* The file of ours behind a descriptor argument, NULL otherwise. */
@@ -155,6 +162,22 @@ static bool path_argument(const struct call *call, int directory, u64 address, c
 	return path_normalise(base, path, ret, size);
 }
 
+static long do_open_process(struct call *call, const char *path, int flags)
+{
+	struct client *client;
+	struct file *file;
+
+	if (procfs_file(call->notifier->tracees, (pid_t)call->request.pid, path, flags, &file, &call->why) < 0)
+		return journalled(call, "open");
+	if (!file)
+		return GO_ON;
+	client = still_waits(call) ? caller(call) : NULL;
+	if (client)
+		return machine_give(machine_of(call), client, file, flags & O_CLOEXEC, &call->why);
+	file->ops->release(file);
+	return GO_ON;
+}
+
 static long do_open(struct call *call, int directory, u64 address, int flags)
 {
 	char path[PATH_MAX];
@@ -176,10 +199,14 @@ static long do_open(struct call *call, int directory, u64 address, int flags)
 		}
 		snprintf(path, sizeof(path), "%s", file.path);
 	}
+	if (strncmp(path, "/proc/", strlen("/proc/")) == 0)
+		return do_open_process(call, path, flags);
 	if (!machine_owns_path(path))
 		return GO_ON;
 	client = caller(call);
-	return client ? machine_open(machine_of(call), client, path, flags, &call->why) : -call->why.err;
+	return client ? COUNTED(failures_of(call), (pid_t)call->request.pid,
+				machine_open(machine_of(call), client, path, flags, &call->why))
+		      : -call->why.err;
 }
 
 static long on_open(struct call *call)
@@ -212,7 +239,9 @@ static long on_ioctl(struct call *call)
 
 	if (!file)
 		return GO_ON;
-	return machine_ioctl(machine_of(call), caller(call), file, (unsigned)arg(call, 1), arg(call, 2), &call->why);
+	return COUNTED(
+		failures_of(call), (pid_t)call->request.pid,
+		machine_ioctl(machine_of(call), caller(call), file, (unsigned)arg(call, 1), arg(call, 2), &call->why));
 }
 
 /* What the host does not hand over as it was asked (supervise/filter.c). Only files we serve have such reads here. */
@@ -270,8 +299,9 @@ static long on_mmap(struct call *call)
 
 	if (!file)
 		return GO_ON;
-	err = machine_mmap(machine_of(call), caller(call), file, arg(call, 5), arg(call, 1), (int)arg(call, 2),
-			   (int)arg(call, 3), &call->why);
+	err = COUNTED(failures_of(call), (pid_t)call->request.pid,
+		      machine_mmap(machine_of(call), caller(call), file, arg(call, 5), arg(call, 1), (int)arg(call, 2),
+				   (int)arg(call, 3), &call->why));
 	return err < 0 ? err : GO_ON;
 }
 

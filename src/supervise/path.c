@@ -67,19 +67,36 @@ static bool number(const char **text, long *ret)
 	return *ret <= 0x7fffffff;
 }
 
+/* "/proc/PID/" or "/proc/PID/task/TID/", which path is moved behind. */
+static bool skip_process(const char **path, pid_t self, struct process_path *ret)
+{
+	long process = self, thread = 0;
+
+	if (!skip(path, "/proc/"))
+		return false;
+	if (skip(path, "thread-self"))
+		thread = self;
+	else if (!skip(path, "self") && !number(path, &process))
+		return false;
+	if (skip(path, "/task/") && !number(path, &thread))
+		return false;
+	*ret = (struct process_path){(pid_t)process, (pid_t)thread};
+	return skip(path, "/");
+}
+
+bool path_is_of_process(const char *path, pid_t self, const char *name, struct process_path *ret)
+{
+	return skip_process(&path, self, ret) && strcmp(path, name) == 0;
+}
+
 bool path_is_descriptor(const char *path, pid_t self, pid_t *ret_pid, int *ret_fd)
 {
-	long pid = self, thread, fd;
+	struct process_path of;
+	long fd;
 
-	if (!skip(&path, "/proc/"))
+	if (!skip_process(&path, self, &of) || !skip(&path, "fd/") || !number(&path, &fd) || *path)
 		return false;
-	if (!skip(&path, "self") && !skip(&path, "thread-self") && !number(&path, &pid))
-		return false;
-	if (skip(&path, "/task/") && number(&path, &thread))
-		pid = thread;
-	if (!skip(&path, "/fd/") || !number(&path, &fd) || *path)
-		return false;
-	*ret_pid = (pid_t)pid;
+	*ret_pid = of.thread ? of.thread : of.process;
 	*ret_fd = (int)fd;
 	return true;
 }

@@ -19,4 +19,15 @@ bool path_normalise(const char *base, const char *path, char *ret, size_t size);
  */
 bool path_is_descriptor(const char *path, pid_t self, pid_t *ret_pid, int *ret_fd);
 
+/* A directory of /proc: of a thread, or of a process as a whole. */
+struct process_path {
+	pid_t process, thread; /* thread 0: of the process */
+};
+
+/*
+ * Is this "/proc/PID/NAME" or "/proc/PID/task/TID/NAME" (or self, thread-self)? self is the thread that asks; for
+ * "self" it is given as the process, too: the host's /proc takes any thread's number there.
+ */
+bool path_is_of_process(const char *path, pid_t self, const char *name, struct process_path *ret);
+
 #endif

@@ -25,6 +25,7 @@
 #include "base/alloc.h"
 #include "base/os.h"
 #include "machine/files.h"
+#include "supervise/failnth.h"
 #include "supervise/stranger.h"
 
 #define FOREVER 1e9 /* seconds that attributes stay true */
@@ -64,7 +65,8 @@ struct job {
 };
 
 struct file_server {
-	struct machine *machine; /* borrowed */
+	struct machine *machine;   /* borrowed */
+	struct failures *failures; /* borrowed; may be NULL */
 	struct fuse_session *session;
 	int root, stop; /* owned: the mount; an eventfd */
 	pthread_t listener, worker;
@@ -189,6 +191,12 @@ static void serve_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_i
 	struct why why;
 	struct handle *handle = alloc_new(struct handle, &why);
 
+	/* Each description must hold a lock of ours (machine/files.c): nobody else makes one, through /proc or so. */
+	if (fuse_req_ctx(request)->pid != getpid()) {
+		free(handle);
+		fuse_reply_err(request, ENXIO);
+		return;
+	}
 	if (!handle) {
 		fuse_reply_err(request, ENOMEM);
 		return;
@@ -338,8 +346,9 @@ static void do_read(struct file_server *server, const struct job *job)
 	struct client *client = stranger_new(job->pid);
 	struct why why = WHY_INIT;
 	u64 position = job->offset;
-	s64 got = machine_read_on(server->machine, client, job->handle->served->file, &position, server->buffer,
-				  job->size, &why);
+	s64 got = COUNTED(server->failures, job->pid,
+			  machine_read_on(server->machine, client, job->handle->served->file, &position, server->buffer,
+					  job->size, &why));
 
 	client_put(client);
 	if (got < 0)
@@ -353,8 +362,10 @@ static void do_write(struct file_server *server, const struct job *job)
 	struct client *client = stranger_new(job->pid);
 	struct why why = WHY_INIT;
 	u64 position = job->offset;
-	s64 put = machine_write_on(server->machine, client, job->handle->served->file, &position, job->data, job->size,
-				   &why);
+	bool counted = job->handle->served->file->ops->poll;
+	s64 put = COUNTED(counted ? server->failures : NULL, job->pid,
+			  machine_write_on(server->machine, client, job->handle->served->file, &position, job->data,
+					   job->size, &why));
 
 	client_put(client);
 	if (put < 0)
@@ -468,7 +479,8 @@ static void free_server(struct file_server *server)
 	free(server);
 }
 
-int file_server_start(struct machine *machine, int fd, int root, struct file_server **ret, struct why *why)
+int file_server_start(struct machine *machine, struct failures *failures, int fd, int root, struct file_server **ret,
+		      struct why *why)
 {
 	struct file_server *server = alloc_new(struct file_server, why);
 	int err;
@@ -479,6 +491,7 @@ int file_server_start(struct machine *machine, int fd, int root, struct file_ser
 		return -why->err;
 	}
 	server->machine = machine;
+	server->failures = failures;
 	server->root = root;
 	server->stop = -1;
 	server->last_inode = FUSE_ROOT_ID;

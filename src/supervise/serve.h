@@ -10,6 +10,7 @@
 
 #include "machine/machine.h"
 
+struct failures;
 struct file_server;
 
 /* What readlink of /proc/PID/fd/N begins with, for one of these. */
@@ -20,9 +21,10 @@ struct file_server;
 
 /*
  * fd is an open /dev/fuse that was mounted, root a descriptor of that mount's root (room_mount_served()). Owns both,
- * also on failure.
+ * also on failure. failures: borrowed; NULL without fail-nth.
  */
-int file_server_start(struct machine *machine, int fd, int root, struct file_server **ret, struct why *why);
+int file_server_start(struct machine *machine, struct failures *failures, int fd, int root, struct file_server **ret,
+		      struct why *why);
 
 /* Files that somebody outside the room still holds answer ENOTCONN from now on. NULL is legal. */
 void file_server_stop(struct file_server *server);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/failnth.h"
 #include "supervise/fuse.h"
 #include "supervise/notify.h"
 #include "supervise/say.h"
@@ -31,6 +32,7 @@ struct room {
 	struct tree_server *tree;
 	struct file_server *files;
 	struct tracees tracees;
+	struct failures failures; /* if the machine tests itself */
 	struct notifier notifier;
 	struct say say;
 	bool listening; /* the listener has processes left */
@@ -121,6 +123,11 @@ static bool turn(struct room *room, int timeout_ms)
 	return count != 0;
 }
 
+static struct failures *failures_of(struct room *room)
+{
+	return room->machine->description->selftest ? &room->failures : NULL;
+}
+
 static int start_servers(struct room *room, struct why *why)
 {
 	int root, err, fd = spawn_receive(&room->program, why);
@@ -138,7 +145,7 @@ static int start_servers(struct room *room, struct why *why)
 		close(fd);
 		return root;
 	}
-	return file_server_start(room->machine, fd, root, &room->files, why);
+	return file_server_start(room->machine, failures_of(room), fd, root, &room->files, why);
 }
 
 static int start(struct room *room, const struct run_options *options, struct why *why)
@@ -159,6 +166,7 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	room->listening = true;
 	notify_tune(room->listener);
 	tracees_init(&room->tracees, room->machine, room->files, room->listener, room->epoll);
+	room->tracees.failures = failures_of(room);
 	room->notifier.tracees = &room->tracees;
 	room->notifier.listener = room->listener;
 	err = watch(room, room->listener, why);
@@ -246,6 +254,7 @@ int supervise_run(struct machine *machine, const struct run_options *options, st
 
 	if (err < 0)
 		return err;
+	failures_init(&room.failures);
 	room.epoll = epoll_create1(EPOLL_CLOEXEC);
 	machine->journal.listener_context = &room.say;
 	machine->journal.listener = say_entry;
@@ -257,6 +266,7 @@ int supervise_run(struct machine *machine, const struct run_options *options, st
 	finish(&room);
 	machine->journal.listener = NULL;
 	close(room.epoll);
+	failures_fini(&room.failures);
 	say_fini(&room.say);
 	return err < 0 ? err : room.status;
 }

@@ -73,7 +73,7 @@ static bool has_thread(pid_t process, pid_t thread)
 	return thread == process || syscall(SYS_tgkill, process, thread, 0) == 0;
 }
 
-static struct tracee *tracee_by_thread(struct tracees *tracees, pid_t thread)
+static struct tracee *tracee_by_thread(const struct tracees *tracees, pid_t thread)
 {
 	struct tracee *tracee;
 
@@ -205,16 +205,26 @@ static bool is_eventfd(int fd)
 	return strncmp(name, "anon_inode:[eventfd]", 20) == 0;
 }
 
-static int get_eventfd(struct client *client, int fd, struct why *why)
+static int get_descriptor(struct client *client, int fd, struct why *why)
 {
 	struct tracee *tracee = tracee_from(client);
 	int copy = (int)syscall(SYS_pidfd_getfd, tracee->pidfd, fd, 0);
 
 	if (copy < 0 && errno == EBADF)
 		return refuse(why, FD_BAD, "descriptor %d of %s is not open", fd, client->name);
-	if (copy < 0)
-		return refuse_host(why, errno, "pidfd_getfd(%s, %d)", client->name, fd);
-	if (is_eventfd(copy))
+	return copy < 0 ? refuse_host(why, errno, "pidfd_getfd(%s, %d)", client->name, fd) : copy;
+}
+
+static struct file *file_at(struct client *client, u64 host_device, u64 inode)
+{
+	return files_find(tracee_from(client)->tracees->machine->files, host_device, inode);
+}
+
+static int get_eventfd(struct client *client, int fd, struct why *why)
+{
+	int copy = get_descriptor(client, fd, why);
+
+	if (copy < 0 || is_eventfd(copy))
 		return copy;
 	close(copy);
 	return refuse(why, EVENTFD_BAD, "descriptor %d of %s is no eventfd", fd, client->name);
@@ -229,6 +239,8 @@ static const struct client_ops tracee_ops = {
 	.find_file = find_file,
 	.install_file = install_file,
 	.get_eventfd = get_eventfd,
+	.get_descriptor = get_descriptor,
+	.file_at = file_at,
 	.free = free_tracee,
 };
 
@@ -280,8 +292,16 @@ int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tr
 			return err;
 	}
 	tracee->notification = notification;
+	tracee->client.thread = thread;
 	*ret = tracee;
 	return 0;
+}
+
+struct client *tracee_client(const struct tracees *tracees, pid_t thread)
+{
+	struct tracee *tracee = tracee_by_thread(tracees, thread);
+
+	return tracee ? &tracee->client : NULL;
 }
 
 void tracee_execs(struct tracees *tracees, pid_t thread)

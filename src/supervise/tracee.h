@@ -12,9 +12,12 @@
 #include "machine/machine.h"
 #include "supervise/serve.h"
 
+struct failures;
+
 struct tracees {
 	struct machine *machine;   /* borrowed */
 	struct file_server *files; /* borrowed: for those that are read and waited for */
+	struct failures *failures; /* borrowed; NULL: fail-nth is not there */
 	int listener;		   /* borrowed: the seccomp descriptor */
 	int epoll;		   /* borrowed: watches the processes' end */
 	struct list all;
@@ -33,6 +36,9 @@ void tracees_fini(struct tracees *tracees); /* all end */
 
 /* The client of a thread, made at its first request. */
 int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tracee **ret, struct why *why);
+
+/* The client that a thread's process is, if it has asked for something yet; NULL. */
+struct client *tracee_client(const struct tracees *tracees, pid_t thread);
 
 /* The thread is about to call execve(): its address space may end. */
 void tracee_execs(struct tracees *tracees, pid_t thread);

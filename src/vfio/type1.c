@@ -54,7 +54,7 @@ long type1_extension(const struct type1 *type1, u64 extension)
 		if (!type1)
 			return 0;
 		list_for_each(domain, &type1->domains, link)
-			if (!(domain->unit->ecap & BIT(7))) /* snoop control, VT-d 5.0 section 11.4.3 */
+			if (!iommu_unit_capable(domain->unit, CAP_ENFORCE_COHERENCY))
 				return 0;
 		return 1;
 	default:

@@ -64,11 +64,6 @@ static const struct iommu_unit *unit_of(const struct iommu_group *group)
 	return list_first(&group->devices, struct iommu_device, group_link)->unit;
 }
 
-static u64 aperture_last(const struct iommu_unit *unit)
-{
-	return unit->width >= 64 ? UINT64_MAX : BIT(unit->width) - 1;
-}
-
 /* Regions a program may not map over. Relaxable ones are only of interest to the firmware. */
 static unsigned group_regions(const struct iommu_group *group, struct reserved_region regions[static GROUP_REGIONS])
 {
@@ -116,7 +111,7 @@ static void ranges_restrict(struct iova_ranges *ranges, const struct iommu_group
 {
 	struct reserved_region regions[GROUP_REGIONS];
 	unsigned count = group_regions(group, regions);
-	u64 last = aperture_last(unit_of(group));
+	u64 last = unit_of(group)->last_iova;
 
 	if (last < UINT64_MAX)
 		ranges_exclude(ranges, last + 1, UINT64_MAX);
@@ -203,7 +198,7 @@ static int decode_attach_mappings(const struct type1 *type1, const struct iommu_
 {
 	struct reserved_region regions[GROUP_REGIONS];
 	unsigned count = group_regions(group, regions);
-	u64 last = aperture_last(unit_of(group));
+	u64 last = unit_of(group)->last_iova;
 	const struct mapping *mapping = last < UINT64_MAX ? mapping_in(type1, last + 1, UINT64_MAX) : NULL;
 	char text[MAPPING_DESCRIPTION];
 
@@ -245,18 +240,12 @@ static int decode_attach(const struct type1 *type1, const struct iommu_group *gr
 	return 0;
 }
 
-/* Snoop control decides what the entries of a table look like; the width, how deep it is. */
-static bool same_shape(const struct iommu_unit *a, const struct iommu_unit *b)
-{
-	return a->format == b->format && a->width == b->width && (a->ecap & BIT(7)) == (b->ecap & BIT(7));
-}
-
 static struct type1_domain *find_domain(const struct type1 *type1, const struct iommu_unit *unit)
 {
 	struct type1_domain *domain;
 
 	list_for_each(domain, &type1->domains, link)
-		if (same_shape(domain->unit, unit))
+		if (iommu_units_alike(domain->unit, unit))
 			return domain;
 	return NULL;
 }

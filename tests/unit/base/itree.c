@@ -177,6 +177,80 @@ TEST(itree, ascending_insertion_stays_balanced)
 	assert_true(depth_of(tree.root) < 50);
 }
 
+/* Kept for each subtree: how many of its nodes are marked, in the low bits of a field of our own. */
+struct marked {
+	struct itree_node node;
+	unsigned marks, own;
+};
+
+static bool count_marks(struct itree_node *node)
+{
+	struct marked *marked = container_of(node, struct marked, node);
+	unsigned marks = marked->own;
+
+	for (int side = 0; side < 2; side++)
+		if (node->child[side])
+			marks += container_of(node->child[side], struct marked, node)->marks;
+	if (marks == marked->marks)
+		return false;
+	marked->marks = marks;
+	return true;
+}
+
+TEST(itree, what_the_owner_keeps_of_subtrees_follows)
+{
+	static struct marked nodes[500];
+	struct itree tree = {.summarize = count_marks};
+	unsigned total = 0;
+
+	srand(3);
+	for (unsigned step = 0; step < 20000; step++) {
+		struct marked *node = &nodes[(unsigned)rand() % ARRAY_SIZE(nodes)];
+
+		if (!itree_linked(&node->node)) {
+			node->node.start = (u64)rand();
+			node->node.last = node->node.start + (u64)rand();
+			itree_insert(&tree, &node->node);
+			total += node->own;
+		} else if (rand() & 1) {
+			itree_remove(&tree, &node->node);
+			total -= node->own;
+		} else {
+			total -= node->own;
+			node->own = (unsigned)rand() % 3;
+			total += node->own;
+			itree_changed(&tree, &node->node);
+		}
+		if (tree.root)
+			assert_int_equal(container_of(tree.root, struct marked, node)->marks, total);
+		if (step % 50 == 0)
+			itree_check(&tree);
+	}
+	itree_check(&tree);
+}
+
+TEST(itree, neighbours_are_next_in_order)
+{
+	static struct itree_node nodes[300];
+	struct itree tree = ITREE_INIT;
+	const struct itree_node *node, *before = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		nodes[i] = (struct itree_node){.start = i * 7919 % 1009, .last = 2000};
+		itree_insert(&tree, &nodes[i]);
+	}
+	itree_for_each(node, &tree, 0, UINT64_MAX) {
+		assert_ptr_equal(itree_previous(node), before);
+		if (before)
+			assert_ptr_equal(itree_following(before), node);
+		before = node;
+		count++;
+	}
+	assert_null(itree_following(before));
+	assert_int_equal(count, ARRAY_SIZE(nodes));
+}
+
 TEST(itree, check_sees_a_node_changed_in_the_tree)
 {
 	struct itree tree = ITREE_INIT;
@@ -209,6 +283,8 @@ int main(void)
 		CASE(itree, empty_tree_finds_nothing),
 		CASE(itree, whole_space_overlaps_everything),
 		CASE(itree, ascending_insertion_stays_balanced),
+		CASE(itree, what_the_owner_keeps_of_subtrees_follows),
+		CASE(itree, neighbours_are_next_in_order),
 		CASE(itree, check_sees_a_node_changed_in_the_tree),
 		CASE(itree, double_insertion_and_removal_assert),
 	};

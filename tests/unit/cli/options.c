@@ -36,6 +36,7 @@ TEST(options, those_of_run_end_where_the_program_begins)
 	assert_string_equal(request.disks[0], "01:00.0=x.img");
 	assert_true(request.quiet);
 	assert_false(request.json);
+	assert_false(request.selftest);
 	assert_string_equal(request.argv[0], "ls");
 	assert_string_equal(request.argv[2], "--json");
 	assert_null(request.argv[3]);
@@ -46,7 +47,8 @@ TEST(options, two_dashes_end_them_too)
 	struct run_request request;
 	struct why why = WHY_INIT;
 
-	ASSERT_OK(why, PARSE("--machine", "x.yaml", "--json", "--", "--quiet"));
+	ASSERT_OK(why, PARSE("--machine", "x.yaml", "--json", "--selftest", "--", "--quiet"));
+	assert_true(request.selftest);
 	assert_string_equal(request.machine, "x.yaml");
 	assert_true(request.json);
 	assert_false(request.quiet);

@@ -206,8 +206,10 @@ static int build_and_take_down(struct why *why)
 	if (err < 0)
 		return err;
 	err = iommu_platform_add(group, added, &facts, &device, why);
-	if (err < 0)
-		return err; /* the empty group stays; iommu_fini() takes it */
+	if (err < 0) {
+		iommu_group_remove(group);
+		return err;
+	}
 	err = iommu_group_choose_default(group, why);
 	iommu_check(swept->iommu);
 	iommu_device_remove(device);

@@ -130,6 +130,18 @@ TEST(description, hardware_that_cannot_be_is_refused)
 		       "test.yaml:2:", "model");
 }
 
+TEST(description, says_whether_the_room_is_for_tests_of_the_kernel)
+{
+	struct description *plain = parse(DEVICES "  - {slot: \"00.0\", id: \"8086:10d3\"}\n");
+	struct description *test = parse("options: {selftest: true}\n" DEVICES
+					 "  - {slot: \"00.0\", id: \"8086:10d3\"}\n");
+
+	assert_false(plain->selftest);
+	assert_true(test->selftest);
+	description_free(plain);
+	description_free(test);
+}
+
 /* A long list of bridges in bridges, and a file of nothing but anchors. */
 TEST(description, everything_is_bounded)
 {
@@ -641,6 +653,7 @@ int main(void)
 		CASE(description, regions_are_checked),
 		CASE(description, emulated_devices_are_checked),
 		CASE(description, emulated_devices_are_bounded),
+		CASE(description, says_whether_the_room_is_for_tests_of_the_kernel),
 		CASE(description, a_machine_as_found_may_have_odd_places),
 		CASE(description, options_are_checked_against_the_model),
 		CASE(description, the_default_room_has_the_groups_it_promises),

@@ -367,6 +367,24 @@ TEST_F(flags_of_modules_are_read_as_linux_reads_them)
 	EXPECT_REFUSED(ATTRIBUTE_VALUE, f->why, echo(f, flag, ""));
 }
 
+TEST(machine, one_that_tests_itself_shows_fault_injection)
+{
+	struct fixture fixture = {.why = WHY_INIT}, *f = &fixture;
+	struct description *description;
+
+	ASSERT_OK(f->why, description_load("default", &description, &f->why));
+	description->selftest = true;
+	ASSERT_OK(f->why, machine_new(description, &f->machine, &f->why));
+	assert_string_equal(cat(f, "sys/kernel/debug/failslab/ignore-gfp-wait"), "Y\n");
+	assert_int_equal(ASSERT_OK(f->why, write_bytes(f, "sys/kernel/debug/failslab/ignore-gfp-wait", "N", 1)), 1);
+	assert_string_equal(cat(f, "sys/kernel/debug/failslab/ignore-gfp-wait"), "N\n");
+	assert_string_equal(cat(f, "sys/kernel/debug/fail_page_alloc/ignore-gfp-wait"), "Y\n");
+	assert_int_equal(ASSERT_OK(f->why, write_bytes(f, "sys/kernel/debug/fail_page_alloc/verbose", "0", 1)), 1);
+	assert_string_equal(cat(f, "sys/kernel/debug/fail_page_alloc/verbose"), "0\n");
+	EXPECT_REFUSED(ATTRIBUTE_VALUE, f->why, echo(f, "sys/kernel/debug/failslab/verbose", "loud"));
+	machine_free(f->machine);
+}
+
 TEST_F(the_override_is_a_line)
 {
 	char page[NODE_TEXT];
@@ -802,6 +820,7 @@ int main(void)
 		CASE_F(the_container_is_always_there),
 		CASE_F(iommufd_has_its_node_and_module),
 		CASE_F(flags_of_modules_are_read_as_linux_reads_them),
+		CASE(machine, one_that_tests_itself_shows_fault_injection),
 		CASE_F(the_override_is_a_line),
 		CASE_F(probing_for_nobody_is_no_error_but_a_remark),
 		CASE_F(a_driver_that_declines_is_passed_over),

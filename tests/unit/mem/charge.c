@@ -5,6 +5,10 @@
 #include "tests/fixtures/self_client.h"
 #include "tests/helpers.h"
 
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
 TEST(charge, memlock_refusal_has_all_three_numbers)
 {
 	struct charge first = {0}, second = {0};
@@ -157,6 +161,62 @@ TEST(charge, this_process_is_asked_without_a_file)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void *give_up_powers(void *argument)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	int *tell = argument;
+	pid_t thread = gettid();
+
+	syscall(SYS_capset, &header, none);
+	if (write(tell[1], &thread, sizeof(thread)) == (ssize_t)sizeof(thread))
+		pause();
+	return NULL;
+}
+
+static enum charge_mode mode_of(struct client *client)
+{
+	struct accounts accounts = {0};
+	struct payer payer = {0};
+	struct why why;
+
+	ASSERT_OK(why, payer_settle(&accounts, client, CHARGE_MM, &payer, &why));
+	accounts_fini(&accounts);
+	return payer.mode;
+}
+
+/* Linux asks the thread that maps, not the process. */
+TEST(charge, capabilities_are_the_calling_threads)
+{
+	struct client *client;
+	pthread_t thread;
+	int tell[2];
+	pid_t child;
+
+	assert_int_equal(pipe(tell), 0);
+	child = fork();
+	if (child == 0) {
+		pthread_create(&thread, NULL, give_up_powers, tell);
+		for (;;)
+			pause();
+	}
+	client = self_client_new(child);
+	assert_int_equal(read(tell[0], &client->thread, sizeof(client->thread)), sizeof(client->thread));
+	assert_int_equal(mode_of(client), CHARGE_MM);
+	assert_false(client_capable(client, CAP_IPC_LOCK));
+	client->thread = child;
+	/* Which has what the test has. */
+	if (geteuid() == 0)
+		assert_true(client_capable(client, CAP_IPC_LOCK) == (mode_of(client) == CHARGE_NONE));
+	if (mode_of(client) == CHARGE_NONE)
+		assert_true(client_capable(client, CAP_IPC_LOCK));
+	client_put(client);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(tell[0]);
+	close(tell[1]);
+}
+
 static struct accounts swept_accounts;
 static struct client *swept_client;
 
@@ -195,6 +255,7 @@ int main(void)
 		CASE(charge, pins_of_a_user_count_together),
 		CASE(charge, pins_of_a_process_count_beside_what_it_has_locked),
 		CASE(charge, this_process_is_asked_without_a_file),
+		CASE(charge, capabilities_are_the_calling_threads),
 		CASE(charge, each_step_may_fail),
 	};
 

@@ -2,8 +2,7 @@
 #include "tests/helpers.h"
 
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "mem/vma.h"
@@ -229,6 +228,119 @@ TEST(client, capabilities_are_those_of_the_process)
 	close(ready[1]);
 }
 
+/* What pinning refuses. `device` is a file that the client takes for a device's registers. */
+static u64 device_inode;
+
+static struct file *file_of_the_machine(struct client *client, u64 host_device, u64 inode)
+{
+	static u8 some;
+
+	return inode == device_inode ? (struct file *)(void *)&some : NULL;
+}
+
+static const struct client_ops pin_ops = {.free = self_client_free, .file_at = file_of_the_machine};
+
+static u8 *file_memory(int fd, u64 size)
+{
+	u8 *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	return memory;
+}
+
+#define BIG (80 * PAGE_SIZE)
+
+/* The same questions for a small range and for one that is too big to be touched. */
+static void expect_pins(struct client *client, u64 size)
+{
+	u8 *memory = anonymous(size + PAGE_SIZE, PROT_READ | PROT_WRITE), *shared;
+	int fd = memfd_create("pinned", MFD_CLOEXEC);
+	struct why why = WHY_INIT;
+	struct stat status;
+
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	shared = file_memory(fd, size);
+	munmap(memory + size, PAGE_SIZE);
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)memory, size, true, &why));
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)memory, size + 1, false, &why));
+	EXPECT_SUBSTR("has nothing mapped", why.text);
+	mprotect(memory + size - PAGE_SIZE, PAGE_SIZE, PROT_READ);
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)memory, size, false, &why));
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)memory, size, true, &why));
+	EXPECT_SUBSTR("read-only", why.text);
+	assert_int_equal(ftruncate(fd, (off_t)(size - PAGE_SIZE)), 0);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)shared, size, false, &why));
+	EXPECT_SUBSTR("beyond the file's size", why.text);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	ASSERT_OK(why, client_note_mapping(client, (uintptr_t)shared, size, &why));
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	assert_int_equal(fstat(fd, &status), 0);
+	device_inode = status.st_ino;
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	EXPECT_SUBSTR("registers of a device", why.text);
+	device_inode = 0;
+	/* Something else may be there by now. */
+	ASSERT_OK(why, client_note_mapping(client, (uintptr_t)shared, size, &why));
+	ASSERT_OK(why, client_check_pin(client, (uintptr_t)shared, size, true, &why));
+	munmap(shared, size);
+	munmap(memory, size);
+	close(fd);
+}
+
+TEST(client, pins_are_checked_by_touching_or_by_asking)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	client_init(client, &pin_ops, getpid());
+	expect_pins(client, 2 * PAGE_SIZE);
+	expect_pins(client, BIG);
+	client_put(client);
+}
+
+/* As for another process: asked for everything. */
+TEST(client, pins_of_another_process_are_asked_for)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	client_init(client, &pin_ops, getpid());
+	client->own = false;
+	expect_pins(client, 2 * PAGE_SIZE);
+	client_put(client);
+}
+
+TEST(client, a_hole_in_a_small_file_mapping_is_found)
+{
+	struct client *client = self_client_new(getpid());
+	int fd = memfd_create("pinned", MFD_CLOEXEC);
+	u8 *memory = file_memory(fd, 2 * PAGE_SIZE);
+	struct why why = WHY_INIT;
+
+	/* The second page is mapped over by one that is there. */
+	assert_ptr_equal(mmap(memory + PAGE_SIZE, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 memory + PAGE_SIZE);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_check_pin(client, (uintptr_t)memory, 2 * PAGE_SIZE, false, &why));
+	munmap(memory, 2 * PAGE_SIZE);
+	close(fd);
+	client_put(client);
+}
+
+static int note_twice(struct why *why)
+{
+	struct client *client = self_client_new(getpid());
+	int err = client_note_mapping(client, 0x1000, 0x2000, why);
+
+	if (err == 0)
+		err = client_note_mapping(client, 0x2000, 0x2000, why);
+	client_put(client);
+	return err;
+}
+
+TEST(client, noting_a_mapping_may_fail)
+{
+	SWEEP_FAILURES(note_twice);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +352,10 @@ int main(void)
 		CASE(client, a_gone_client_has_no_memory),
 		CASE(client, both_ways_to_ask_for_mappings_agree),
 		CASE(client, what_is_mapped_there_instead_is_named),
+		CASE(client, pins_are_checked_by_touching_or_by_asking),
+		CASE(client, pins_of_another_process_are_asked_for),
+		CASE(client, a_hole_in_a_small_file_mapping_is_found),
+		CASE(client, noting_a_mapping_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

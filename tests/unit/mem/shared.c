@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 
+#include "mem/guard.h"
 #include "tests/fixtures/self_client.h"
 #include "tests/helpers.h"
 
@@ -43,7 +44,7 @@ TEST(shared, a_sigbus_that_is_not_ours_goes_to_who_was_there_before)
 
 		signal(SIGBUS, exit_with_42);
 		direct = shared_map(client, (uintptr_t)memory, PAGE_SIZE);
-		if (ftruncate(fd, 0) < 0 || shared_copy(&byte, direct, 1))
+		if (ftruncate(fd, 0) < 0 || guard_copy(&byte, direct, 1))
 			_exit(1);
 		memory[0] = 1;
 		_exit(2);
@@ -61,13 +62,13 @@ TEST(shared, files_are_mapped_directly_and_survive_truncation)
 
 	direct = shared_map(client, (uintptr_t)memory + PAGE_SIZE, PAGE_SIZE);
 	assert_non_null(direct);
-	assert_true(shared_copy(direct + 5, "y", 1));
+	assert_true(guard_copy(direct + 5, "y", 1));
 	assert_int_equal(memory[PAGE_SIZE + 5], 'y');
 	assert_int_equal(ftruncate(fd, PAGE_SIZE), 0);
-	assert_false(shared_copy(&byte, direct + 5, 1));
-	assert_false(shared_copy(direct + 5, &byte, 1));
+	assert_false(guard_copy(&byte, direct + 5, 1));
+	assert_false(guard_copy(direct + 5, &byte, 1));
 	assert_int_equal(ftruncate(fd, 2 * PAGE_SIZE), 0);
-	assert_true(shared_copy(&byte, direct + 5, 1));
+	assert_true(guard_copy(&byte, direct + 5, 1));
 	assert_int_equal(byte, 0);
 	shared_unmap(direct, PAGE_SIZE);
 	shared_unmap(NULL, PAGE_SIZE);
@@ -142,7 +143,7 @@ TEST(shared, a_child_s_file_is_reached_through_its_descriptor)
 	client = self_client_new(child);
 	direct = shared_map(client, (uintptr_t)memory, PAGE_SIZE);
 	assert_non_null(direct);
-	assert_true(shared_copy(direct + 7, "c", 1));
+	assert_true(guard_copy(direct + 7, "c", 1));
 	close(stop[1]);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);

@@ -60,7 +60,7 @@ static int setup(void **state)
 	ASSERT_OK(f->why, description_load("default", &description, &f->why));
 	ASSERT_OK(f->why, machine_new(description, &f->machine, &f->why));
 	fd = (int)ASSERT_OK(f->why, room_mount_served(&root, &f->why));
-	ASSERT_OK(f->why, file_server_start(f->machine, fd, root, &f->server, &f->why));
+	ASSERT_OK(f->why, file_server_start(f->machine, NULL, fd, root, &f->server, &f->why));
 	f->toy = toy_queue_new(&f->released);
 	f->fd = (int)ASSERT_OK(f->why, install(f, &f->toy->file));
 	*state = f;
@@ -316,6 +316,21 @@ TEST_F(its_name_tells_that_it_is_ours)
 	assert_int_equal(strncmp(name, SERVED_PREFIX, strlen(SERVED_PREFIX)), 0);
 }
 
+/* A description without our lock would not count. */
+TEST_F(nobody_else_opens_it)
+{
+	char path[32];
+	int status;
+	pid_t child;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	child = fork();
+	if (child == 0)
+		_exit(open(path, O_RDWR) < 0 ? errno : 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WEXITSTATUS(status), ENXIO);
+}
+
 TEST_F(many_come_and_go)
 {
 	unsigned released = 0;
@@ -442,6 +457,7 @@ int main(void)
 		CASE_F(a_reader_that_is_killed_in_poll_leaves_nothing),
 		CASE_F(it_is_found_by_what_fstat_says),
 		CASE_F(its_name_tells_that_it_is_ours),
+		CASE_F(nobody_else_opens_it),
 		CASE_F(many_come_and_go),
 		CASE_F(nothing_is_left_when_it_cannot_be_given),
 		CASE_F(an_outsider_finds_it_disconnected),

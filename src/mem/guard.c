@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A SIGBUS or SIGSEGV inside a guarded access returns to it through a thread-local jump buffer; any other goes on to
+ * whoever handled it before. A thread that has them blocked would be killed by the host instead: ours leave them open
+ * (base/os_linux.c). Who installs a handler of its own after us hands on what it does not know, as we do; one that does
+ * not is replaced at the next guard_install().
+ */
+#include "mem/guard.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <ucontext.h>
+
+static _Thread_local sigjmp_buf *recovery;
+static _Thread_local struct {
+	void *context;
+	u8 *frame;
+} handed;
+static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
+static struct sigaction previous_bus, previous_segv;
+
+/*
+ * Handed on already, and back from a handler that had ours before: the same signal, from deeper on the stack. A flag
+ * would stay set behind a handler that jumps out.
+ */
+static bool is_back(void *context, u8 *frame)
+{
+	bool back = context == handed.context && frame < handed.frame;
+
+	handed.context = context;
+	handed.frame = frame;
+	return back;
+}
+
+static void hand_on(struct sigaction *previous, int signal, siginfo_t *info, void *context)
+{
+	bool back = is_back(context, __builtin_frame_address(0));
+
+	if (!back && previous->sa_flags & SA_SIGINFO)
+		previous->sa_sigaction(signal, info, context);
+	else if (!back && previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
+		previous->sa_handler(signal);
+	else /* Nobody's: the instruction faults again, unhandled. */
+		sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	if (recovery) {
+		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
+		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
+		siglongjmp(*recovery, 1);
+	}
+	hand_on(signal == SIGBUS ? &previous_bus : &previous_segv, signal, info, context);
+}
+
+static void install(int signal, struct sigaction *previous)
+{
+	/* On the alternate stack where there is one: a host program's small stacks (Go's) must not overflow. */
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
+
+	if (sigaction(signal, NULL, &now) < 0 || (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault))
+		return;
+	*previous = now;
+	sigaction(signal, &action, NULL);
+}
+
+void guard_install(void)
+{
+	pthread_mutex_lock(&installing);
+	install(SIGBUS, &previous_bus);
+	install(SIGSEGV, &previous_segv);
+	pthread_mutex_unlock(&installing);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
+#define UNCHECKED __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined"), noinline))
+
+/* The empty asm keeps compilers from making memcpy() of it, which the sanitizers look at. */
+UNCHECKED static void copy_unchecked(void *to, const void *from, size_t size)
+{
+	typedef u64 __attribute__((may_alias, aligned(1))) word;
+	size_t done = 0;
+
+	for (; size - done >= sizeof(word); done += sizeof(word)) {
+		*(word *)((u8 *)to + done) = *(const word *)((const u8 *)from + done);
+		__asm__ volatile("" ::: "memory");
+	}
+	for (; done < size; done++) {
+		((u8 *)to)[done] = ((const u8 *)from)[done];
+		__asm__ volatile("" ::: "memory");
+	}
+}
+
+bool guard_copy(void *to, const void *from, size_t size)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0)) {
+		recovery = NULL;
+		return false;
+	}
+	recovery = &here;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (SANITIZED)
+		copy_unchecked(to, from, size);
+	else
+		memcpy(to, from, size);
+	atomic_signal_fence(memory_order_seq_cst);
+	recovery = NULL;
+	return true;
+}
+
+/* Or-ing in nothing is a write that the program's other threads cannot tell from none. */
+UNCHECKED static void touch_page(u8 *page, bool write)
+{
+	if (write)
+		__atomic_fetch_or(page, 0, __ATOMIC_RELAXED);
+	else
+		(void)*(volatile u8 *)page;
+}
+
+bool guard_touch(u64 address, u64 size, bool write)
+{
+	u64 last = address + size - 1;
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0)) {
+		recovery = NULL;
+		return false;
+	}
+	recovery = &here;
+	atomic_signal_fence(memory_order_seq_cst);
+	for (u64 page = align_down(address, PAGE_SIZE);; page += PAGE_SIZE) {
+		touch_page((u8 *)(uintptr_t)max_u64(page, address), write);
+		if (last - page < PAGE_SIZE)
+			break;
+	}
+	atomic_signal_fence(memory_order_seq_cst);
+	recovery = NULL;
+	return true;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that may not be there: a file that somebody truncates, a program's address in our own process. What has gone
+ * is an answer here, not a signal that ends us. Copies are plain stores in ascending order, and nothing the sanitizers
+ * look at: what a device reads may be a program's freed memory.
+ */
+#ifndef MEM_GUARD_H
+#define MEM_GUARD_H
+
+#include "base/bits.h"
+
+/* Before the first of the others, and now and then: the program may have put handlers of its own in place of ours. */
+void guard_install(void);
+
+/* Copies size bytes; false when some byte of either side was not there (earlier ones may have moved). */
+bool guard_copy(void *to, const void *from, size_t size);
+
+/*
+ * Is each page of [address, address + size) there, and may it be read, or written? What was not yet touched is given
+ * memory, as by the program's own first access; nothing changes its contents.
+ */
+bool guard_touch(u64 address, u64 size, bool write);
+
+#endif
