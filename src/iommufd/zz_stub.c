@@ -25,3 +25,4 @@ void access_detach(struct access *access) { abort(); }
 int access_pin(struct access *access, u64 iova, u64 size, unsigned flags, struct page_identity *pages, struct why *why) { abort(); }
 void access_unpin(struct access *access, u64 iova, u64 size) { abort(); }
 int access_rw(struct access *access, u64 iova, void *buffer, u64 size, unsigned flags, struct why *why) { abort(); }
+bool context_has_group(const struct context *context, const struct iommu_group *group) { abort(); }

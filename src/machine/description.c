@@ -156,13 +156,19 @@ static int read_selftest(struct yaml_reader *reader, yaml_node_t *node, void *ta
 	return yaml_bool(reader, node, &((struct description *)target)->selftest);
 }
 
-/* Where the room is to do other than Linux. */
+static int read_provides_vfio(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->iommufd_provides_vfio);
+}
+
+/* Where the room is to do other than Linux, or than Linux does with its usual configuration. */
 static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
 					       {"private_domains", read_private_domains},
 					       {"alias_domains", read_alias_domains},
-					       {"selftest", read_selftest}};
+					       {"selftest", read_selftest},
+					       {"iommufd_provides_vfio", read_provides_vfio}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }

@@ -127,6 +127,7 @@ struct description {
 	} iommu;
 	struct iommu_options options;
 	bool selftest;					 /* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
+	bool iommufd_provides_vfio;			 /* as with CONFIG_IOMMUFD_VFIO_CONTAINER */
 	bool as_found;					 /* captured: what is where was not questioned */
 	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;

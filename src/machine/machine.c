@@ -99,6 +99,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommu.fault = dma_faulted;
 	machine->iommu.fault_context = machine;
 	iommufd_init(&machine->iommufd, &machine->iommu);
+	machine->iommufd.provides_vfio = description->iommufd_provides_vfio;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
 	journal_init(&machine->journal);
 	list_init(&machine->drivers);
