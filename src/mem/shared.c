@@ -25,11 +25,7 @@ static bool is_file_of(int directory, const char *name, const struct vma *vma)
 	       status.stx_dev_minor == vma->device_minor;
 }
 
-/*
- * An open file description of our own for the file of vma, or -1. Not the client's: our mapping would keep its locks,
- * and a file of the machine, alive after the client has closed it.
- */
-static int open_file_of(pid_t pid, const struct vma *vma)
+static int open_descriptor_of(pid_t pid, const struct vma *vma)
 {
 	struct dirent *entry;
 	DIR *directory;
@@ -54,6 +50,23 @@ static int open_file_of(pid_t pid, const struct vma *vma)
 	return fd;
 }
 
+/* What no descriptor is left of, or never was: shared anonymous memory. Only a privileged process may. */
+static int open_mapping_of(pid_t pid, const struct vma *vma)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", pid, (unsigned long long)vma->start,
+		 (unsigned long long)vma->last + 1);
+	return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+int shared_open_file(pid_t pid, const struct vma *vma)
+{
+	int fd = open_descriptor_of(pid, vma);
+
+	return fd >= 0 ? fd : open_mapping_of(pid, vma);
+}
+
 void *shared_map_file(int fd, u64 offset, u64 size, bool writable)
 {
 	void *memory = mmap(NULL, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, (off_t)offset);
@@ -73,7 +86,7 @@ void *shared_map(struct client *client, u64 address, u64 size)
 	if (!vma_find(client, address, &vma) || !vma.shared || !vma.writable || !vma.inode || vma.start > address ||
 	    vma.last < address + size - 1)
 		return NULL;
-	fd = open_file_of(client->pid, &vma);
+	fd = open_descriptor_of(client->pid, &vma);
 	if (fd < 0)
 		return NULL;
 	return shared_map_file(fd, vma.file_offset + (address - vma.start), size, true);

@@ -8,6 +8,13 @@
 
 #include "mem/client.h"
 
+struct vma;
+
+/*
+ * An open file description of our own for the file of vma, or -1. Not the client's: our mapping would keep its locks,
+ * and a file of the machine, alive after the client has closed it.
+ */
+int shared_open_file(pid_t pid, const struct vma *vma);
 /*
  * Our own mapping of the file pages behind [address, address + size) of the client, if that range lies in one writable
  * shared mapping of a file the client has open; NULL otherwise (the caller copies by process instead).
