@@ -37,6 +37,7 @@ int pci_session_new(struct vfio_device *device, struct device_file *file, struct
 	session->function = device->function;
 	session->unmask.fd = session->err_fd = session->req_fd = session->wake_fd = -1;
 	list_init(&session->ioeventfds);
+	list_init(&session->dmabufs);
 	err = backing_init(session, why);
 	if (err < 0)
 		return err;
@@ -96,6 +97,7 @@ void pci_session_end(struct pci_session *session)
 	struct vfio_device *device = session->device;
 	struct pci_function *function = session->function;
 
+	dmabufs_drop(session);
 	low_power_exit(session);
 	backing_send_home(session);
 	clear_master(function);

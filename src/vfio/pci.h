@@ -11,6 +11,7 @@
 #define VFIO_PCI_H
 
 #include "isolde/abi/vfio.h"
+#include "mem/buffer.h"
 #include "vfio/device.h"
 
 #define REGION_SHIFT 40
@@ -63,6 +64,7 @@ struct pci_session {
 	int wake_fd; /* owned; -1: none */
 	struct list ioeventfds;
 	unsigned nioeventfds;
+	struct list dmabufs; /* struct pci_dmabuf: pci_dmabuf.c */
 };
 
 /* Only of a file that has it. */
@@ -132,6 +134,8 @@ void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds c
 bool function_can_reset(const struct vfio_device *device);
 /* A function reset with everything restored that the system put there; interrupts stay set up. */
 void function_reset(struct pci_function *function);
+/* The same of an open device: what others use of its registers is taken back meanwhile. */
+void session_reset(struct pci_session *session);
 /* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why);
 /* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
@@ -142,6 +146,14 @@ void function_restore(struct pci_function *function, const u8 saved[static CONFI
 /* ---- pci_ioeventfd.c ---- */
 
 void ioeventfds_drop(struct pci_session *session);
+
+/* ---- pci_dmabuf.c ---- */
+
+/* DEVICE_FEATURE DMA_BUF; data is its payload. A descriptor. */
+long dmabuf_get(struct pci_session *session, struct client *client, u64 data, struct why *why);
+/* Before the registers go and after they are back; and for good, with the session. */
+void dmabufs_revoke(struct pci_session *session, bool revoked);
+void dmabufs_drop(struct pci_session *session);
 
 /* ---- feature.c ---- */
 

@@ -93,6 +93,7 @@ void backing_revoke(struct pci_session *session)
 
 	if (session->revoked)
 		return;
+	dmabufs_revoke(session, true);
 	backing_send_home(session);
 	/* Cannot fail on our own memory file: it only drops pages. */
 	os_resize(session->file->file.memfd, 0, &ignored);
@@ -111,6 +112,7 @@ void backing_update(struct pci_session *session)
 		return;
 	move(session, false);
 	session->revoked = false;
+	dmabufs_revoke(session, false);
 }
 
 /* A BAR smaller than a page shares it with nobody when it starts on a page boundary. */

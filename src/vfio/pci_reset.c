@@ -106,6 +106,14 @@ void function_reset(struct pci_function *function)
 	function_restore(function, saved);
 }
 
+void session_reset(struct pci_session *session)
+{
+	dmabufs_revoke(session, true);
+	function_reset(session->function);
+	backing_update(session); /* D0 again */
+	dmabufs_revoke(session, session->revoked);
+}
+
 /* Without an IOMMU nobody has to be told. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why)
 {
@@ -128,11 +136,12 @@ long pci_device_reset(struct file *file, struct client *client, const union vfio
 		return refuse(why, DEVICE_NOT_RESETTABLE,
 			      "%s has no function-level reset, keeps its state in D3hot and shares its bus",
 			      session->device->name);
-	err = device_function_reset(session->device->iommu, session->function, why);
+	err = iommu_reset_prepare(session->device->iommu, why);
 	if (err < 0)
 		return err;
+	session_reset(session);
+	iommu_reset_done(session->device->iommu);
 	session->device->needs_reset = false;
-	backing_update(session); /* D0 again */
 	return 0;
 }
 
@@ -352,10 +361,11 @@ static void perform_hot_reset(const struct vfio *vfio, const struct affected *af
 	for (unsigned i = 0; i < affected->count; i++) {
 		struct vfio_device *device = bound_to_vfio(vfio, affected->devices[i]);
 
-		function_reset(device->function);
-		device->needs_reset = false;
 		if (device->session)
-			backing_update(device->session);
+			session_reset(device->session);
+		else
+			function_reset(device->function);
+		device->needs_reset = false;
 	}
 }
 

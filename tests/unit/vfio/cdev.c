@@ -405,14 +405,14 @@ TEST(cdev, pasid_0_is_none_to_the_iommu_but_one_to_vfio)
 	ASSERT_OK(room->why, room_ioas_map(room, iommufd, ioas, memory, IOVA, SIZE));
 	ASSERT_OK(room->why, room_attach_pasid(room, cdev, 0, &pt));
 	assert_true(device_reads(room, ROOM_ROOT));
-	EXPECT_REFUSED(DEVICE_ATTACHED, room->why, room_attach(room, cdev, &pt));
+	EXPECT_REFUSED(ATTACHED_ALREADY, room->why, room_attach(room, cdev, &pt));
 	/* DETACH without PASID does not know of it. */
 	ASSERT_OK(room->why, room_detach(room, cdev));
 	assert_true(device_reads(room, ROOM_ROOT));
 	ASSERT_OK(room->why, room_detach_pasid(room, cdev, 0));
 	assert_false(device_reads(room, ROOM_ROOT));
 	ASSERT_OK(room->why, room_attach(room, cdev, &pt));
-	EXPECT_REFUSED(DEVICE_ATTACHED, room->why, room_attach_pasid(room, cdev, 0, &pt));
+	EXPECT_REFUSED(ATTACHED_ALREADY, room->why, room_attach_pasid(room, cdev, 0, &pt));
 	ASSERT_OK(room->why, room_detach_pasid(room, cdev, 0));
 	assert_true(device_reads(room, ROOM_ROOT));
 	EXPECT_REFUSED(PASID_BEYOND, room->why, room_attach_pasid(room, cdev, 0x80000000, &pt));
