@@ -74,16 +74,20 @@ static void drop_oldest(const char *directory, struct dirent **list, int count)
 	}
 }
 
+int runtime_directory(char path[static JOURNAL_PATH], struct why *why)
+{
+	name_directory(path);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return refuse_host(why, errno, "mkdir(%.100s)", path);
+	return check_directory(path, why);
+}
+
 int journals_new_path(char path[static JOURNAL_PATH], struct why *why)
 {
 	char directory[JOURNAL_PATH];
 	struct dirent **list;
-	int count, err;
+	int count, err = runtime_directory(directory, why);
 
-	name_directory(directory);
-	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-		return refuse_host(why, errno, "mkdir(%.100s)", directory);
-	err = check_directory(directory, why);
 	if (err < 0)
 		return err;
 	count = list_journals(directory, &list, why);

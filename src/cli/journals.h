@@ -11,6 +11,9 @@
 #define JOURNAL_PATH  4096
 #define JOURNALS_KEPT 8
 
+/* The directory, which is made if it is not there; RUNTIME_DIRECTORY if it is not ours alone. */
+int runtime_directory(char path[static JOURNAL_PATH], struct why *why);
+
 /* Makes the directory, drops the oldest journals and names the next one. RUNTIME_DIRECTORY if it is not ours alone. */
 int journals_new_path(char path[static JOURNAL_PATH], struct why *why);
 

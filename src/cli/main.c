@@ -16,6 +16,7 @@ static const struct verb {
 	{"run", verb_run, "run an unmodified program in a virtual machine room"},
 	{"explain", verb_explain, "say which devices share an IOMMU group, and why"},
 	{"capture", verb_capture, "write this host, or a dump of one, as a machine to run programs on"},
+	{"inspect", verb_inspect, "look into a room while its program runs"},
 	{"why", verb_why, "say what the latest run was refused, and what a refusal means"},
 	{"machine", verb_machine, "show and list machine rooms and device models"},
 	{"doctor", verb_doctor, "check whether this host has what `run` needs"},

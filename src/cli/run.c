@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/journals.h"
+#include "cli/rooms.h"
 #include "cli/run_options.h"
 #include "cli/verbs.h"
 #include "machine/assign.h"
@@ -59,13 +60,15 @@ static int build(const struct run_request *request, struct machine **ret, struct
 static int run_in(struct machine *machine, const struct run_request *request, struct why *why)
 {
 	struct run_options options = {.argv = request->argv, .quiet = request->quiet, .json = request->json};
-	char journal[JOURNAL_PATH];
+	char journal[JOURNAL_PATH], socket[JOURNAL_PATH];
 
-	/* A run without a journal is better than none. */
-	if (journals_new_path(journal, why) < 0)
+	/* A run without a journal, and that nobody can look into, is better than none. */
+	if (journals_new_path(journal, why) < 0 || rooms_new_path(socket, why) < 0) {
 		complain("run", why);
-	else
+	} else {
 		options.journal_path = journal;
+		options.inspect_path = socket;
+	}
 	return supervise_run(machine, &options, why);
 }
 

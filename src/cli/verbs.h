@@ -14,6 +14,7 @@
 int verb_run(int argc, char **argv);
 int verb_explain(int argc, char **argv);
 int verb_capture(int argc, char **argv);
+int verb_inspect(int argc, char **argv);
 int verb_why(int argc, char **argv);
 int verb_machine(int argc, char **argv);
 int verb_doctor(int argc, char **argv);

@@ -117,6 +117,7 @@ struct iommu_driver {
 struct iommu_unit {
 	char name[40]; /* "dmar0" */
 	enum unit_kind kind;
+	unsigned number;		   /* in the order of the firmware's table */
 	const struct iommu_driver *driver; /* borrowed; NULL in a description: the kind's */
 	enum isolde_pt_format format;	   /* of its usual tables */
 	unsigned width;			   /* input address bits, at most what the format has */

@@ -115,16 +115,22 @@ struct emulated_description {
 #define MACHINE_UNITS	64
 #define MACHINE_REGIONS 64 /* different ones, of all devices */
 
+/* What a machine's IOMMUs are like: machine/unit.h makes registers of it. */
+struct unit_description {
+	bool present;
+	enum unit_kind kind;
+	unsigned width;	     /* of an IOVA, in bits; Intel: of the second stage */
+	unsigned pasid_bits; /* 0: it has none */
+	unsigned granule;    /* SMMUv3 */
+	bool guest_tables;   /* AMD: of format v2, where nothing else is asked for */
+	bool dirty, nesting, coherent;
+	struct reserved_region regions[UNIT_REGIONS];
+	unsigned nregions;
+};
+
 struct description {
 	char name[32];
-	struct {
-		bool present;
-		char kind[16]; /* "intel-vtd" */
-		unsigned width;
-		unsigned pasid_bits;			      /* 0: it has none */
-		struct reserved_region regions[UNIT_REGIONS]; /* of each unit */
-		unsigned nregions;
-	} iommu;
+	struct unit_description iommu; /* each of them */
 	struct iommu_options options;
 	bool selftest;					 /* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
 	bool iommufd_provides_vfio;			 /* as with CONFIG_IOMMUFD_VFIO_CONTAINER */

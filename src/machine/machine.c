@@ -18,6 +18,7 @@
 #include "machine/files.h"
 #include "machine/mdev.h"
 #include "machine/sysfs.h"
+#include "machine/unit.h"
 
 static struct vfio_dev_nodes *nodes_of(struct machine *machine, const struct vfio_device *vfio)
 {
@@ -115,43 +116,10 @@ static int build_topology(struct machine *machine, struct why *why)
 	return err < 0 ? err : pci_grouping_compute(&machine->topology, NULL, &machine->grouping, why);
 }
 
-/* The capability registers of a unit with 4-level second-stage tables (VT-d 5.0 sections 11.4.2 and 11.4.3). */
-static u64 unit_cap(unsigned width)
+static int add_unit(struct machine *machine, unsigned number, struct iommu_unit **ret, struct why *why)
 {
-	u64 domain_ids = 6;					    /* 16 bits */
-	u64 sagaw = BIT(8 + (width > 48 ? 3 : width > 39 ? 2 : 1)); /* levels of the table */
-	u64 fault_records = 0x40ull << 24 | 7ull << 40;		    /* at 0x400, eight of them */
-	u64 pages = 3ull << 34 | BIT(39) | 18ull << 48;		    /* 2 MiB, 1 GiB; selective invalidation */
+	struct iommu_unit unit = unit_make(&machine->description->iommu, number);
 
-	return domain_ids | sagaw | (u64)(width - 1) << 16 | fault_records | pages | BIT(54) | BIT(55);
-}
-
-static u64 unit_ecap(unsigned pasid_bits)
-{
-	u64 pasids = pasid_bits ? BIT(40) | (u64)(pasid_bits - 1) << 35 | BIT(43) | BIT(46) : 0; /* scalable mode */
-	u64 coherent = BIT(0) | BIT(7);		  /* table walks and snoop control */
-	u64 invalidation = BIT(1) | 0x50ull << 8; /* queued; IOTLB registers at 0x500 */
-	u64 interrupts = BIT(3) | BIT(4);	  /* remapping, extended mode */
-	u64 identity = BIT(6);			  /* requests may pass untranslated */
-
-	return coherent | invalidation | interrupts | identity | pasids;
-}
-
-static int add_unit(struct machine *machine, unsigned index, struct iommu_unit **ret, struct why *why)
-{
-	const struct description *description = machine->description;
-	unsigned width = description->iommu.width;
-	struct iommu_unit unit = {
-		.format = ISOLDE_PT_VTDSS,
-		.width = width,
-		.cap = unit_cap(width),
-		.ecap = unit_ecap(description->iommu.pasid_bits),
-		.max_pasids = description->iommu.pasid_bits ? 1u << description->iommu.pasid_bits : 0,
-		.nregions = description->iommu.nregions,
-	};
-
-	snprintf(unit.name, sizeof(unit.name), "dmar%u", index);
-	memcpy(unit.regions, description->iommu.regions, sizeof(unit.regions));
 	return iommu_unit_add(&machine->iommu, &unit, ret, why);
 }
 

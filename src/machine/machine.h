@@ -14,6 +14,7 @@
 #include "mem/file.h"
 #include "vfio/vfio.h"
 
+struct describer;
 struct driver;
 struct files;
 
@@ -94,6 +95,9 @@ int machine_bind(struct machine *machine, struct pci_addr addr, const char *driv
  */
 int machine_close_events(struct machine *machine);
 void machine_handle_closes(struct machine *machine);
+
+/* Tells all there is, into an object that the caller began. docs/inspect.md has the names. */
+void machine_inspect(struct machine *machine, struct describer *describer);
 
 /* Verifies every invariant of every layer; asserts. */
 void machine_check(struct machine *machine);

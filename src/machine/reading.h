@@ -63,7 +63,8 @@ int read_phantom(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_bars(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_rom(struct yaml_reader *reader, yaml_node_t *node, void *target);
 
-int read_region(struct yaml_reader *reader, yaml_node_t *node, struct reserved_region *ret); /* description.c */
+int read_region(struct yaml_reader *reader, yaml_node_t *node, struct reserved_region *ret);
+int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target); /* of the machine; unit_keys.c */
 
 /* Reads all devices: those on bus 0000:00, and those of the other root buses. */
 int tree_read(struct reading *reading);

@@ -83,16 +83,16 @@ int sysfs_build(struct machine *machine, struct why *why)
 	struct device *device;
 	int err = node_root(&machine->root, why);
 
-	/* Drivers before the devices whose links name them, units before the devices behind them. */
+	/* Drivers before the devices whose links name them, devices before the units that are among them. */
 	if (err == 0)
 		err = sysfs_build_bus(machine, why);
 	if (err == 0)
 		err = sysfs_build_modules(machine, why);
-	if (err == 0)
-		err = sysfs_build_iommu(machine, why);
 	list_for_each(device, &machine->devices, link)
 		if (err == 0)
 			err = sysfs_build_device(device, why);
+	if (err == 0)
+		err = sysfs_build_iommu(machine, why);
 	if (err == 0)
 		err = sysfs_build_groups(machine, why);
 	if (err == 0)

@@ -5,6 +5,7 @@
 #include "iommu/default_domain.h"
 #include "machine/device.h"
 #include "machine/sysfs.h"
+#include "machine/unit.h"
 
 static s64 show_regions(struct node *node, char *text, size_t size, struct why *why)
 {
@@ -69,10 +70,8 @@ static s64 show_ecap(struct node *node, char *text, size_t size, struct why *why
 static s64 show_address(struct node *node, char *text, size_t size, struct why *why)
 {
 	const struct iommu_unit *unit = node->context;
-	unsigned index = 0;
 
-	sscanf(unit->name, "dmar%u", &index);
-	return show_text(text, size, "%x\n", 0xfed90000 + index * 0x1000);
+	return show_text(text, size, "%x\n", 0xfed90000 + unit->number * 0x1000);
 }
 
 /* CAP.ND: 2^(4 + 2 * ND) domain ids (VT-d 5.0 section 11.4.2). */
@@ -103,7 +102,7 @@ static s64 show_domains_used(struct node *node, char *text, size_t size, struct 
 	return show_text(text, size, "%u\n", count_domains(node->data));
 }
 
-static const struct attribute unit_attributes[] = {
+static const struct attribute intel_attributes[] = {
 	{"version", 0444, {.show = show_version}},
 	{"address", 0444, {.show = show_address}},
 	{"cap", 0444, {.show = show_cap}},
@@ -113,22 +112,67 @@ static const struct attribute unit_attributes[] = {
 
 static const struct node_ops domains_used_ops = {.show = show_domains_used};
 
+static int build_intel(struct machine *machine, struct iommu_unit *unit, struct node *directory, struct why *why)
+{
+	struct node *registers;
+	int err = sysfs_directory(directory, "intel-iommu", &registers, why);
+
+	if (err == 0)
+		err = sysfs_attributes(registers, intel_attributes, ARRAY_SIZE(intel_attributes), unit, why);
+	return err < 0 ? err : node_attribute(registers, "domains_used", 0444, &domains_used_ops, unit, machine, why);
+}
+
+static s64 show_amd_cap(struct node *node, char *text, size_t size, struct why *why)
+{
+	const struct iommu_unit *unit = node->context;
+
+	return show_text(text, size, "%x\n", unit->capability);
+}
+
+static s64 show_amd_features(struct node *node, char *text, size_t size, struct why *why)
+{
+	const struct iommu_unit *unit = node->context;
+
+	return show_text(text, size, "%llx:%llx\n", (unsigned long long)unit->efr, (unsigned long long)unit->efr2);
+}
+
+static const struct attribute amd_attributes[] = {
+	{"cap", 0444, {.show = show_amd_cap}},
+	{"features", 0444, {.show = show_amd_features}},
+};
+
+static int build_amd(struct iommu_unit *unit, struct node *directory, struct why *why)
+{
+	struct node *registers;
+	int err = sysfs_directory(directory, "amd-iommu", &registers, why);
+
+	return err < 0 ? err : sysfs_attributes(registers, amd_attributes, ARRAY_SIZE(amd_attributes), unit, why);
+}
+
+/* Units that hang on a device name it; the others are virtual. */
+static int link_parent(struct node *directory, struct why *why)
+{
+	struct node *parent = directory->parent->parent;
+
+	if (strcmp(directory->parent->name, "iommu") != 0 || strcmp(parent->name, "virtual") == 0)
+		return 0;
+	return node_link_to(directory, "device", parent, why);
+}
+
 static int build_unit(struct machine *machine, struct iommu_unit *unit, struct why *why)
 {
-	struct node *directory, *registers, *devices, *class;
-	char path[64];
-	int err;
+	struct node *directory, *devices, *class;
+	char path[UNIT_PATH];
+	int err = sysfs_directory(machine->root, unit_path(machine, unit, path), &directory, why);
 
-	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/%s", unit->name);
-	err = sysfs_directory(machine->root, path, &directory, why);
 	if (err == 0)
 		err = sysfs_directory(directory, "devices", &devices, why);
+	if (err == 0 && unit->kind == KIND_INTEL)
+		err = build_intel(machine, unit, directory, why);
+	if (err == 0 && unit->kind == KIND_AMD)
+		err = build_amd(unit, directory, why);
 	if (err == 0)
-		err = sysfs_directory(directory, "intel-iommu", &registers, why);
-	if (err == 0)
-		err = sysfs_attributes(registers, unit_attributes, ARRAY_SIZE(unit_attributes), unit, why);
-	if (err == 0)
-		err = node_attribute(registers, "domains_used", 0444, &domains_used_ops, unit, machine, why);
+		err = link_parent(directory, why);
 	if (err == 0)
 		err = sysfs_directory(machine->root, "sys/class/iommu", &class, why);
 	if (err == 0)
@@ -154,13 +198,12 @@ int sysfs_build_iommu(struct machine *machine, struct why *why)
 static int link_device(const struct device *device, struct node *group, struct node *members, struct why *why)
 {
 	struct node *unit, *below;
-	char path[64];
+	char path[UNIT_PATH];
 	int err = node_link_to(members, device->name, device->node, why);
 
 	if (err == 0)
 		err = node_link_to(device->node, "iommu_group", group, why);
-	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/%s", device->iommu->unit->name);
-	unit = node_at(device->machine->root, path);
+	unit = node_at(device->machine->root, unit_path(device->machine, device->iommu->unit, path));
 	if (err == 0)
 		err = node_link_to(device->node, "iommu", unit, why);
 	below = node_child(unit, "devices");

@@ -18,6 +18,7 @@
 
 #include "supervise/failnth.h"
 #include "supervise/fuse.h"
+#include "supervise/inspector.h"
 #include "supervise/notify.h"
 #include "supervise/say.h"
 #include "supervise/serve.h"
@@ -34,6 +35,7 @@ struct room {
 	struct tracees tracees;
 	struct failures failures; /* if the machine tests itself */
 	struct notifier notifier;
+	struct inspector *inspector; /* NULL: nobody can ask */
 	struct say say;
 	bool listening; /* the listener has processes left */
 };
@@ -107,6 +109,8 @@ static void on_event(struct room *room, const struct epoll_event *event)
 		on_signal(room);
 	} else if (fd == machine_close_events(room->machine)) {
 		machine_handle_closes(room->machine);
+	} else if (room->inspector && fd == inspector_events(room->inspector)) {
+		inspector_handle(room->inspector);
 	} else {
 		tracee_ended(&room->tracees, fd);
 	}
@@ -148,6 +152,20 @@ static int start_servers(struct room *room, struct why *why)
 	return file_server_start(room->machine, failures_of(room), fd, root, &room->files, why);
 }
 
+/* A room that nobody can look into is better than none. */
+static int start_inspector(struct room *room, const struct run_options *options, struct why *why)
+{
+	if (!options->inspect_path)
+		return 0;
+	if (inspector_start(options->inspect_path, &room->tracees, options->argv, room->program.pid, &room->inspector,
+			    why) == 0)
+		return watch(room, inspector_events(room->inspector), why);
+	if (!room->say.quiet)
+		fprintf(stderr, "isolde: `isolde inspect` cannot look into this room: %s\n", why->text);
+	why_clear(why);
+	return 0;
+}
+
 static int start(struct room *room, const struct run_options *options, struct why *why)
 {
 	int err = take_signals(room, why);
@@ -174,7 +192,7 @@ static int start(struct room *room, const struct run_options *options, struct wh
 		err = watch(room, room->signals, why);
 	if (err == 0)
 		err = watch(room, machine_close_events(room->machine), why);
-	return err;
+	return err < 0 ? err : start_inspector(room, options, why);
 }
 
 /* Our children that still run, adopted ones included; each is killed. */
@@ -224,6 +242,8 @@ static void drain(struct room *room)
 	while (turn(room, 0))
 		;
 	machine_handle_closes(room->machine);
+	inspector_stop(room->inspector);
+	room->inspector = NULL;
 	tracees_fini(&room->tracees);
 	/* Whatever the programs did, and however they ended, the machine must be sound. */
 	machine_check(room->machine);

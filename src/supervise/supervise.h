@@ -14,6 +14,7 @@ struct run_options {
 	bool quiet;		  /* no refusal lines on stderr; the journal still has them */
 	bool json;		  /* refusal lines as JSON objects, one a line */
 	const char *journal_path; /* file that receives each refusal as a JSON line; NULL: none */
+	const char *inspect_path; /* socket to answer `isolde inspect` on (supervise/inspector.h); NULL: none */
 };
 
 /*

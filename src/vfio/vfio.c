@@ -106,6 +106,16 @@ int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_fu
 	struct vfio_device *device = alloc_new(struct vfio_device, why);
 	int err;
 
+<<<<<<< HEAD
+=======
+	if (iommu->function->config[PCI_HEADER_TYPE] & 0x7f)
+		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name,
+			      iommu->function->config[PCI_HEADER_TYPE] & 0x7fu);
+	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
+		return refuse(why, VFIO_INCOHERENT, "%s: the driver of %s, %s, promises no coherent DMA", name,
+			      iommu->unit->name, iommu->unit->driver->name);
+	device = alloc_new(struct vfio_device, why);
+>>>>>>> i6
 	if (!device)
 		return -why->err;
 	err = group_enter(vfio, iommu->group, &device->group, why);

@@ -51,9 +51,6 @@ TEST(description, errors_name_line_column_and_what_was_meant)
 	expect_refused(DEVICES "  - {slot: \"00.0\", bars: {9: 4K}}\n", "test.yaml:2:27", "number up to 5");
 	expect_refused(DEVICES "  - {slot: \"00.0\", acs: [sv, zz]}\n", "test.yaml:2:30", "ACS bit");
 	expect_refused(DEVICES "  - {slot: \"00.0\", flr: maybe}\n", "test.yaml:2:25", "true nor false");
-	expect_refused("iommu: {kind: amd-vi}\ndevices: []\n", "test.yaml:1:15", "intel-vtd");
-	expect_refused("iommu: {width: 64}\ndevices: []\n", "test.yaml:1:16", "48");
-	expect_refused("iommu: {pasids: 21}\ndevices: []\n", "test.yaml:1:17", "20");
 	expect_refused("options: {strict: true}\ndevices: []\n", "test.yaml:1:11", "strict");
 	expect_refused("options: {private_domains: 2}\ndevices: []\n", "test.yaml:1:28", "true nor false");
 }

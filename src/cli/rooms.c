@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/rooms.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "base/cleanup.h"
+
+#define PREFIX "room-"
+#define ROOMS  64
+
+int rooms_new_path(char path[static JOURNAL_PATH], struct why *why)
+{
+	char directory[JOURNAL_PATH];
+	int err = runtime_directory(directory, why);
+
+	if (err < 0)
+		return err;
+	if ((size_t)snprintf(path, JOURNAL_PATH, "%s/" PREFIX "%d", directory, getpid()) >= JOURNAL_PATH)
+		return refuse(why, RUNTIME_DIRECTORY, "the path of %.100s is too long", directory);
+	return 0;
+}
+
+/* -errno of the host when nobody listens there. Through the directory: its path may be too long for an address. */
+static int connect_to(int directory, pid_t room)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" PREFIX "%d", directory, room);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	err = errno;
+	close(fd);
+	return -err;
+}
+
+static void remove_name(int directory, pid_t room)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), PREFIX "%d", room);
+	unlinkat(directory, name, 0);
+}
+
+/* The rooms that have names, whether they live or not; at most ROOMS. */
+static unsigned list_rooms(const char *directory, pid_t rooms[static ROOMS])
+{
+	const struct dirent *entry;
+	DIR *stream = opendir(directory);
+	unsigned count = 0;
+
+	while (stream && count < ROOMS && (entry = readdir(stream))) {
+		char rest;
+		int room;
+
+		if (sscanf(entry->d_name, PREFIX "%9d%c", &room, &rest) == 1)
+			rooms[count++] = room;
+	}
+	if (stream)
+		closedir(stream);
+	return count;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], line[128];
+	pid_t parent = 0;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "PPid: %d", &parent) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return parent;
+}
+
+/* Up from the process to the `isolde run` above it. */
+static int connect_above(int directory, pid_t pid, struct why *why)
+{
+	for (pid_t at = pid; at > 0; at = parent_of(at)) {
+		int fd = connect_to(directory, at);
+
+		if (fd >= 0)
+			return fd;
+		if (fd == -ECONNREFUSED)
+			remove_name(directory, at);
+	}
+	return refuse(why, ROOM_MISSING, "process %d is in no room of this user", pid);
+}
+
+static int connect_only(int directory, const char *path, struct why *why)
+{
+	pid_t rooms[ROOMS];
+	unsigned count = list_rooms(path, rooms), alive = 0;
+	size_t used = 0;
+	char names[160] = "";
+	int found = -1;
+
+	for (unsigned i = 0; i < count; i++) {
+		int fd = connect_to(directory, rooms[i]);
+
+		if (fd == -ECONNREFUSED)
+			remove_name(directory, rooms[i]);
+		if (fd < 0)
+			continue;
+		if (used < sizeof(names))
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%d", used ? ", " : "",
+						 rooms[i]);
+		if (alive++)
+			close(fd);
+		else
+			found = fd;
+	}
+	if (alive == 1)
+		return found;
+	if (!alive)
+		return refuse(why, ROOM_MISSING, "no room of this user is running (%.100s)", path);
+	close(found);
+	return refuse(why, ROOM_AMBIGUOUS, "%u rooms are running: %s", alive, names);
+}
+
+int rooms_connect(pid_t pid, struct why *why)
+{
+	char path[JOURNAL_PATH];
+	int err = runtime_directory(path, why);
+	_close_ int directory = err < 0 ? -1 : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (err < 0)
+		return err;
+	if (directory < 0)
+		return refuse_host(why, errno, "open(%.100s)", path);
+	return pid ? connect_above(directory, pid, why) : connect_only(directory, path, why);
+}
