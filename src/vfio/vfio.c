@@ -106,16 +106,6 @@ int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_fu
 	struct vfio_device *device = alloc_new(struct vfio_device, why);
 	int err;
 
-<<<<<<< HEAD
-=======
-	if (iommu->function->config[PCI_HEADER_TYPE] & 0x7f)
-		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name,
-			      iommu->function->config[PCI_HEADER_TYPE] & 0x7fu);
-	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
-		return refuse(why, VFIO_INCOHERENT, "%s: the driver of %s, %s, promises no coherent DMA", name,
-			      iommu->unit->name, iommu->unit->driver->name);
-	device = alloc_new(struct vfio_device, why);
->>>>>>> i6
 	if (!device)
 		return -why->err;
 	err = group_enter(vfio, iommu->group, &device->group, why);
@@ -157,6 +147,9 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *na
 
 	if (header)
 		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name, header);
+	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
+		return refuse(why, VFIO_INCOHERENT, "%s: the driver of %s, %s, promises no coherent DMA", name,
+			      iommu->unit->name, iommu->unit->driver->name);
 	/* A driver starts with a device that is quiet; a native one may have left it mastering the bus. */
 	pci_config_write(function, PCI_COMMAND, 2, pci_command(function) & ~(u32)PCI_COMMAND_MASTER);
 	return vfio_device_new(vfio, iommu, function, NULL, name, ret, why);
