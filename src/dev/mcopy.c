@@ -43,8 +43,7 @@ static void raise_event(struct mcopy *mcopy, u32 event)
 
 static bool window_holds(const struct mcopy *mcopy, u64 iova, u64 size)
 {
-	return size <= mcopy->window_size && iova >= mcopy->window &&
-	       iova - mcopy->window <= mcopy->window_size - size;
+	return size <= mcopy->window_size && iova >= mcopy->window && iova - mcopy->window <= mcopy->window_size - size;
 }
 
 static void window_drop(struct mcopy *mcopy)

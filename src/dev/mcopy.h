@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mcopy, an emulated device: copies and fills memory in software. Its registers are 32 bits wide, in an I/O BAR, so that
- * each access is a call: a command is done when the write that gave it returns. docs/machine-file.md has them for users.
+ * mcopy, an emulated device: copies and fills memory in software. Its registers are 32 bits wide, in an I/O BAR, so
+ * that each access is a call: a command is done when the write that gave it returns. docs/machine-file.md has them for
+ * users.
  */
 #ifndef DEV_MCOPY_H
 #define DEV_MCOPY_H

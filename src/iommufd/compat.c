@@ -168,8 +168,8 @@ static long compat_map(struct context *context, struct client *client, u64 arg, 
 	const u32 known = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
 	unsigned permission = 0;
 	struct ioas *ioas;
-	int err = read_head(client, arg, "VFIO_IOMMU_MAP_DMA", &map,
-			    THROUGH(struct vfio_iommu_type1_dma_map, size), why);
+	int err = read_head(client, arg, "VFIO_IOMMU_MAP_DMA", &map, THROUGH(struct vfio_iommu_type1_dma_map, size),
+			    why);
 
 	if (err < 0)
 		return err;

@@ -44,7 +44,8 @@ int request_take(struct request *request, unsigned min, struct why *why)
 		return refuse(why, SIZE_SHORT, "%s: size is %u, at least %u are needed", request->name,
 			      request->user_size, min);
 	memset(request->command, 0, sizeof(*request->command));
-	err = client_read_struct(request->client, request->arg, request->user_size, request->command, request->size, why);
+	err = client_read_struct(request->client, request->arg, request->user_size, request->command, request->size,
+				 why);
 	return err < 0 ? why_context(why, "%s", request->name) : 0;
 }
 

@@ -78,9 +78,8 @@ static int read_as_found(struct yaml_reader *reader, yaml_node_t *node, void *ta
 }
 
 static const struct yaml_key machine_keys[] = {
-	{"name", read_name},	   {"iommu", read_iommu},     {"as_found", read_as_found},
-	{"options", read_options}, {"devices", keep_devices}, {"roots", keep_roots},
-	{"emulated", keep_emulated},
+	{"name", read_name},	   {"iommu", read_iommu}, {"as_found", read_as_found}, {"options", read_options},
+	{"devices", keep_devices}, {"roots", keep_roots}, {"emulated", keep_emulated},
 };
 
 static int read_machine(struct reading *reading)

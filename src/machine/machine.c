@@ -24,8 +24,7 @@ static struct vfio_dev_nodes *nodes_of(struct machine *machine, const struct vfi
 {
 	struct mdev *mdev = mdev_of(machine, vfio);
 
-	return mdev ? &mdev->vfio_nodes
-		    : &device_find(machine, vfio_device_iommu(vfio)->function->addr)->vfio_nodes;
+	return mdev ? &mdev->vfio_nodes : &device_find(machine, vfio_device_iommu(vfio)->function->addr)->vfio_nodes;
 }
 
 static void group_added(void *context, int group_id, unsigned minor)

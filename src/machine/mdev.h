@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Emulated devices of a machine: no hardware, but to programs of VFIO much as if they were (spec 06 section 6). Each has
- * a group of its own without an IOMMU, and its driver from the start.
+ * Emulated devices of a machine: no hardware, but to programs of VFIO much as if they were (spec 06 section 6). Each
+ * has a group of its own without an IOMMU, and its driver from the start.
  */
 #ifndef MACHINE_MDEV_H
 #define MACHINE_MDEV_H

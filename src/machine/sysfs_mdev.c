@@ -82,8 +82,7 @@ static int build_type(struct machine *machine, const struct mdev *mdev, struct n
 	if (*ret)
 		return 0;
 	err = node_directory(types, name, ret, why);
-	return err < 0 ? err
-		       : sysfs_attributes(*ret, type_attributes, ARRAY_SIZE(type_attributes), (void *)model, why);
+	return err < 0 ? err : sysfs_attributes(*ret, type_attributes, ARRAY_SIZE(type_attributes), (void *)model, why);
 }
 
 static int link_type(const struct mdev *mdev, struct node *type, struct why *why)

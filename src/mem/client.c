@@ -145,10 +145,11 @@ static int check_tail(struct client *client, u64 address, u64 user_size, size_t 
 			return err;
 		for (size_t i = 0; i < piece; i++)
 			if (bytes[i])
-				return refuse(why, FIELD_UNKNOWN,
-					      "byte %llu of the %llu at 0x%llx is %#x, and the structure has %zu bytes here",
-					      (unsigned long long)(done + i), (unsigned long long)user_size,
-					      (unsigned long long)address, bytes[i], size);
+				return refuse(
+					why, FIELD_UNKNOWN,
+					"byte %llu of the %llu at 0x%llx is %#x, and the structure has %zu bytes here",
+					(unsigned long long)(done + i), (unsigned long long)user_size,
+					(unsigned long long)address, bytes[i], size);
 		done += piece;
 	}
 	return 0;

@@ -92,8 +92,8 @@ int client_read(struct client *client, u64 address, void *buffer, size_t size, s
 int client_write(struct client *client, u64 address, const void *buffer, size_t size, struct why *why);
 
 /*
- * A structure that the client says has user_size bytes, into ours of `size`: what it does not give is zero, what we do not
- * know must be. FIELD_UNKNOWN (E2BIG), CLIENT_FAULT.
+ * A structure that the client says has user_size bytes, into ours of `size`: what it does not give is zero, what we do
+ * not know must be. FIELD_UNKNOWN (E2BIG), CLIENT_FAULT.
  */
 int client_read_struct(struct client *client, u64 address, u64 user_size, void *buffer, size_t size, struct why *why);
 

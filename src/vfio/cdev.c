@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The character device of a device (spec 04 section 6). Whoever opens it has a file that can do one thing: BIND it to an
- * iommufd, which claims the device for that context and opens it. From then on the file is as one from the device's
+ * The character device of a device (spec 04 section 6). Whoever opens it has a file that can do one thing: BIND it to
+ * an iommufd, which claims the device for that context and opens it. From then on the file is as one from the device's
  * group, and ATTACH says where its DMA goes. There is no UNBIND: the last close is.
  */
 #include "base/os.h"
@@ -78,7 +78,8 @@ static int decode_bind_arguments(const struct device_file *file, const struct vf
 	return 0;
 }
 
-/* None of our functions is or has a virtual one that a token would protect (spec 05 section 14); mdevs know no token. */
+/* None of our functions is or has a virtual one that a token would protect (spec 05 section 14); mdevs know no token.
+ */
 static int decode_token(const struct vfio_device *device, struct client *client,
 			const struct vfio_device_bind_iommufd *bind, struct why *why)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VFIO_DEVICE_FEATURE: spec 05 section 11. Plain vfio-pci has the three low-power features, each only to be set, and
- * dma-bufs of its BARs, only to be got (pci_dmabuf.c). A device in low power has no pages to map; every request and access wakes it for its duration, and ends the variant
- * with a wake-up eventfd.
+ * dma-bufs of its BARs, only to be got (pci_dmabuf.c). A device in low power has no pages to map; every request and
+ * access wakes it for its duration, and ends the variant with a wake-up eventfd.
  */
 #include "base/os.h"
 #include "vfio/ioctl.h"

@@ -207,7 +207,8 @@ static int set_iommu(struct vfio_group *group, struct file *file, int fd, struct
 
 static bool is_set(const struct vfio_group *group, const struct file *file)
 {
-	return (group->container && file == &group->container->file) || (group->context && file == &group->context->file);
+	return (group->container && file == &group->container->file) ||
+	       (group->context && file == &group->context->file);
 }
 
 long group_set_container(struct file *file, struct client *client, const union vfio_head *head, u64 arg,

@@ -6,7 +6,8 @@
 #include "iommufd/device.h"
 #include "vfio/emulated.h"
 
-/* What iommufd counts as one attachment more. PASID 0 is the same to it as none, but not to us (spec 04 section 6.2). */
+/* What iommufd counts as one attachment more. PASID 0 is the same to it as none, but not to us (spec 04 section 6.2).
+ */
 struct attached_pasid {
 	struct itree_node node; /* PASID, twice */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an iommufd has of an open device: a DEVICE when it is hardware, an ACCESS when it is emulated (spec 03 section 5,
- * 04 section 6, 06 sections 3, 4 and 6). With a container there is neither.
+ * What an iommufd has of an open device: a DEVICE when it is hardware, an ACCESS when it is emulated (spec 03 section
+ * 5, 04 section 6, 06 sections 3, 4 and 6). With a container there is neither.
  */
 #ifndef VFIO_IOMMUFD_H
 #define VFIO_IOMMUFD_H
@@ -27,7 +27,7 @@ int vfio_iommufd_bind(struct vfio_device *device, struct context *context, struc
 void vfio_iommufd_unbind(struct vfio_device *device);
 
 bool vfio_iommufd_bound(const struct vfio_device *device);
-u32 vfio_iommufd_id(const struct vfio_device *device); /* of the object; it is bound */
+u32 vfio_iommufd_id(const struct vfio_device *device);			/* of the object; it is bound */
 struct context *vfio_iommufd_context(const struct vfio_device *device); /* NULL: not bound */
 
 /*

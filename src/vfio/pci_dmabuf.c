@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * DEVICE_FEATURE DMA_BUF: a range of a BAR as a dma-buf, so that another device's DMA reaches these registers (spec 05
- * section 15). It is taken back while the registers are not there: memory off, D3, low power, a reset; and for good when
- * the session ends, though its descriptor may live on.
+ * section 15). It is taken back while the registers are not there: memory off, D3, low power, a reset; and for good
+ * when the session ends, though its descriptor may live on.
  */
 #include <fcntl.h>
 
@@ -120,8 +120,9 @@ static int decode_place(const struct pci_session *session, unsigned bar, const s
 }
 
 /* The range may be taken back at any time and is one: an IOMMU can import it. */
-static long export(struct pci_session *session, struct client *client, const struct vfio_device_feature_dma_buf *request,
-		   const struct vfio_region_dma_range *first, u64 size, struct why *why)
+static long export(struct pci_session *session, struct client *client,
+		   const struct vfio_device_feature_dma_buf *request, const struct vfio_region_dma_range *first,
+		   u64 size, struct why *why)
 {
 	struct pci_dmabuf *dmabuf = alloc_new(struct pci_dmabuf, why);
 	int fd;

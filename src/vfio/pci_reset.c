@@ -40,7 +40,8 @@ static unsigned count_on_bus(const struct iommu *iommu, const struct pci_functio
 	return count;
 }
 
-/* Some method works: its own of an emulated device, FLR, the conventional FLR, a trip through D3hot, or a bus reset that hits nobody else. */
+/* Some method works: its own of an emulated device, FLR, the conventional FLR, a trip through D3hot, or a bus reset
+ * that hits nobody else. */
 bool function_can_reset(const struct vfio_device *device)
 {
 	const struct pci_function *function = device->function;
@@ -207,8 +208,8 @@ static struct vfio_device *bound_to_vfio(const struct vfio *vfio, const struct i
 }
 
 /*
- * What a device's owner in iommufd is told of another (drivers/vfio/iommufd.c:vfio_iommufd_get_dev_id()): its id there; 0,
- * it is ours by its group; -1, it is not.
+ * What a device's owner in iommufd is told of another (drivers/vfio/iommufd.c:vfio_iommufd_get_dev_id()): its id there;
+ * 0, it is ours by its group; -1, it is not.
  */
 static s32 device_id(const struct vfio *vfio, const struct iommu_device *device, const struct context *context)
 {

@@ -53,8 +53,8 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *device, const char *n
 /* Unbind: the caller has waited until vfio_device_busy() is false. */
 void vfio_pci_remove(struct vfio_device *device);
 /*
- * The driver of an emulated device (spec 06 section 6): iommu is one of iommu_emulated_add(), function what programs see,
- * soft how the device gets at memory. All three outlive it.
+ * The driver of an emulated device (spec 06 section 6): iommu is one of iommu_emulated_add(), function what programs
+ * see, soft how the device gets at memory. All three outlive it.
  */
 int vfio_emulated_probe(struct vfio *vfio, struct iommu_device *iommu, struct pci_function *function,
 			struct soft_memory *soft, const char *name, struct vfio_device **ret, struct why *why);

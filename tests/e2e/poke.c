@@ -450,22 +450,34 @@ static long close_one(int *fd)
 	return result;
 }
 
+/* Whether it is one of them. */
+static bool run_iommufd_word(const char *word, char **argument, long *ret)
+{
+	if (!strcmp(word, "iommufd"))
+		*ret = poke.container = open("/dev/iommu", O_RDWR);
+	else if (!strcmp(word, "cdev"))
+		*ret = open_cdev(*argument);
+	else if (!strcmp(word, "bind"))
+		*ret = bind_device();
+	else if (!strcmp(word, "ioas"))
+		*ret = alloc_ioas();
+	else if (!strcmp(word, "attach"))
+		*ret = attach(ATTACH_IOMMUFD);
+	else if (!strcmp(word, "detach"))
+		*ret = attach(DETACH_IOMMUFD);
+	else
+		return false;
+	return true;
+}
+
 static long run_word(const char *word, char **argument)
 {
+	long ret;
+
+	if (run_iommufd_word(word, argument, &ret))
+		return ret;
 	if (!strcmp(word, "container"))
 		return poke.container = open("/dev/vfio/vfio", O_RDWR);
-	if (!strcmp(word, "iommufd"))
-		return poke.container = open("/dev/iommu", O_RDWR);
-	if (!strcmp(word, "cdev"))
-		return open_cdev(*argument);
-	if (!strcmp(word, "bind"))
-		return bind_device();
-	if (!strcmp(word, "ioas"))
-		return alloc_ioas();
-	if (!strcmp(word, "attach"))
-		return attach(ATTACH_IOMMUFD);
-	if (!strcmp(word, "detach"))
-		return attach(DETACH_IOMMUFD);
 	if (!strcmp(word, "group"))
 		return open_group(*argument);
 	if (!strcmp(word, "join"))

@@ -230,11 +230,10 @@ IOMMUFD_TEST(compat, maps_where_it_is_told)
 	ASSERT_OK(self->why, map(self, IOVA, 4 * PAGE_SIZE, 3));
 	EXPECT_REFUSED(IOVA_MAPPED, self->why, map(self, IOVA + PAGE_SIZE, PAGE_SIZE, 3));
 	/* Native requests see the same. */
-	ASSERT_ASKED(IOMMU_IOAS_UNMAP,
-		     &((struct iommu_ioas_unmap){.size = sizeof(struct iommu_ioas_unmap),
-						 .ioas_id = ioas,
-						 .iova = IOVA,
-						 .length = 4 * PAGE_SIZE}));
+	ASSERT_ASKED(IOMMU_IOAS_UNMAP, &((struct iommu_ioas_unmap){.size = sizeof(struct iommu_ioas_unmap),
+								   .ioas_id = ioas,
+								   .iova = IOVA,
+								   .length = 4 * PAGE_SIZE}));
 	/* No permission is a permission, too. */
 	ASSERT_OK(self->why, map(self, IOVA, PAGE_SIZE, 0));
 	device = attach_device(self, ioas);
@@ -377,7 +376,8 @@ IOMMUFD_TEST(compat, information_fits_what_there_is_room_for)
 		struct info info = get_info(self, argsz);
 
 		assert_int_equal(info.info.argsz, full);
-		/* Capabilities are only told of when all are there; of the first one it may be that nothing points to it. */
+		/* Capabilities are only told of when all are there; of the first one it may be that nothing points to
+		 * it. */
 		if (argsz >= sizeof(info.info))
 			assert_int_equal(info.info.cap_offset, argsz >= full ? sizeof(info.info) : 0);
 		if (argsz >= offsetof(struct info, gap))

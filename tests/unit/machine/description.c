@@ -434,12 +434,12 @@ TEST(description, regions_are_checked)
 
 TEST(description, emulated_devices_are_checked)
 {
-	struct description *description =
-		parse(PORT "      - {slot: \"00.0\", model: nvme}\n"
-			   "emulated:\n"
-			   "  - {uuid: \"83B8F4F2-509F-382F-3C1E-E6BFE0FA1001\", model: mcopy, parent: \"0000:01:00.0\"}\n");
-	const struct emulated_description *emulated =
-		list_first(&description->emulated, struct emulated_description, link);
+	struct description *description = parse(
+		PORT "      - {slot: \"00.0\", model: nvme}\n"
+		     "emulated:\n"
+		     "  - {uuid: \"83B8F4F2-509F-382F-3C1E-E6BFE0FA1001\", model: mcopy, parent: \"0000:01:00.0\"}\n");
+	const struct emulated_description *emulated = list_first(&description->emulated, struct emulated_description,
+								 link);
 
 	assert_int_equal(list_length(&description->emulated), 1);
 	assert_string_equal(emulated->uuid, UUID);
@@ -450,13 +450,13 @@ TEST(description, emulated_devices_are_checked)
 	expect_refused(EMULATED "  - {model: mcopy}\n", "test.yaml:3:5", "a uuid and a model");
 	expect_refused(EMULATED "  - {uuid: \"" UUID "\"}\n", "test.yaml:3:5", "a uuid and a model");
 	expect_refused(EMULATED "  - {uuid: \"83b8f4f2\", model: mcopy}\n", "test.yaml:3:12", "no UUID");
-	expect_refused(EMULATED "  - {uuid: \"83b8f4f2-509f-382f-3c1e-e6bfe0fa100g\", model: mcopy}\n", "test.yaml:3:12",
-		       "no UUID");
+	expect_refused(EMULATED "  - {uuid: \"83b8f4f2-509f-382f-3c1e-e6bfe0fa100g\", model: mcopy}\n",
+		       "test.yaml:3:12", "no UUID");
 	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: nvme}\n", "test.yaml:3:", "hardware");
 	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopie}\n", "test.yaml:3:", "no model");
 	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopy, parent: here}\n", "test.yaml:3:", "no address");
-	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopy, parent: \"0000:01:00.0\"}\n", "test.yaml:3:",
-		       "no device 0000:01:00.0");
+	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopy, parent: \"0000:01:00.0\"}\n",
+		       "test.yaml:3:", "no device 0000:01:00.0");
 	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopy}\n  - {uuid: \"" UUID "\", model: mcopy}\n",
 		       "test.yaml:4:5", "two devices");
 	expect_refused(DEVICES "  - {slot: \"00.0\", model: mcopy}\n", "test.yaml:2:27", "under `emulated`");

@@ -52,8 +52,8 @@ static struct node *at(const struct fixture *f, const char *path)
 
 static const char *cat(struct fixture *f, const char *path)
 {
-	s64 length = ASSERT_OK(f->why, machine_attribute_read(f->machine, NULL, path, 0, f->text, sizeof(f->text) - 1,
-							      &f->why));
+	s64 length = ASSERT_OK(
+		f->why, machine_attribute_read(f->machine, NULL, path, 0, f->text, sizeof(f->text) - 1, &f->why));
 
 	f->text[length] = '\0';
 	return f->text;

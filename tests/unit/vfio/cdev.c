@@ -119,14 +119,12 @@ TEST(cdev, bind_follows_the_rule_of_growing_structures)
 
 	EXPECT_REFUSED(CLIENT_FAULT, room->why, IOCTL(open_cdev(room, ROOM_NVME), VFIO_DEVICE_BIND_IOMMUFD, 0));
 	longer.bind.argsz = size - 1;
-	EXPECT_REFUSED(ARGSZ_SHORT, room->why,
-		       IOCTL(open_cdev(room, ROOM_NVME), VFIO_DEVICE_BIND_IOMMUFD, &longer));
+	EXPECT_REFUSED(ARGSZ_SHORT, room->why, IOCTL(open_cdev(room, ROOM_NVME), VFIO_DEVICE_BIND_IOMMUFD, &longer));
 	longer.bind.argsz = sizeof(longer);
 	longer.more[1029] = 1u << 24;
 	/* Before what the structure itself says. */
 	longer.bind.iommufd = -1;
-	EXPECT_REFUSED(FIELD_UNKNOWN, room->why,
-		       IOCTL(open_cdev(room, ROOM_NVME), VFIO_DEVICE_BIND_IOMMUFD, &longer));
+	EXPECT_REFUSED(FIELD_UNKNOWN, room->why, IOCTL(open_cdev(room, ROOM_NVME), VFIO_DEVICE_BIND_IOMMUFD, &longer));
 	longer.more[1029] = 0;
 	longer.bind.iommufd = iommufd;
 	for (size_t i = 0; i < ARRAY_SIZE(fits); i++) {

@@ -190,8 +190,7 @@ TEST(emulated, looks_like_a_pci_device_with_less)
 	struct vfio_device_info info = {.argsz = sizeof(info)};
 	struct vfio_region_info region = {.argsz = sizeof(region)};
 	struct vfio_device_feature feature = {.argsz = sizeof(feature),
-					      .flags = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT |
-						       VFIO_DEVICE_FEATURE_SET};
+					      .flags = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT | VFIO_DEVICE_FEATURE_SET};
 	u8 argument[64] = {sizeof(argument)};
 
 	ASSERT_OK(room->why, IOCTL(cdev, VFIO_DEVICE_GET_INFO, &info));

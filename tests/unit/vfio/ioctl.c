@@ -110,8 +110,7 @@ TEST(ioctl, requests_of_other_files_are_unknown)
 		       room_ioctl(room, opened.by_group.device, VFIO_DEVICE_GET_INFO | 0x40000000, buffer));
 	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
 		       room_ioctl(room, opened.by_group.device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, buffer));
-	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
-		       room_ioctl(room, opened.cdev, VFIO_DEVICE_QUERY_GFX_PLANE, buffer));
+	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why, room_ioctl(room, opened.cdev, VFIO_DEVICE_QUERY_GFX_PLANE, buffer));
 	room_free(room);
 }
 

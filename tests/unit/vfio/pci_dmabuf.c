@@ -126,8 +126,7 @@ TEST(dmabuf, is_taken_back_while_the_registers_are_gone)
 	struct request request = request_for(0, PAGE_SIZE);
 	struct importer importer = {.importer.revoked = count_revocation};
 	struct vfio_device_feature low_power = {.argsz = sizeof(low_power),
-						.flags = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY |
-							 VFIO_DEVICE_FEATURE_SET};
+						.flags = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY | VFIO_DEVICE_FEATURE_SET};
 	struct shared_buffer *buffer;
 	int fd = (int)ASSERT_OK(room->why, ask(room, nvme, &request));
 
@@ -138,8 +137,7 @@ TEST(dmabuf, is_taken_back_while_the_registers_are_gone)
 	/* Memory off and on again: it is there for whoever comes now. */
 	room_set_config(room, nvme, 4, 2, 0);
 	assert_int_equal(importer.revocations, 1);
-	EXPECT_REFUSED(BUFFER_REVOKED, room->why,
-		       buffer_import(buffer, &(struct buffer_importer){}, &room->why));
+	EXPECT_REFUSED(BUFFER_REVOKED, room->why, buffer_import(buffer, &(struct buffer_importer){}, &room->why));
 	room_set_config(room, nvme, 4, 2, PCI_COMMAND_MEMORY);
 	assert_int_equal(importer.revocations, 1);
 	assert_false(buffer->revoked);
@@ -170,8 +168,7 @@ TEST(dmabuf, outlives_the_device_as_nothing)
 	ASSERT_OK(room->why, buffer_import(buffer, &importer.importer, &room->why));
 	room_close(room, nvme);
 	assert_int_equal(importer.revocations, 1);
-	EXPECT_REFUSED(BUFFER_REVOKED, room->why,
-		       buffer_import(buffer, &(struct buffer_importer){}, &room->why));
+	EXPECT_REFUSED(BUFFER_REVOKED, room->why, buffer_import(buffer, &(struct buffer_importer){}, &room->why));
 	/* The next session is nothing to it. */
 	nvme = use_nvme(room);
 	assert_true(buffer->revoked);
