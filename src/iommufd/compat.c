@@ -186,22 +186,29 @@ static long compat_map(struct context *context, struct client *client, u64 arg, 
 	return ioas_map_user(ioas, client, map.vaddr, map.size, permission, true, &map.iova, why);
 }
 
-/* *ret_removed also when it fails half-way. That nothing was there is no error here. */
+/*
+ * *ret_removed also when it fails half-way. That nothing was there is no error here. With huge pages off what is mapped
+ * is cut at both ends, before the range is even looked at.
+ */
 static int unmap_range(struct ioas *ioas, u64 start, u64 size, u64 *ret_removed, struct why *why)
 {
-	int err;
-
 	if (!size)
-		return refuse(why, COMPAT_EMPTY, "VFIO_IOMMU_UNMAP_DMA: no byte at %#llx", (unsigned long long)start);
+		return refuse(why, IOAS_RANGE_EMPTY, "VFIO_IOMMU_UNMAP_DMA: no byte at %#llx",
+			      (unsigned long long)start);
 	if (range_overflows(start, size))
 		return refuse(why, RANGE_OVERFLOWS, "VFIO_IOMMU_UNMAP_DMA: %#llx bytes at %#llx pass the last address",
 			      (unsigned long long)size, (unsigned long long)start);
-	err = ioas_unmap(ioas, start, start + size - 1, ret_removed, why);
-	if (err < 0 && why->code == (enum why_code)9999 && !*ret_removed) {
-		why_clear(why);
+	return ioas_unmap(ioas, start, start + size - 1, ret_removed, why);
+}
+
+static int cut(struct ioas *ioas, u64 start, u64 size, struct why *why)
+{
+	int err;
+
+	if (!ioas->huge_pages_off)
 		return 0;
-	}
-	return err;
+	err = ioas_cut(ioas, start + size - 1, why);
+	return err < 0 || !start ? err : ioas_cut(ioas, start - 1, why);
 }
 
 static int unmap_all(struct ioas *ioas, const struct vfio_iommu_type1_dma_unmap *unmap, u64 *ret_removed,
@@ -228,8 +235,8 @@ static long compat_unmap(struct context *context, struct client *client, u64 arg
 		return refuse(why, COMPAT_FLAGS, "VFIO_IOMMU_UNMAP_DMA: flags %#x: only ALL is known here",
 			      unmap.flags);
 	err = compat_ioas(context, &ioas, why);
-	if (err == 0 && !unmap.flags && ioas->huge_pages_off)
-		err = ioas_cut(ioas, unmap.iova, unmap.iova + unmap.size - 1, why);
+	if (err == 0 && !unmap.flags)
+		err = cut(ioas, unmap.iova, unmap.size, why);
 	if (err < 0)
 		return err;
 	err = unmap.flags ? unmap_all(ioas, &unmap, &removed, why)

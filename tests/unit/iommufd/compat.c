@@ -255,7 +255,7 @@ IOMMUFD_TEST(compat, unmaps_whole_mappings_and_says_how_much)
 	EXPECT_REFUSED(COMPAT_ALL_RANGE, self->why, unmap(self, 0, 1, VFIO_DMA_UNMAP_FLAG_ALL, &size));
 	/* Nothing is written back then. */
 	assert_int_equal(size, 1);
-	EXPECT_REFUSED(COMPAT_EMPTY, self->why, unmap(self, IOVA, 0, 0, NULL));
+	EXPECT_REFUSED(IOAS_RANGE_EMPTY, self->why, unmap(self, IOVA, 0, 0, NULL));
 	EXPECT_REFUSED(RANGE_OVERFLOWS, self->why, unmap(self, UINT64_MAX, 2, 0, &size));
 	/* But here it is. */
 	assert_int_equal(size, 0);
@@ -306,9 +306,9 @@ IOMMUFD_TEST(compat, type1_cuts_before_it_refuses)
 	set_ioas(self);
 	ASSERT_ASKED(VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU);
 	ASSERT_OK(self->why, map(self, IOVA, 4 * PAGE_SIZE, 3));
-	EXPECT_REFUSED(COMPAT_EMPTY, self->why, unmap(self, IOVA + 2 * PAGE_SIZE, 0, 0, &size));
+	EXPECT_REFUSED(IOAS_RANGE_EMPTY, self->why, unmap(self, IOVA + 2 * PAGE_SIZE, 0, 0, &size));
 	ASSERT_ASKED(VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
-	EXPECT_REFUSED(COMPAT_EMPTY, self->why, unmap(self, 0, 0, 0, NULL));
+	EXPECT_REFUSED(IOAS_RANGE_EMPTY, self->why, unmap(self, 0, 0, 0, NULL));
 	EXPECT_REFUSED(RANGE_OVERFLOWS, self->why, unmap(self, 2, UINT64_MAX, 0, NULL));
 }
 
