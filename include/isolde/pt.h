@@ -277,6 +277,14 @@ enum { ISOLDE_PT_NO_CLEAR = 1 << 0 };
 int isolde_pt_read_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, uint64_t page_size, unsigned flags,
 			 uint64_t *bitmap, struct isolde_pt_gather *gather);
 
+/*
+ * The same leaf by leaf, for ranges whose bitmap would be mostly zeros: visit() is told what of each dirty leaf is in
+ * the range, in ascending order. It may not change the table.
+ */
+typedef void isolde_pt_dirty_visit(void *context, uint64_t start, uint64_t last);
+int isolde_pt_visit_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, unsigned flags,
+			  isolde_pt_dirty_visit *visit, void *context, struct isolde_pt_gather *gather);
+
 /* Asserts the format's invariants over the whole table; for tests. Nothing is asserted of adopted tables. */
 void isolde_pt_check(const struct isolde_pt *pt);
 

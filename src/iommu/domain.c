@@ -213,10 +213,10 @@ void domain_flush(struct domain *domain)
 	domain_start(domain);
 }
 
-static void invalidate(struct domain *domain, const struct area *area)
+static void invalidate(struct domain *domain, u64 start, u64 last)
 {
 	domain_stop(domain);
-	dma_invalidate(domain, area->node.start, area->node.last);
+	dma_invalidate(domain, start, last);
 	domain_start(domain);
 }
 
@@ -312,7 +312,7 @@ int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 	err = fill(domain->pt, area, domain->space->small_leaves ? smallest_leaf(domain) : area_size(area), &gather);
 	/* A device may have used the beginning of what is taken back. */
 	if (err < 0)
-		invalidate(domain, area);
+		invalidate(domain, area->node.start, area->node.last);
 	drain(domain, &gather);
 	/* The range was free and fits: memory is all that can be missing. */
 	assert(err == 0 || err == -ENOMEM);
@@ -330,8 +330,52 @@ void domain_clear(struct domain *domain, const struct area *area)
 	isolde_pt_unmap(domain->pt, area->node.start, area_size(area), &gather, &removed);
 	assert(removed == area_size(area));
 	(void)removed;
-	invalidate(domain, area);
+	invalidate(domain, area->node.start, area->node.last);
 	drain(domain, &gather);
+}
+
+/* ---- dirty pages ---- */
+
+int domain_set_dirty(struct domain *domain, bool on, struct why *why)
+{
+	char text[DOMAIN_TEXT];
+
+	if (!(domain->abilities & DOMAIN_FOR_DIRTY))
+		return refuse(why, DIRTY_INCAPABLE, "%s was not made for dirty tracking",
+			      domain_describe(domain, text));
+	domain_stop(domain);
+	isolde_pt_set_dirty(domain->pt, on);
+	domain->tracks_dirty = on;
+	/* A translation that is known already would mark nothing. */
+	domain->generation++;
+	domain_start(domain);
+	return 0;
+}
+
+/*
+ * Bits are cleared first, IOTLBs after that: a write in between is part of what was told, for the stop waits until its
+ * bytes are there.
+ */
+void domain_read_dirty(struct domain *domain, u64 start, u64 last, bool clear, isolde_pt_dirty_visit *visit,
+		       void *context)
+{
+	struct isolde_pt_gather gather = ISOLDE_PT_GATHER_INIT;
+	u64 page = smallest_leaf(domain), size;
+
+	if (!domain->tracks_dirty || start > domain->last_iova)
+		return;
+	start = align_down(start, page);
+	last = min_u64(last | (page - 1), domain->last_iova);
+	while (start <= last) {
+		/* The size of all 64 bits is no number. */
+		size = min_u64(last - start, BIT(63) - 1) + 1;
+		isolde_pt_visit_dirty(domain->pt, start, size, clear ? 0 : ISOLDE_PT_NO_CLEAR, visit, context, &gather);
+		if (last - start < size)
+			break;
+		start += size;
+	}
+	if (gather.start <= gather.last)
+		invalidate(domain, gather.start, gather.last);
 }
 
 /* ---- areas of a domain of its own ---- */

@@ -32,6 +32,7 @@ struct domain {
 	const struct iommu_unit *unit;	   /* borrowed: for whose devices it was made */
 	unsigned abilities;		   /* DOMAIN_FOR_*; of a paging one */
 	bool forces_write;		   /* its areas cannot be read-only */
+	bool tracks_dirty;		   /* domain_set_dirty() */
 	struct isolde_pt *pt;		   /* owned; NULL unless paging */
 	u64 first_iova, last_iova;	   /* what both the format and the unit can translate */
 	bool answers_pages;		   /* there is somebody who answers page requests of devices that have it */
@@ -117,6 +118,20 @@ void domain_unmap(struct domain *domain, struct area *area);
 
 /* Frees the tables that unmaps have left empty; the domain does so itself when they are many. */
 void domain_trim(struct domain *domain);
+
+/*
+ * Dirty tracking of a domain made for it. Beginning forgets all that was written before. DIRTY_INCAPABLE (EOPNOTSUPP).
+ */
+int domain_set_dirty(struct domain *domain, bool on, struct why *why);
+/*
+ * Tells what was written in [start, last] while it was tracked, leaf by leaf: from each leaf that a device wrote
+ * through, the part that is in the range. With `clear`, a leaf is clean again, unless it sticks out of the range: what
+ * is outside has not been told. The bytes of writes that were told so are there when it returns, and later ones are the
+ * next call's; not before, so visit() only takes notes. Takes time in proportion to the tables of the range, mapped or
+ * not.
+ */
+void domain_read_dirty(struct domain *domain, u64 start, u64 last, bool clear, isolde_pt_dirty_visit *visit,
+		       void *context);
 
 /* Forgets all that IOTLBs hold of the domain. */
 void domain_flush(struct domain *domain);

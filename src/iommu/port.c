@@ -243,6 +243,9 @@ static int walk_table(struct dma_context *context, u64 iova, unsigned permission
 	area = domain_area_at(domain, iova);
 	if (!area || found.physical - area_physical(area) >= area_size(area))
 		return DMA_FAULT_TABLE + 1;
+	/* The first write has to walk, which marks the leaf as dirty. */
+	if (domain->tracks_dirty)
+		found.permission &= permission | ~(unsigned)ISOLDE_PT_WRITE;
 	context->port->cached = true;
 	*slot = (struct tlb_entry){
 		.context = context,

@@ -138,7 +138,9 @@ static int check_tail(struct client *client, u64 address, u64 user_size, size_t 
 	u8 bytes[4096];
 
 	for (u64 done = size; done < user_size;) {
-		size_t piece = min_u64(user_size - done, sizeof(bytes));
+		/* Page by page: a byte that is set is told before a page that is not there. */
+		size_t in_page = sizeof(bytes) - (address + done) % sizeof(bytes);
+		size_t piece = min_u64(user_size - done, in_page);
 		int err = client_read(client, address + done, bytes, piece, why);
 
 		if (err < 0)

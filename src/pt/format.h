@@ -69,6 +69,14 @@ enum pt_kind { PT_KINDS(PT_KIND_ENUM) PT_KINDS_N };
 
 typedef _Atomic u64 entry_t;
 
+/* Who is told of dirty leaves: a caller's function, or else a bitmap of pages from the range's start on. */
+struct dirty_sink {
+	isolde_pt_dirty_visit *visit;
+	void *context;
+	u64 *bitmap;
+	unsigned page_shift;
+};
+
 /* What is not on the map path. */
 struct pt_ops {
 	const struct pt_shape *shape;
@@ -78,7 +86,7 @@ struct pt_ops {
 	size_t (*trim)(struct isolde_pt *pt, u64 start, u64 last, struct isolde_pt_gather *gather);
 	void (*check)(const struct isolde_pt *pt);
 	void (*clean)(struct isolde_pt *pt); /* all dirty bits */
-	void (*read_dirty)(struct isolde_pt *pt, u64 start, u64 last, unsigned page_shift, bool clear, u64 *bitmap,
+	void (*read_dirty)(struct isolde_pt *pt, u64 start, u64 last, bool clear, const struct dirty_sink *sink,
 			   struct isolde_pt_gather *gather);
 };
 

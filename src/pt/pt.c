@@ -102,8 +102,8 @@ size_t isolde_pt_trim(struct isolde_pt *pt, uint64_t iova, uint64_t size, struct
 	return pt->ops->trim(pt, iova, iova + size - 1, gather);
 }
 
-int isolde_pt_read_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, uint64_t page_size, unsigned flags,
-			 uint64_t *bitmap, struct isolde_pt_gather *gather)
+static int read_dirty(struct isolde_pt *pt, u64 iova, u64 size, u64 page_size, unsigned flags,
+		      const struct dirty_sink *sink, struct isolde_pt_gather *gather)
 {
 	if (!(pt->features & ISOLDE_PT_DIRTY))
 		return -EOPNOTSUPP;
@@ -114,9 +114,25 @@ int isolde_pt_read_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, uin
 		return -EINVAL;
 	if (pt_beyond(pt, iova, size))
 		return -ERANGE;
-	pt->ops->read_dirty(pt, iova, iova + size - 1, (unsigned)__builtin_ctzll(page_size),
-			    !(flags & ISOLDE_PT_NO_CLEAR), bitmap, gather);
+	pt->ops->read_dirty(pt, iova, iova + size - 1, !(flags & ISOLDE_PT_NO_CLEAR), sink, gather);
 	return 0;
+}
+
+int isolde_pt_read_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, uint64_t page_size, unsigned flags,
+			 uint64_t *bitmap, struct isolde_pt_gather *gather)
+{
+	const struct dirty_sink sink = {.bitmap = bitmap,
+					.page_shift = page_size ? (unsigned)__builtin_ctzll(page_size) : 0};
+
+	return read_dirty(pt, iova, size, page_size, flags, &sink, gather);
+}
+
+int isolde_pt_visit_dirty(struct isolde_pt *pt, uint64_t iova, uint64_t size, unsigned flags,
+			  isolde_pt_dirty_visit *visit, void *context, struct isolde_pt_gather *gather)
+{
+	const struct dirty_sink sink = {.visit = visit, .context = context};
+
+	return read_dirty(pt, iova, size, pt->granule, flags, &sink, gather);
 }
 
 void isolde_pt_check(const struct isolde_pt *pt)

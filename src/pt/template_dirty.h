@@ -11,25 +11,33 @@
 struct dirty {
 	struct isolde_pt *pt;
 	u64 start, last; /* of the whole request */
-	u64 *bitmap;
+	const struct dirty_sink *sink;
 	struct isolde_pt_gather *gather;
-	unsigned page_shift;
 	bool clear;
 };
 
-static void mark_dirty(const struct dirty *d, u64 start, u64 last)
+static void mark_bits(u64 *bitmap, u64 first, u64 final)
 {
-	u64 first = (max_u64(start, d->start) - d->start) >> d->page_shift;
-	u64 final = (min_u64(last, d->last) - d->start) >> d->page_shift;
-
 	for (u64 n = first; n <= final; n++) {
 		if (n % 64 == 0 && final - n >= 63) {
-			d->bitmap[n / 64] = ~0ull;
+			bitmap[n / 64] = ~0ull;
 			n += 63;
 		} else {
-			d->bitmap[n / 64] |= BIT(n % 64);
+			bitmap[n / 64] |= BIT(n % 64);
 		}
 	}
+}
+
+static void mark_dirty(const struct dirty *d, u64 start, u64 last)
+{
+	const struct dirty_sink *sink = d->sink;
+
+	start = max_u64(start, d->start);
+	last = min_u64(last, d->last);
+	if (sink->visit)
+		sink->visit(sink->context, start, last);
+	else
+		mark_bits(sink->bitmap, (start - d->start) >> sink->page_shift, (last - d->start) >> sink->page_shift);
 }
 
 static void clean_entry(const struct isolde_pt *pt, entry_t *slot)
@@ -112,10 +120,10 @@ static void read_table(const struct dirty *d, u64 table, unsigned level, bool ro
 	}
 }
 
-static void read_dirty(struct isolde_pt *pt, u64 start, u64 last, unsigned page_shift, bool clear, u64 *bitmap,
+static void read_dirty(struct isolde_pt *pt, u64 start, u64 last, bool clear, const struct dirty_sink *sink,
 		       struct isolde_pt_gather *gather)
 {
-	struct dirty d = {pt, start, last, bitmap, gather, page_shift, clear};
+	struct dirty d = {pt, start, last, sink, gather, clear};
 	u64 top = load_top(pt);
 	unsigned level = pt_top_levels(top) - 1;
 

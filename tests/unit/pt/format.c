@@ -387,6 +387,22 @@ static void forget_dirty(const struct window *w, bool *dirty, u64 first, u64 cou
 	}
 }
 
+/* Bits of what a visit tells, made with more care than speed. */
+struct visited {
+	u64 start, size, before; /* the range, its pages; where the next leaf begins at least */
+	u64 bitmap[2];
+};
+
+static void note_visit(void *context, uint64_t start, uint64_t last)
+{
+	struct visited *v = context;
+
+	assert_true(start >= v->before && last >= start);
+	for (u64 n = (start - v->start) / v->size; n <= (last - v->start) / v->size; n++)
+		v->bitmap[n / 64] |= BIT(n % 64);
+	v->before = last + 1;
+}
+
 static void read_and_compare(struct model *m, struct window *w, bool *dirty)
 {
 	unsigned coarse = (unsigned)below(m, 4);
@@ -394,14 +410,25 @@ static void read_and_compare(struct model *m, struct window *w, bool *dirty)
 	u64 pages = 1 + below(m, min_u64((UNITS - first) >> coarse, 90));
 	u64 bitmap[2] = {BIT(63), 0};
 	unsigned flags = below(m, 2) ? ISOLDE_PT_NO_CLEAR : 0;
+	bool visits = below(m, 2);
+	struct visited v = {.start = iova_of(w, first), .size = size};
 
 	if (!is_aligned(iova_of(w, first), size))
 		return;
-	assert_int_equal(isolde_pt_read_dirty(m->pt, iova_of(w, first), pages * size, size, flags, bitmap, &m->gather),
+	/* One clears, the other looks before. */
+	assert_int_equal(isolde_pt_visit_dirty(m->pt, iova_of(w, first), pages * size,
+					       visits ? flags : ISOLDE_PT_NO_CLEAR, note_visit, &v, &m->gather),
 			 0);
+	if (visits)
+		bitmap[0] |= v.bitmap[0], bitmap[1] = v.bitmap[1];
+	else
+		assert_int_equal(
+			isolde_pt_read_dirty(m->pt, iova_of(w, first), pages * size, size, flags, bitmap, &m->gather),
+			0);
 	for (u64 n = 0; n < 128; n++) {
 		bool expected = n < pages && any_dirty(w, dirty, iova_of(w, first) + n * size, size);
 
+		assert_int_equal(v.bitmap[n / 64] >> n % 64 & 1, expected);
 		assert_int_equal(bitmap[n / 64] >> n % 64 & 1, expected || n == 63);
 	}
 	if (!flags)
@@ -417,6 +444,7 @@ TEST(format, dirty_pages_agree_with_what_was_written)
 	if (!(config()->config.features & ISOLDE_PT_DIRTY)) {
 		assert_int_equal(isolde_pt_set_dirty(m->pt, true), -EOPNOTSUPP);
 		assert_int_equal(isolde_pt_read_dirty(m->pt, 0, m->page, m->page, 0, &bitmap, NULL), -EOPNOTSUPP);
+		assert_int_equal(isolde_pt_visit_dirty(m->pt, 0, m->page, 0, note_visit, NULL, NULL), -EOPNOTSUPP);
 		model_free(m);
 		return;
 	}

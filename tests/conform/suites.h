@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* Every file of tests/conform that has tests. */
+#define SUITES(X)                                                                                                      \
+	X(dispatch)                                                                                                    \
+	X(objects)                                                                                                     \
+	X(ioas)                                                                                                        \
+	X(map)                                                                                                         \
+	X(iova)                                                                                                        \
+	X(unmap)                                                                                                       \
+	X(option) X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings)

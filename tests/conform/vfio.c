@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/conform/vfio.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOST_CDEVS = 64, ENTRIES = 16 };
+
+static bool has_cdev(const char *bdf, unsigned index)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/vfio%u/dev", bdf, index);
+	fd = open(path, O_RDONLY);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static struct names names_of(const char *bdf)
+{
+	struct names names = {.bdf = ""};
+	char path[80], target[128];
+	ssize_t length;
+
+	snprintf(names.bdf, sizeof(names.bdf), "%s", bdf);
+	for (unsigned i = 0; i < MOST_CDEVS && !names.cdev[0]; i++)
+		if (has_cdev(bdf, i))
+			snprintf(names.cdev, sizeof(names.cdev), "/dev/vfio/devices/vfio%u", i);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0 || !names.cdev[0])
+		skip("%s has no group or no character device: is it bound to vfio-pci?", bdf);
+	target[length] = '\0';
+	snprintf(names.group, sizeof(names.group), "/dev/vfio/%.16s", strrchr(target, '/') + 1);
+	return names;
+}
+
+struct names the_device(void)
+{
+	const char *bdf = getenv("ISOLDE_BDF");
+
+	if (!bdf)
+		skip("no device: ISOLDE_BDF is not set");
+	return names_of(bdf);
+}
+
+void two_siblings(struct names pair[static 2])
+{
+	const char *list = getenv("ISOLDE_SIBLINGS");
+	char first[32];
+
+	if (!list || !strchr(list, ','))
+		skip("no two devices of one group: ISOLDE_SIBLINGS is not set");
+	snprintf(first, sizeof(first), "%.*s", (int)(strchr(list, ',') - list), list);
+	pair[0] = names_of(first);
+	pair[1] = names_of(strchr(list, ',') + 1);
+	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) == 0);
+}
+
+int cdev_open(const struct names *names)
+{
+	return watch(open_answer(names->cdev, O_RDWR));
+}
+
+answer cdev_bind(int device, int iommufd)
+{
+	struct vfio_device_bind_iommufd request = {.argsz = sizeof(request), .iommufd = iommufd};
+	answer got = ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request);
+
+	return got == 0 ? (answer)request.out_devid : got;
+}
+
+static answer attach(int device, struct vfio_device_attach_iommufd_pt *request, u32 *pt_id)
+{
+	answer got;
+
+	request->argsz = sizeof(*request);
+	request->pt_id = *pt_id;
+	got = ask(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, request);
+	if (got == 0)
+		*pt_id = request->pt_id;
+	return got;
+}
+
+answer cdev_attach(int device, u32 *pt_id)
+{
+	return attach(device, &(struct vfio_device_attach_iommufd_pt){.flags = 0}, pt_id);
+}
+
+answer cdev_attach_pasid(int device, u32 pasid, u32 *pt_id)
+{
+	struct vfio_device_attach_iommufd_pt request = {.flags = VFIO_DEVICE_ATTACH_PASID, .pasid = pasid};
+
+	return attach(device, &request, pt_id);
+}
+
+answer cdev_detach(int device)
+{
+	struct vfio_device_detach_iommufd_pt request = {.argsz = sizeof(request)};
+
+	return ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &request);
+}
+
+answer cdev_detach_pasid(int device, u32 pasid)
+{
+	struct vfio_device_detach_iommufd_pt request = {
+		.argsz = sizeof(request), .flags = VFIO_DEVICE_DETACH_PASID, .pasid = pasid};
+
+	return ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &request);
+}
+
+/* ---- NVMe ---- */
+
+static void store(const struct nvme *nvme, unsigned offset, u32 value)
+{
+	*(volatile u32 *)(nvme->bar + offset) = value;
+}
+
+static u32 load(const struct nvme *nvme, unsigned offset)
+{
+	return *(volatile u32 *)(nvme->bar + offset);
+}
+
+static bool later(const struct timespec *start, unsigned seconds)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	usleep(50);
+	return now.tv_sec - start->tv_sec > (time_t)seconds;
+}
+
+static void wait_ready(const struct nvme *nvme, u32 ready)
+{
+	struct timespec start;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while ((load(nvme, 0x1c) & 1) != ready)
+		EXPECT_TRUE(!later(&start, 20));
+}
+
+struct nvme nvme_up(int device, u8 *queues, u64 iova)
+{
+	struct nvme nvme = {.device = device, .queues = queues, .phase = 1};
+	struct vfio_region_info info = {.argsz = sizeof(info)};
+	u16 command = 6; /* memory, bus master */
+
+	EXPECT(0, ask(device, VFIO_DEVICE_GET_REGION_INFO, &info));
+	EXPECT_EQUAL(2, pwrite(device, &command, sizeof(command), (off_t)((7ull << 40) + 4)));
+	nvme.bar = mapped(mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)info.offset), 0x2000);
+	store(&nvme, 0x14, 0);
+	wait_ready(&nvme, 0);
+	store(&nvme, 0x24, (ENTRIES - 1) << 16 | (ENTRIES - 1));
+	store(&nvme, 0x28, (u32)iova);
+	store(&nvme, 0x2c, (u32)(iova >> 32));
+	store(&nvme, 0x30, (u32)(iova + PAGE));
+	store(&nvme, 0x34, (u32)((iova + PAGE) >> 32));
+	store(&nvme, 0x14, 0x00460001);
+	wait_ready(&nvme, 1);
+	return nvme;
+}
+
+void nvme_identify(struct nvme *nvme, u64 iova)
+{
+	u32 *entry = (u32 *)(nvme->queues + 64ul * nvme->tail);
+	volatile u16 *status = (volatile u16 *)(nvme->queues + PAGE + 16ul * nvme->head + 14);
+	struct timespec start;
+
+	memset(entry, 0, 64);
+	entry[0] = 0x06 | (nvme->tail + 1) << 16;
+	entry[6] = (u32)iova;
+	entry[7] = (u32)(iova >> 32);
+	entry[10] = 1;
+	nvme->tail = (nvme->tail + 1) % ENTRIES;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	store(nvme, 0x1000, nvme->tail);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while ((*status & 1) != nvme->phase)
+		EXPECT_TRUE(!later(&start, 20));
+	nvme->head = (nvme->head + 1) % ENTRIES;
+	if (nvme->head == 0)
+		nvme->phase = !nvme->phase;
+	store(nvme, 0x1004, nvme->head);
+}
+
+void nvme_down(struct nvme *nvme)
+{
+	store(nvme, 0x14, 0);
+	wait_ready(nvme, 0);
+}
