@@ -52,6 +52,30 @@ TEST(client, strings_may_stop_right_before_a_hole)
 	client_put(client);
 }
 
+/* Shorter ones are filled up with zeroes, longer ones must have nothing but zeroes behind what we know. */
+TEST(client, structures_may_grow)
+{
+	struct client *client = self_client_new(getpid());
+	struct why why = WHY_INIT;
+	u8 *memory = anonymous(2 * PAGE_SIZE, PROT_READ | PROT_WRITE), *at = memory + PAGE_SIZE - 16, got[8];
+
+	munmap(memory + PAGE_SIZE, PAGE_SIZE);
+	memset(at, 0x11, 8);
+	ASSERT_OK(why, client_read_struct(client, (uintptr_t)at, 3, got, sizeof(got), &why));
+	assert_memory_equal(got, "\x11\x11\x11\0\0\0\0\0", 8);
+	ASSERT_OK(why, client_read_struct(client, (uintptr_t)at, 16, got, sizeof(got), &why));
+	assert_memory_equal(got, at, 8);
+	EXPECT_REFUSED(CLIENT_FAULT, why, client_read_struct(client, (uintptr_t)at, 17, got, sizeof(got), &why));
+	at[15] = 1;
+	EXPECT_REFUSED(FIELD_UNKNOWN, why, client_read_struct(client, (uintptr_t)at, 16, got, sizeof(got), &why));
+	EXPECT_SUBSTR("byte 15 of", why.text);
+	/* What is set is told before what is not there. */
+	EXPECT_REFUSED(FIELD_UNKNOWN, why, client_read_struct(client, (uintptr_t)at, 9000, got, sizeof(got), &why));
+	ASSERT_OK(why, client_read_struct(client, (uintptr_t)at, 15, got, sizeof(got), &why));
+	munmap(memory, PAGE_SIZE);
+	client_put(client);
+}
+
 TEST(client, a_range_with_a_hole_or_without_permission_is_refused_by_address)
 {
 	struct client *client = self_client_new(getpid());
@@ -347,6 +371,7 @@ int main(void)
 		CASE(client, arguments_are_copied_or_the_address_is_named),
 		CASE(client, capabilities_are_those_of_the_process),
 		CASE(client, strings_may_stop_right_before_a_hole),
+		CASE(client, structures_may_grow),
 		CASE(client, a_range_with_a_hole_or_without_permission_is_refused_by_address),
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
 		CASE(client, a_gone_client_has_no_memory),
