@@ -202,6 +202,21 @@ struct itree_node *itree_above(const struct itree *tree, u64 where)
 	return found;
 }
 
+bool itree_gap(const struct itree *tree, u64 from, u64 last, u64 *ret_start, u64 *ret_last)
+{
+	const struct itree_node *node;
+
+	while ((node = itree_first(tree, from, from))) {
+		if (node->last >= last)
+			return false;
+		from = node->last + 1;
+	}
+	node = itree_above(tree, from);
+	*ret_start = from;
+	*ret_last = node && node->start <= last ? node->start - 1 : last;
+	return true;
+}
+
 /* The way from node to its neighbour on that side. */
 static struct itree_node *neighbour(const struct itree_node *node, int side)
 {

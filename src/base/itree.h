@@ -50,6 +50,9 @@ struct itree_node *itree_next(const struct itree_node *node, u64 start, u64 last
 struct itree_node *itree_at_or_below(const struct itree *tree, u64 where);
 struct itree_node *itree_above(const struct itree *tree, u64 where);
 
+/* The lowest run of [from, last] that no node overlaps; false: there is none. */
+bool itree_gap(const struct itree *tree, u64 from, u64 last, u64 *ret_start, u64 *ret_last);
+
 /* The neighbours of node in order; NULL: none. */
 struct itree_node *itree_previous(const struct itree_node *node);
 struct itree_node *itree_following(const struct itree_node *node);

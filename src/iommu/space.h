@@ -22,10 +22,13 @@ struct area {
 	struct itree_node node; /* IOVA start, last; constant while in a space */
 	struct extent *extent;	/* borrowed: it outlives the area */
 	u64 offset;
-	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE */
+	unsigned permission; /* ISOLDE_PT_READ | ISOLDE_PT_WRITE, AREA_WITHDRAWN */
 	u16 hole;	     /* iommu/holes.c: the IOVAs between the area before and this, as a size class */
 	u16 largest_hole;    /* of this and the areas below it in the tree */
 };
+
+/* In permission: no table has it (any more), because the memory behind it was taken away. */
+#define AREA_WITHDRAWN BIT(31)
 
 struct space {
 	struct iommu *iommu; /* borrowed */

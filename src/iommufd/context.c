@@ -163,11 +163,12 @@ void iommufd_init(struct iommufd *iommufd, struct iommu *iommu)
 {
 	*iommufd = (struct iommufd){.iommu = iommu};
 	list_init(&iommufd->contexts);
+	list_init(&iommufd->files);
 }
 
 void iommufd_fini(struct iommufd *iommufd)
 {
-	assert(list_empty(&iommufd->contexts));
+	assert(list_empty(&iommufd->contexts) && list_empty(&iommufd->files));
 	accounts_fini(&iommufd->accounts);
 }
 

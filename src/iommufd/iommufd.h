@@ -21,6 +21,7 @@ struct iommufd {
 	struct iommu *iommu;	  /* borrowed */
 	struct list contexts;	  /* struct context, by age */
 	struct accounts accounts; /* what users have pinned */
+	struct list files;	  /* struct memory_file, used by pages */
 	bool provides_vfio; /* a machine option: /dev/vfio/vfio is ours too, as with CONFIG_IOMMUFD_VFIO_CONTAINER */
 	bool unsafe_interrupts; /* module option allow_unsafe_interrupts: bind devices without isolated MSI */
 	bool noiommu;		/* VFIO has its unsafe noiommu mode */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* OPTION: what of a context, or of an IOAS, can be set and asked (spec 03 section 3.9). */
+#include "iommufd/ioas.h"
 #include "iommufd/ioctl.h"
 
 #define CAP_SYS_RESOURCE 24
@@ -40,6 +41,34 @@ static int option_rlimit_mode(struct request *request, struct iommu_option *opti
 	return err;
 }
 
+static int set_huge_pages(struct ioas *ioas, u64 value, struct why *why)
+{
+	if (value > 1)
+		return refuse(why, OPTION_VALUE, "HUGE_PAGES %llu is neither 0 nor 1", (unsigned long long)value);
+	if (!value)
+		return ioas_disable_huge_pages(ioas, why);
+	ioas_enable_huge_pages(ioas);
+	return 0;
+}
+
+static int option_huge_pages(struct request *request, struct iommu_option *option, struct why *why)
+{
+	struct ioas *ioas;
+	int err = ioas_find(request->context, option->object_id, &ioas, why);
+
+	if (err < 0)
+		return err;
+	switch (option->op) {
+	case IOMMU_OPTION_OP_GET:
+		option->val64 = !ioas->huge_pages_off;
+		return 0;
+	case IOMMU_OPTION_OP_SET:
+		return set_huge_pages(ioas, option->val64, why);
+	default:
+		return refuse(why, IOMMU_OPTION_UNKNOWN, "HUGE_PAGES has no operation %u", option->op);
+	}
+}
+
 /* Only the value is written back. */
 static int answer_value(const struct request *request, const struct iommu_option *option, struct why *why)
 {
@@ -57,6 +86,9 @@ long ioctl_option(struct request *request, struct why *why)
 	switch (option->option_id) {
 	case IOMMU_OPTION_RLIMIT_MODE:
 		err = option_rlimit_mode(request, option, why);
+		break;
+	case IOMMU_OPTION_HUGE_PAGES:
+		err = option_huge_pages(request, option, why);
 		break;
 	default:
 		return refuse(why, IOMMU_OPTION_UNKNOWN, "there is no option %u", option->option_id);

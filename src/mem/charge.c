@@ -175,6 +175,11 @@ int payer_settle(struct accounts *accounts, struct client *client, enum charge_m
 	return err;
 }
 
+int payer_set_account(struct accounts *accounts, struct client *client, struct payer *payer, struct why *why)
+{
+	return account_of(accounts, client->own ? getuid() : powers_of(client->pid).uid, &payer->account, why);
+}
+
 /* drivers/iommu/iommufd/pages.c:incr_user_locked_vm(): what the user has under mlock(2) does not count. */
 static int check_user(const struct account *account, const struct client *client, u64 bytes, struct why *why)
 {

@@ -27,6 +27,7 @@ enum charge_mode {
 	CHARGE_NONE, /* no limit: the mapper had CAP_IPC_LOCK, or nothing is pinned */
 	CHARGE_USER, /* the user's pins, of all processes, against the limit of the one who maps */
 	CHARGE_MM,   /* the process's pins, and what it has locked besides, against its limit */
+	CHARGE_MODES,
 };
 
 /* What the users of a machine have pinned in mode CHARGE_USER. All zero is empty. */
@@ -45,6 +46,8 @@ struct payer {
 /* wanted: CHARGE_USER or CHARGE_MM, which is CHARGE_NONE for a client with CAP_IPC_LOCK now. OUT_OF_MEMORY. */
 int payer_settle(struct accounts *accounts, struct client *client, enum charge_mode wanted, struct payer *ret,
 		 struct why *why);
+/* For a mapping that is settled but changes hands: the account of the user that the client is now. OUT_OF_MEMORY. */
+int payer_set_account(struct accounts *accounts, struct client *client, struct payer *payer, struct why *why);
 /* The client pins so many bytes more. MEMLOCK_EXCEEDED as above. */
 int payer_charge(struct accounts *accounts, const struct payer *payer, struct client *client, u64 bytes,
 		 struct why *why);

@@ -186,10 +186,11 @@ int client_read_string(struct client *client, u64 address, char *buffer, size_t 
 		      (unsigned long long)address, size - 1);
 }
 
-static void open_memory(struct client *client)
+void client_hold_memory(struct client *client)
 {
 	char path[32];
 
+	vma_open(client);
 	if (client->memory_fd >= 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/mem", client->pid);
@@ -225,7 +226,7 @@ static int check_mappings(struct client *client, u64 address, u64 size, bool wri
 	char who[CLIENT_DESCRIPTION];
 	struct vma vma;
 
-	open_memory(client);
+	client_hold_memory(client);
 	do {
 		int err;
 

@@ -107,6 +107,9 @@ int client_read_string(struct client *client, u64 address, char *buffer, size_t 
  */
 int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why);
 
+/* Its addresses mean what they do now, whatever the process becomes: for memory that is looked at later. */
+void client_hold_memory(struct client *client);
+
 /*
  * Would pinning it for long, as iommufd does, succeed? Like client_check_range(), but a device's registers are refused
  * (CLIENT_FAULT), and so are pages that a file has no more. Pages not yet touched may get memory.

@@ -31,7 +31,7 @@ enum {
 	QUERY_COVERING_OR_NEXT = 0x10,
 };
 
-static int open_maps(struct client *client)
+int vma_open(struct client *client)
 {
 	char path[32];
 
@@ -72,6 +72,7 @@ static int query(int fd, u64 address, struct vma *ret)
 	ret->inode = query.inode;
 	ret->device_major = query.device_major;
 	ret->device_minor = query.device_minor;
+	ret->page_size = query.vma_page_size;
 	return 1;
 }
 
@@ -93,12 +94,13 @@ static bool parse_line(const char *line, struct vma *ret)
 	ret->inode = inode;
 	snprintf(ret->name, sizeof(ret->name), "%s", line + name_at);
 	ret->name[strcspn(ret->name, "\n")] = '\0';
+	ret->page_size = strncmp(ret->name, "/anon_hugepage", 14) == 0 ? 2 << 20 : 0;
 	return true;
 }
 
 bool vma_find_in_text(struct client *client, u64 address, struct vma *ret)
 {
-	int fd = open_maps(client), copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	int fd = vma_open(client), copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	FILE *maps = copy >= 0 ? fdopen(copy, "r") : NULL;
 	_memory_ char *line = NULL;
 	bool found = false;
@@ -118,7 +120,7 @@ bool vma_find_in_text(struct client *client, u64 address, struct vma *ret)
 
 bool vma_find(struct client *client, u64 address, struct vma *ret)
 {
-	int fd = open_maps(client);
+	int fd = vma_open(client);
 	int found;
 
 	if (fd < 0)

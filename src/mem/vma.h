@@ -11,8 +11,12 @@ struct vma {
 	u64 file_offset; /* of start */
 	u64 inode;	 /* 0: no file */
 	u32 device_major, device_minor;
+	u64 page_size; /* more than PAGE_SIZE: of hugetlbfs; 0: the host does not say */
 	char name[64]; /* path or "[stack]"; "" for anonymous memory */
 };
+
+/* The descriptor for questions, owned by the client; -1: there is no such process. */
+int vma_open(struct client *client);
 
 /* The mapping that holds address, or else the next one above it; false when there is none (or the client has gone). */
 bool vma_find(struct client *client, u64 address, struct vma *ret);

@@ -251,6 +251,41 @@ TEST(itree, neighbours_are_next_in_order)
 	assert_int_equal(count, ARRAY_SIZE(nodes));
 }
 
+/* Overlapping intervals over 64 places, against looking at each place. */
+TEST(itree, gaps_are_what_no_interval_covers)
+{
+	static struct itree_node nodes[12];
+
+	srand(5);
+	for (unsigned round = 0; round < 2000; round++) {
+		u64 base = round % 2 ? UINT64_MAX - 63 : 0, start = 0, last = 0, from, to;
+		struct itree tree = ITREE_INIT;
+		bool covered[64] = {}, found;
+		unsigned count = (unsigned)rand() % ARRAY_SIZE(nodes);
+
+		for (unsigned i = 0; i < count; i++) {
+			u64 low = (u64)rand() % 64, high = low + (u64)rand() % (64 - low) / 2;
+
+			nodes[i] = (struct itree_node){.start = base + low, .last = base + high};
+			itree_insert(&tree, &nodes[i]);
+			for (u64 at = low; at <= high; at++)
+				covered[at] = true;
+		}
+		from = (u64)rand() % 64;
+		to = from + (u64)rand() % (64 - from);
+		found = itree_gap(&tree, base + from, base + to, &start, &last);
+		while (from <= to && covered[from])
+			from++;
+		assert_int_equal(found, from <= to);
+		if (!found)
+			continue;
+		assert_true(start == base + from);
+		while (from < to && !covered[from + 1])
+			from++;
+		assert_true(last == base + from);
+	}
+}
+
 TEST(itree, check_sees_a_node_changed_in_the_tree)
 {
 	struct itree tree = ITREE_INIT;
@@ -285,6 +320,7 @@ int main(void)
 		CASE(itree, ascending_insertion_stays_balanced),
 		CASE(itree, what_the_owner_keeps_of_subtrees_follows),
 		CASE(itree, neighbours_are_next_in_order),
+		CASE(itree, gaps_are_what_no_interval_covers),
 		CASE(itree, check_sees_a_node_changed_in_the_tree),
 		CASE(itree, double_insertion_and_removal_assert),
 	};
