@@ -43,8 +43,9 @@ static enum dma_result soft_backend_move(struct soft_memory *memory, u64 iova, v
 {
 	struct vfio_device *device = memory->driver;
 	struct why why = WHY_INIT;
+	int err = access_rw(device->iommufd.access, NULL, iova, buffer, size, access_flags(flags), &why);
 
-	return answer(device, access_rw(device->iommufd.access, iova, buffer, size, access_flags(flags), &why), &why);
+	return answer(device, err, &why);
 }
 
 /* Whole pages, as vfio_pin_pages() has it. */

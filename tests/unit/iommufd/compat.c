@@ -192,32 +192,41 @@ IOMMUFD_TEST(compat, a_file_without_an_iommu)
 	ASSERT_ASKED(VFIO_SET_IOMMU, (void *)VFIO_NOIOMMU_IOMMU);
 }
 
-/* In a child: what it gives away it does not get back. */
-static int without_privilege(struct iommufd_room *self)
+/* A process that has given all privileges away, and says so by a byte. */
+static pid_t unprivileged(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
+	int ready[2];
+	pid_t child;
+	char byte;
 
-	self->room.client->pid = getpid();
-	self->iommufd.noiommu = true;
-	if (syscall(SYS_capset, &header, data) < 0)
-		return 2;
-	if (compat_set_no_iommu(self->context, &self->why) < 0)
-		return 3;
-	EXPECT_DENIED(NO_IOMMU_PRIVILEGE, VFIO_SET_IOMMU, (void *)VFIO_NOIOMMU_IOMMU);
-	return 0;
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		if (syscall(SYS_capset, &header, data) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return child;
 }
 
 IOMMUFD_TEST(compat, dma_without_an_iommu_needs_privilege)
 {
-	pid_t child = fork();
-	int status;
+	struct client before = *self->room.client;
 
-	if (child == 0)
-		_exit(without_privilege(self));
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	self->iommufd.noiommu = true;
+	ASSERT_OK(self->why, compat_set_no_iommu(self->context, &self->why));
+	self->room.client->pid = unprivileged();
+	self->room.client->own = false;
+	EXPECT_DENIED(NO_IOMMU_PRIVILEGE, VFIO_SET_IOMMU, (void *)VFIO_NOIOMMU_IOMMU);
+	kill(self->room.client->pid, SIGKILL);
+	waitpid(self->room.client->pid, NULL, 0);
+	self->room.client->pid = before.pid;
+	self->room.client->own = before.own;
 }
 
 /* ---- map and unmap ---- */
@@ -411,12 +420,18 @@ IOMMUFD_TEST(compat, faults_are_found)
 	munmap(pages, PAGE_SIZE);
 }
 
+static struct iommufd_room *room; /* of the sweep; each round has an open file of its own */
+
 static int life(struct why *why)
 {
-	struct iommufd_room *self = iommufd_room_new();
+	struct iommufd_room *self = room;
 	u64 size;
-	long ret = compat_ioas_ensure(self->context, &self->why);
+	long ret = iommufd_context_open(&self->iommufd, self->room.client, &self->file, why);
 
+	if (ret < 0)
+		return (int)ret;
+	self->context = iommufd_context_of(self->file);
+	ret = compat_ioas_ensure(self->context, &self->why);
 	if (ret == 0)
 		ret = iommufd_ask(self, VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU);
 	if (ret == 0)
@@ -424,13 +439,18 @@ static int life(struct why *why)
 	if (ret == 0)
 		ret = unmap(self, IOVA + PAGE_SIZE, PAGE_SIZE, 0, &size);
 	*why = self->why;
-	iommufd_room_free(self);
+	self->file->ops->release(self->file);
+	self->file = NULL;
 	return ret < 0 ? (int)ret : 0;
 }
 
 TEST(compat, failures_leave_nothing_behind)
 {
+	room = iommufd_room_new();
+	room->file->ops->release(room->file);
+	room->file = NULL;
 	SWEEP_FAILURES(life);
+	iommufd_room_free(room);
 }
 
 int main(void)
