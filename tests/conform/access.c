@@ -18,11 +18,11 @@ static struct user user_new(void)
 	struct user u = {.fd = iommu()};
 
 	need_mock();
-	u.ioas = ioas_new(u.fd);
+	u.ioas = new_ioas(u.fd);
 	u.buffer = memory(8 * PAGE);
 	EXPECT(0, map_at(u.fd, u.ioas, u.buffer, 4 * PAGE, BASE));
-	u.pins = watch(mock_access(u.fd, u.ioas, MOCK_NEEDS_PINS));
-	u.copies = watch(mock_access(u.fd, u.ioas, 0));
+	u.pins = watch(new_access(u.fd, u.ioas, MOCK_NEEDS_PINS));
+	u.copies = watch(new_access(u.fd, u.ioas, 0));
 	return u;
 }
 
@@ -30,18 +30,18 @@ TEST(creation_is_refused_in_this_order)
 {
 	char *buffer = memory(PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	EXPECT(-EOPNOTSUPP, mock_access(fd, NOBODY, 2));
-	EXPECT(-ENOENT, mock_access(fd, NOBODY, 1));
+	EXPECT(-EOPNOTSUPP, new_access(fd, NOBODY, 2));
+	EXPECT(-ENOENT, new_access(fd, NOBODY, 1));
 	EXPECT(0, map_at(fd, ioas, buffer, 100, 0x1000));
-	EXPECT(-EADDRINUSE, mock_access(fd, ioas, MOCK_NEEDS_PINS)); /* which takes whole pages */
-	watch(mock_access(fd, ioas, 0));
-	EXPECT_EQUAL(1, alignment(fd, ioas));
+	EXPECT(-EADDRINUSE, new_access(fd, ioas, MOCK_NEEDS_PINS)); /* which takes whole pages */
+	watch(new_access(fd, ioas, 0));
+	EXPECT_EQUAL(1, alignment_of(fd, ioas));
 	EXPECT(100, unmap(fd, ioas, 0x1000, 100));
-	watch(mock_access(fd, ioas, MOCK_NEEDS_PINS));
-	EXPECT_EQUAL(PAGE, alignment(fd, ioas));
+	watch(new_access(fd, ioas, MOCK_NEEDS_PINS));
+	EXPECT_EQUAL(PAGE, alignment_of(fd, ioas));
 	EXPECT(-EINVAL, map_at(fd, ioas, buffer, 100, 0x1000));
 }
 
@@ -52,7 +52,7 @@ TEST(an_access_keeps_its_ioas)
 	EXPECT(-EBUSY, destroy(u.fd, u.ioas));
 	drop(u.pins);
 	EXPECT(-EBUSY, destroy(u.fd, u.ioas));
-	EXPECT_EQUAL(1, alignment(u.fd, u.ioas));
+	EXPECT_EQUAL(1, alignment_of(u.fd, u.ioas));
 	drop(u.copies);
 	EXPECT(0, destroy(u.fd, u.ioas));
 }
@@ -62,29 +62,29 @@ TEST(an_access_keeps_its_ioas)
 TEST(pins_are_refused_in_this_order)
 {
 	struct user u = user_new();
-	u32 read_only = ioas_new(u.fd);
+	u32 read_only = new_ioas(u.fd);
 
-	EXPECT(-ENOMEM, mock_pin(u.fd, -1, BASE, 16 * MIB + 1, u.buffer, 2));
-	EXPECT(-EOPNOTSUPP, mock_pin(u.fd, -1, BASE, 0, u.buffer, 2));
-	EXPECT(-EBADFD, mock_pin(u.fd, -1, BASE, 0, u.buffer, 0));
-	EXPECT(-EBADFD, mock_pin(u.fd, u.fd, BASE, 0, u.buffer, 0));
-	EXPECT(-EOPNOTSUPP, mock_pin(u.fd, u.copies, BASE, 0, u.buffer, 0));
-	EXPECT(-EINVAL, mock_pin(u.fd, u.pins, BASE, 0, u.buffer, 0));
-	EXPECT(-EOVERFLOW, mock_pin(u.fd, u.pins, TOP, 2, u.buffer, 0));
-	EXPECT(-ENOENT, mock_pin(u.fd, u.pins, 0x1000, PAGE, u.buffer, 0));
-	EXPECT(-ENOENT, mock_pin(u.fd, u.pins, BASE + 3 * PAGE, 2 * PAGE, u.buffer + 3 * PAGE, 0));
-	EXPECT(-EINVAL, mock_pin(u.fd, u.pins, BASE + 1, PAGE, u.buffer, 0));
-	EXPECT(-EBADE, mock_pin(u.fd, u.pins, BASE, PAGE, u.buffer + PAGE, 0)); /* other memory than that */
-	EXPECT(0, mock_refs(u.fd, u.buffer, 4 * PAGE, 0));
+	EXPECT(-ENOMEM, pin_access(u.fd, -1, BASE, 16 * MIB + 1, u.buffer, 2));
+	EXPECT(-EOPNOTSUPP, pin_access(u.fd, -1, BASE, 0, u.buffer, 2));
+	EXPECT(-EBADFD, pin_access(u.fd, -1, BASE, 0, u.buffer, 0));
+	EXPECT(-EBADFD, pin_access(u.fd, u.fd, BASE, 0, u.buffer, 0));
+	EXPECT(-EOPNOTSUPP, pin_access(u.fd, u.copies, BASE, 0, u.buffer, 0));
+	EXPECT(-EINVAL, pin_access(u.fd, u.pins, BASE, 0, u.buffer, 0));
+	EXPECT(-EOVERFLOW, pin_access(u.fd, u.pins, TOP, 2, u.buffer, 0));
+	EXPECT(-ENOENT, pin_access(u.fd, u.pins, 0x1000, PAGE, u.buffer, 0));
+	EXPECT(-ENOENT, pin_access(u.fd, u.pins, BASE + 3 * PAGE, 2 * PAGE, u.buffer + 3 * PAGE, 0));
+	EXPECT(-EINVAL, pin_access(u.fd, u.pins, BASE + 1, PAGE, u.buffer, 0));
+	EXPECT(-EBADE, pin_access(u.fd, u.pins, BASE, PAGE, u.buffer + PAGE, 0)); /* other memory than that */
+	EXPECT(0, check_refs(u.fd, u.buffer, 4 * PAGE, 0));
 	EXPECT(0, ASK(u.fd, IOMMU_IOAS_MAP, iommu_ioas_map, .flags = FIXED | IOMMU_IOAS_MAP_READABLE, .ioas_id = u.ioas,
 		      .user_va = (uintptr_t)(u.buffer + 4 * PAGE), .length = PAGE, .iova = BASE + 4 * PAGE));
 	EXPECT(0,
 	       ASK(u.fd, IOMMU_IOAS_MAP, iommu_ioas_map, .flags = FIXED | IOMMU_IOAS_MAP_WRITEABLE, .ioas_id = u.ioas,
 		   .user_va = (uintptr_t)(u.buffer + 6 * PAGE), .length = PAGE, .iova = BASE + 6 * PAGE));
-	EXPECT(-EPERM, mock_pin(u.fd, u.pins, BASE + 4 * PAGE, PAGE, u.buffer + 4 * PAGE, MOCK_WRITE));
-	EXPECT(-EPERM, mock_pin(u.fd, u.pins, BASE + 6 * PAGE, PAGE, u.buffer + 6 * PAGE, 0));
-	EXPECT(-EPERM, mock_pin(u.fd, u.pins, BASE, 6 * PAGE, u.buffer, MOCK_WRITE)); /* before the hole */
-	EXPECT(0, mock_refs(u.fd, u.buffer, 8 * PAGE, 0));
+	EXPECT(-EPERM, pin_access(u.fd, u.pins, BASE + 4 * PAGE, PAGE, u.buffer + 4 * PAGE, MOCK_WRITE));
+	EXPECT(-EPERM, pin_access(u.fd, u.pins, BASE + 6 * PAGE, PAGE, u.buffer + 6 * PAGE, 0));
+	EXPECT(-EPERM, pin_access(u.fd, u.pins, BASE, 6 * PAGE, u.buffer, MOCK_WRITE)); /* before the hole */
+	EXPECT(0, check_refs(u.fd, u.buffer, 8 * PAGE, 0));
 	EXPECT(0, destroy(u.fd, read_only));
 }
 
@@ -92,27 +92,27 @@ TEST(items_are_numbered_and_never_again)
 {
 	struct user u = user_new();
 
-	EXPECT(0, mock_pin(u.fd, u.pins, BASE, 2 * PAGE, u.buffer, MOCK_WRITE));
-	EXPECT(1, mock_pin(u.fd, u.pins, BASE + PAGE, 3 * PAGE, u.buffer + PAGE, 0));
-	EXPECT(0, mock_refs(u.fd, u.buffer, 4 * PAGE, 1)); /* once, however many hold it */
-	EXPECT(0, mock_unpin(u.fd, u.pins, 0));
-	EXPECT(-ENOENT, mock_unpin(u.fd, u.pins, 0));
-	EXPECT(0, mock_refs(u.fd, u.buffer, PAGE, 0));
-	EXPECT(0, mock_refs(u.fd, u.buffer + PAGE, 3 * PAGE, 1));
-	EXPECT(2, mock_pin(u.fd, u.pins, BASE, PAGE, u.buffer, 0));
-	EXPECT(-EBADFD, mock_unpin(u.fd, u.fd, 1));
-	EXPECT(0, mock_unpin(u.fd, u.pins, 1));
-	EXPECT(0, mock_unpin(u.fd, u.pins, 2));
-	EXPECT(0, mock_refs(u.fd, u.buffer, 4 * PAGE, 0));
+	EXPECT(0, pin_access(u.fd, u.pins, BASE, 2 * PAGE, u.buffer, MOCK_WRITE));
+	EXPECT(1, pin_access(u.fd, u.pins, BASE + PAGE, 3 * PAGE, u.buffer + PAGE, 0));
+	EXPECT(0, check_refs(u.fd, u.buffer, 4 * PAGE, 1)); /* once, however many hold it */
+	EXPECT(0, unpin_access(u.fd, u.pins, 0));
+	EXPECT(-ENOENT, unpin_access(u.fd, u.pins, 0));
+	EXPECT(0, check_refs(u.fd, u.buffer, PAGE, 0));
+	EXPECT(0, check_refs(u.fd, u.buffer + PAGE, 3 * PAGE, 1));
+	EXPECT(2, pin_access(u.fd, u.pins, BASE, PAGE, u.buffer, 0));
+	EXPECT(-EBADFD, unpin_access(u.fd, u.fd, 1));
+	EXPECT(0, unpin_access(u.fd, u.pins, 1));
+	EXPECT(0, unpin_access(u.fd, u.pins, 2));
+	EXPECT(0, check_refs(u.fd, u.buffer, 4 * PAGE, 0));
 }
 
 TEST(a_pin_goes_with_its_access)
 {
 	struct user u = user_new();
 
-	EXPECT(0, mock_pin(u.fd, u.pins, BASE, 4 * PAGE, u.buffer, MOCK_WRITE));
+	EXPECT(0, pin_access(u.fd, u.pins, BASE, 4 * PAGE, u.buffer, MOCK_WRITE));
 	drop(u.pins);
-	EXPECT(0, mock_refs(u.fd, u.buffer, 4 * PAGE, 0));
+	EXPECT(0, check_refs(u.fd, u.buffer, 4 * PAGE, 0));
 	EXPECT(4 * PAGE, unmap(u.fd, u.ioas, BASE, 4 * PAGE));
 }
 
@@ -121,12 +121,12 @@ TEST(pins_span_areas_that_meet)
 	struct user u = user_new();
 
 	EXPECT(0, map_at(u.fd, u.ioas, u.buffer + 4 * PAGE, 2 * PAGE, BASE + 4 * PAGE));
-	EXPECT(0, mock_pin(u.fd, u.pins, BASE + 3 * PAGE, 2 * PAGE, u.buffer + 3 * PAGE, MOCK_WRITE));
-	EXPECT(0, mock_refs(u.fd, u.buffer + 3 * PAGE, 2 * PAGE, 1));
-	EXPECT(1, mock_pin(u.fd, u.pins, BASE, 6 * PAGE, u.buffer, 0));
-	EXPECT(0, mock_unpin(u.fd, u.pins, 0));
-	EXPECT(0, mock_refs(u.fd, u.buffer, 6 * PAGE, 1));
-	EXPECT(0, mock_unpin(u.fd, u.pins, 1));
+	EXPECT(0, pin_access(u.fd, u.pins, BASE + 3 * PAGE, 2 * PAGE, u.buffer + 3 * PAGE, MOCK_WRITE));
+	EXPECT(0, check_refs(u.fd, u.buffer + 3 * PAGE, 2 * PAGE, 1));
+	EXPECT(1, pin_access(u.fd, u.pins, BASE, 6 * PAGE, u.buffer, 0));
+	EXPECT(0, unpin_access(u.fd, u.pins, 0));
+	EXPECT(0, check_refs(u.fd, u.buffer, 6 * PAGE, 1));
+	EXPECT(0, unpin_access(u.fd, u.pins, 1));
 }
 
 TEST(an_unmap_asks_whoever_pinned_to_let_go)
@@ -134,13 +134,13 @@ TEST(an_unmap_asks_whoever_pinned_to_let_go)
 	struct user u = user_new();
 
 	EXPECT(0, map_at(u.fd, u.ioas, u.buffer + 4 * PAGE, PAGE, BASE + 4 * PAGE));
-	EXPECT(0, mock_pin(u.fd, u.pins, BASE, 2 * PAGE, u.buffer, 0));
-	EXPECT(1, mock_pin(u.fd, u.pins, BASE + 4 * PAGE, PAGE, u.buffer + 4 * PAGE, 0));
+	EXPECT(0, pin_access(u.fd, u.pins, BASE, 2 * PAGE, u.buffer, 0));
+	EXPECT(1, pin_access(u.fd, u.pins, BASE + 4 * PAGE, PAGE, u.buffer + 4 * PAGE, 0));
 	EXPECT(4 * PAGE, unmap(u.fd, u.ioas, BASE, 4 * PAGE));
-	EXPECT(0, mock_refs(u.fd, u.buffer, 4 * PAGE, 0));
-	EXPECT(-ENOENT, mock_unpin(u.fd, u.pins, 0));
-	EXPECT(0, mock_refs(u.fd, u.buffer + 4 * PAGE, PAGE, 1));
-	EXPECT(0, mock_unpin(u.fd, u.pins, 1));
+	EXPECT(0, check_refs(u.fd, u.buffer, 4 * PAGE, 0));
+	EXPECT(-ENOENT, unpin_access(u.fd, u.pins, 0));
+	EXPECT(0, check_refs(u.fd, u.buffer + 4 * PAGE, PAGE, 1));
+	EXPECT(0, unpin_access(u.fd, u.pins, 1));
 }
 
 TEST(memory_that_is_not_there_cannot_be_pinned_at_all)
@@ -150,11 +150,11 @@ TEST(memory_that_is_not_there_cannot_be_pinned_at_all)
 
 	protect(half, PAGE, PROT_READ | PROT_WRITE);
 	EXPECT(0, map_at(u.fd, u.ioas, half, 2 * PAGE, 0x80000));
-	EXPECT(-EFAULT, mock_pin(u.fd, u.pins, 0x80000, 2 * PAGE, NULL, 0));
-	EXPECT(0, mock_refs(u.fd, half, PAGE, 0));
-	EXPECT(0, mock_pin(u.fd, u.pins, 0x80000, PAGE, half, 0));
-	EXPECT(0, mock_refs(u.fd, half, PAGE, 1));
-	EXPECT(0, mock_unpin(u.fd, u.pins, 0));
+	EXPECT(-EFAULT, pin_access(u.fd, u.pins, 0x80000, 2 * PAGE, NULL, 0));
+	EXPECT(0, check_refs(u.fd, half, PAGE, 0));
+	EXPECT(0, pin_access(u.fd, u.pins, 0x80000, PAGE, half, 0));
+	EXPECT(0, check_refs(u.fd, half, PAGE, 1));
+	EXPECT(0, unpin_access(u.fd, u.pins, 0));
 	EXPECT(2 * PAGE, unmap(u.fd, u.ioas, 0x80000, 2 * PAGE));
 }
 
@@ -162,23 +162,23 @@ TEST(pins_outlive_the_domains_they_share_with)
 {
 	char *buffer = memory(4 * PAGE);
 	int fd = iommu(), access;
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 	struct mock mock;
 
 	need_mock();
-	mock = mock_new(fd, ioas, 0);
+	mock = new_mock(fd, ioas, 0);
 	EXPECT(0, map_at(fd, ioas, buffer, 4 * PAGE, MOCK_FIRST));
-	access = watch(mock_access(fd, ioas, MOCK_NEEDS_PINS));
-	EXPECT(0, mock_pin(fd, access, MOCK_FIRST + PAGE, 2 * PAGE, buffer + PAGE, MOCK_WRITE));
-	EXPECT(0, mock_refs(fd, buffer, 4 * PAGE, 1));
+	access = watch(new_access(fd, ioas, MOCK_NEEDS_PINS));
+	EXPECT(0, pin_access(fd, access, MOCK_FIRST + PAGE, 2 * PAGE, buffer + PAGE, MOCK_WRITE));
+	EXPECT(0, check_refs(fd, buffer, 4 * PAGE, 1));
 	EXPECT(0, destroy(fd, mock.stdev));
-	EXPECT(0, mock_refs(fd, buffer, PAGE, 0));
-	EXPECT(0, mock_refs(fd, buffer + PAGE, 2 * PAGE, 1));
-	EXPECT(0, mock_refs(fd, buffer + 3 * PAGE, PAGE, 0));
-	mock = mock_new(fd, ioas, 0);
-	EXPECT(0, mock_maps(fd, mock.hwpt, MOCK_FIRST, 4 * PAGE, buffer));
-	EXPECT(0, mock_unpin(fd, access, 0));
-	EXPECT(0, mock_refs(fd, buffer, 4 * PAGE, 1));
+	EXPECT(0, check_refs(fd, buffer, PAGE, 0));
+	EXPECT(0, check_refs(fd, buffer + PAGE, 2 * PAGE, 1));
+	EXPECT(0, check_refs(fd, buffer + 3 * PAGE, PAGE, 0));
+	mock = new_mock(fd, ioas, 0);
+	EXPECT(0, check_maps(fd, mock.hwpt, MOCK_FIRST, 4 * PAGE, buffer));
+	EXPECT(0, unpin_access(fd, access, 0));
+	EXPECT(0, check_refs(fd, buffer, 4 * PAGE, 1));
 }
 
 /* ---- copies ---- */
@@ -189,18 +189,18 @@ TEST(copies_are_refused_in_this_order)
 	char bytes[64] = {0};
 	char *nowhere = reserve(PAGE);
 
-	EXPECT(-ENOMEM, mock_rw(u.fd, -1, BASE, nowhere, 16 * MIB + 1, 2));
-	EXPECT(-EOPNOTSUPP, mock_rw(u.fd, -1, BASE, nowhere, 0, 2));
-	EXPECT(-EBADFD, mock_rw(u.fd, -1, BASE, nowhere, 0, 0));
-	EXPECT(-EBADFD, mock_rw(u.fd, u.fd, BASE, nowhere, 0, 0));
-	EXPECT(-EFAULT, mock_rw(u.fd, u.copies, TOP, nowhere, 2, MOCK_WRITE));
-	EXPECT(-EINVAL, mock_rw(u.fd, u.copies, TOP, nowhere, 0, 0));
-	EXPECT(-EOVERFLOW, mock_rw(u.fd, u.copies, TOP, nowhere, 2, 0));
-	EXPECT(-ENOENT, mock_rw(u.fd, u.copies, 0x1000, nowhere, 2, 0));
-	EXPECT(-ENOENT, mock_rw(u.fd, u.copies, BASE - 1, bytes, 2, 0));
-	EXPECT(-EFAULT, mock_rw(u.fd, u.copies, BASE, nowhere, 2, 0));
-	EXPECT(0, mock_rw(u.fd, u.copies, BASE, bytes, 2, 0));
-	EXPECT(0, mock_rw(u.fd, u.pins, BASE, bytes, 2, 0));
+	EXPECT(-ENOMEM, rw_access(u.fd, -1, BASE, nowhere, 16 * MIB + 1, 2));
+	EXPECT(-EOPNOTSUPP, rw_access(u.fd, -1, BASE, nowhere, 0, 2));
+	EXPECT(-EBADFD, rw_access(u.fd, -1, BASE, nowhere, 0, 0));
+	EXPECT(-EBADFD, rw_access(u.fd, u.fd, BASE, nowhere, 0, 0));
+	EXPECT(-EFAULT, rw_access(u.fd, u.copies, TOP, nowhere, 2, MOCK_WRITE));
+	EXPECT(-EINVAL, rw_access(u.fd, u.copies, TOP, nowhere, 0, 0));
+	EXPECT(-EOVERFLOW, rw_access(u.fd, u.copies, TOP, nowhere, 2, 0));
+	EXPECT(-ENOENT, rw_access(u.fd, u.copies, 0x1000, nowhere, 2, 0));
+	EXPECT(-ENOENT, rw_access(u.fd, u.copies, BASE - 1, bytes, 2, 0));
+	EXPECT(-EFAULT, rw_access(u.fd, u.copies, BASE, nowhere, 2, 0));
+	EXPECT(0, rw_access(u.fd, u.copies, BASE, bytes, 2, 0));
+	EXPECT(0, rw_access(u.fd, u.pins, BASE, bytes, 2, 0));
 }
 
 TEST(bytes_are_copied_from_any_to_any)
@@ -221,16 +221,16 @@ TEST(bytes_are_copied_from_any_to_any)
 			memset(u.buffer, 0, 4 * PAGE);
 			for (u64 i = 0; i < length; i++)
 				bytes[i] = (char)(i * 7 + 1);
-			EXPECT(0, mock_rw(u.fd, u.copies, BASE + *offset, bytes, length, MOCK_WRITE | *flag));
+			EXPECT(0, rw_access(u.fd, u.copies, BASE + *offset, bytes, length, MOCK_WRITE | *flag));
 			EXPECT_TRUE(memcmp(u.buffer + *offset, bytes, length) == 0);
 			EXPECT_TRUE(*offset == 0 || u.buffer[*offset - 1] == 0);
 			EXPECT_EQUAL(0, u.buffer[*offset + length]);
 			memset(bytes, 0, sizeof(bytes));
-			EXPECT(0, mock_rw(u.fd, u.copies, BASE + *offset, bytes, length, *flag));
+			EXPECT(0, rw_access(u.fd, u.copies, BASE + *offset, bytes, length, *flag));
 			EXPECT_TRUE(memcmp(u.buffer + *offset, bytes, length) == 0);
 		}
 	}
-	EXPECT(0, mock_refs(u.fd, u.buffer, 4 * PAGE, 0));
+	EXPECT(0, check_refs(u.fd, u.buffer, 4 * PAGE, 0));
 }
 
 TEST(copies_mind_permissions_area_by_area)
@@ -241,13 +241,13 @@ TEST(copies_mind_permissions_area_by_area)
 	EXPECT(0, ASK(u.fd, IOMMU_IOAS_MAP, iommu_ioas_map, .flags = FIXED | IOMMU_IOAS_MAP_READABLE, .ioas_id = u.ioas,
 		      .user_va = (uintptr_t)(u.buffer + 4 * PAGE), .length = PAGE, .iova = BASE + 4 * PAGE));
 	memset(bytes, 1, sizeof(bytes));
-	EXPECT(0, mock_rw(u.fd, u.copies, BASE + 3 * PAGE, bytes, 2 * PAGE, 0));
+	EXPECT(0, rw_access(u.fd, u.copies, BASE + 3 * PAGE, bytes, 2 * PAGE, 0));
 	memset(bytes, 1, sizeof(bytes));
-	EXPECT(-EPERM, mock_rw(u.fd, u.copies, BASE + 4 * PAGE, bytes, 1, MOCK_WRITE));
-	EXPECT(-EPERM, mock_rw(u.fd, u.copies, BASE + 3 * PAGE, bytes, 2 * PAGE, MOCK_WRITE));
+	EXPECT(-EPERM, rw_access(u.fd, u.copies, BASE + 4 * PAGE, bytes, 1, MOCK_WRITE));
+	EXPECT(-EPERM, rw_access(u.fd, u.copies, BASE + 3 * PAGE, bytes, 2 * PAGE, MOCK_WRITE));
 	EXPECT_EQUAL(1, u.buffer[3 * PAGE]); /* what came before is written */
 	EXPECT_EQUAL(0, u.buffer[4 * PAGE]);
-	EXPECT(-ENOENT, mock_rw(u.fd, u.copies, BASE + 4 * PAGE, bytes, 2 * PAGE, 0));
+	EXPECT(-ENOENT, rw_access(u.fd, u.copies, BASE + 4 * PAGE, bytes, 2 * PAGE, 0));
 }
 
 TEST(copies_to_memory_that_is_not_there_are_faults)
@@ -257,23 +257,23 @@ TEST(copies_to_memory_that_is_not_there_are_faults)
 
 	protect(half, PAGE, PROT_READ | PROT_WRITE);
 	EXPECT(0, map_at(u.fd, u.ioas, half, 2 * PAGE, 0x80000));
-	EXPECT(-EFAULT, mock_rw(u.fd, u.copies, 0x80000, bytes, 2 * PAGE, 0));
-	EXPECT(-EFAULT, mock_rw(u.fd, u.copies, 0x80000, bytes, 2 * PAGE, MOCK_WRITE | MOCK_SLOW));
-	EXPECT(0, mock_rw(u.fd, u.copies, 0x80000, bytes, PAGE, 0));
+	EXPECT(-EFAULT, rw_access(u.fd, u.copies, 0x80000, bytes, 2 * PAGE, 0));
+	EXPECT(-EFAULT, rw_access(u.fd, u.copies, 0x80000, bytes, 2 * PAGE, MOCK_WRITE | MOCK_SLOW));
+	EXPECT(0, rw_access(u.fd, u.copies, 0x80000, bytes, PAGE, 0));
 }
 
 TEST(files_are_copied_to_and_from)
 {
 	struct user u = user_new();
-	int file = memory_file(2 * PAGE);
+	int file = new_file(2 * PAGE);
 	char bytes[8] = "isolde", seen[8] = "";
 
 	EXPECT(0, map_file_at(u.fd, u.ioas, file, 0, 2 * PAGE, 0x80000));
-	EXPECT(0, mock_rw(u.fd, u.copies, 0x80ffe, bytes, sizeof(bytes), MOCK_WRITE));
+	EXPECT(0, rw_access(u.fd, u.copies, 0x80ffe, bytes, sizeof(bytes), MOCK_WRITE));
 	EXPECT_EQUAL(sizeof(seen), pread(file, seen, sizeof(seen), 0xffe));
 	EXPECT_TRUE(memcmp(bytes, seen, sizeof(bytes)) == 0);
 	memset(seen, 0, sizeof(seen));
-	EXPECT(0, mock_rw(u.fd, u.copies, 0x80ffe, seen, sizeof(seen), 0));
+	EXPECT(0, rw_access(u.fd, u.copies, 0x80ffe, seen, sizeof(seen), 0));
 	EXPECT_TRUE(memcmp(bytes, seen, sizeof(bytes)) == 0);
 }
 
@@ -281,28 +281,28 @@ TEST(files_are_copied_to_and_from)
 
 static answer move(const struct user *u, int access, u32 ioas)
 {
-	return mock_ask(u->fd, &(struct mock_request){.op = MOCK_ACCESS_REPLACE, .id = (u32)access, .halves = {ioas}});
+	return ask_mock(u->fd, &(struct mock_request){.op = MOCK_ACCESS_REPLACE, .id = (u32)access, .halves = {ioas}});
 }
 
 TEST(an_access_moves_to_another_ioas_and_lets_go_of_the_first)
 {
 	struct user u = user_new();
-	u32 other = ioas_new(u.fd), odd = ioas_new(u.fd);
+	u32 other = new_ioas(u.fd), odd = new_ioas(u.fd);
 
 	EXPECT(0, map_at(u.fd, other, u.buffer + 4 * PAGE, 4 * PAGE, BASE));
 	EXPECT(0, map_at(u.fd, odd, u.buffer, 100, 0x1000));
-	EXPECT(0, mock_pin(u.fd, u.pins, BASE, PAGE, u.buffer, 0));
+	EXPECT(0, pin_access(u.fd, u.pins, BASE, PAGE, u.buffer, 0));
 	EXPECT(-EBADFD, move(&u, u.fd, other));
 	EXPECT(-ENOENT, move(&u, u.pins, NOBODY));
 	EXPECT(-EADDRINUSE, move(&u, u.pins, odd));
 	EXPECT(0, move(&u, u.pins, u.ioas));
-	EXPECT(0, mock_refs(u.fd, u.buffer, PAGE, 1));
+	EXPECT(0, check_refs(u.fd, u.buffer, PAGE, 1));
 	EXPECT(0, move(&u, u.pins, other));
-	EXPECT(0, mock_refs(u.fd, u.buffer, PAGE, 0));
-	EXPECT(-ENOENT, mock_unpin(u.fd, u.pins, 0));
-	EXPECT(1, mock_pin(u.fd, u.pins, BASE, PAGE, u.buffer + 4 * PAGE, 0));
-	EXPECT_EQUAL(1, alignment(u.fd, u.ioas));
-	EXPECT_EQUAL(PAGE, alignment(u.fd, other));
+	EXPECT(0, check_refs(u.fd, u.buffer, PAGE, 0));
+	EXPECT(-ENOENT, unpin_access(u.fd, u.pins, 0));
+	EXPECT(1, pin_access(u.fd, u.pins, BASE, PAGE, u.buffer + 4 * PAGE, 0));
+	EXPECT_EQUAL(1, alignment_of(u.fd, u.ioas));
+	EXPECT_EQUAL(PAGE, alignment_of(u.fd, other));
 	EXPECT(0, move(&u, u.copies, odd));
 	EXPECT(0, destroy(u.fd, u.ioas));
 	EXPECT(-EBUSY, destroy(u.fd, other));
@@ -313,17 +313,17 @@ TEST(the_limit_of_batches_changes_nothing_that_can_be_seen)
 	static const u32 limits[] = {12, 16, 32, 65536};
 	struct user u = user_new();
 
-	EXPECT(-EINVAL, mock_ask(u.fd, &(struct mock_request){.op = MOCK_MEMORY_LIMIT, .halves = {11}}));
+	EXPECT(-EINVAL, ask_mock(u.fd, &(struct mock_request){.op = MOCK_MEMORY_LIMIT, .halves = {11}}));
 	FOR_EACH(limit, limits)
 	{
 		struct mock mock;
 
 		about("%u bytes", *limit);
-		EXPECT(0, mock_ask(u.fd, &(struct mock_request){.op = MOCK_MEMORY_LIMIT, .halves = {*limit}}));
+		EXPECT(0, ask_mock(u.fd, &(struct mock_request){.op = MOCK_MEMORY_LIMIT, .halves = {*limit}}));
 		EXPECT(0, map_at(u.fd, u.ioas, u.buffer + 4 * PAGE, 4 * PAGE, MOCK_FIRST));
 		EXPECT(4 * PAGE, unmap(u.fd, u.ioas, BASE, 4 * PAGE));
-		mock = mock_new(u.fd, u.ioas, 0);
-		EXPECT(0, mock_maps(u.fd, mock.hwpt, MOCK_FIRST, 4 * PAGE, u.buffer + 4 * PAGE));
+		mock = new_mock(u.fd, u.ioas, 0);
+		EXPECT(0, check_maps(u.fd, mock.hwpt, MOCK_FIRST, 4 * PAGE, u.buffer + 4 * PAGE));
 		EXPECT(4 * PAGE, unmap(u.fd, u.ioas, MOCK_FIRST, 4 * PAGE));
 		EXPECT(0, destroy(u.fd, mock.stdev));
 		EXPECT(0, map_at(u.fd, u.ioas, u.buffer, 4 * PAGE, BASE));

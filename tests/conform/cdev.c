@@ -20,7 +20,7 @@ TEST(an_unbound_device_answers_nothing_but_bind)
 		VFIO_GET_API_VERSION,
 	};
 	struct names names = the_device();
-	int device = cdev_open(&names);
+	int device = open_cdev(&names);
 	char bytes[64] = {64};
 
 	FOR_EACH(request, requests)
@@ -32,14 +32,14 @@ TEST(an_unbound_device_answers_nothing_but_bind)
 	EXPECT_TRUE(pread(device, bytes, 4, 7l << 40) == -1 && errno == EINVAL);
 	EXPECT_TRUE(pwrite(device, bytes, 4, 7l << 40) == -1 && errno == EINVAL);
 	EXPECT_TRUE(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device, 0) == MAP_FAILED && errno == EINVAL);
-	cdev_open(&names); /* any number of them */
-	cdev_open(&names);
+	open_cdev(&names); /* any number of them */
+	open_cdev(&names);
 }
 
 TEST(bind_is_refused_in_this_order)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
+	int device = open_cdev(&names), fd = iommu();
 	u8 uuid[16] = {1};
 	struct {
 		struct vfio_device_bind_iommufd bind;
@@ -62,7 +62,7 @@ TEST(bind_is_refused_in_this_order)
 	EXPECT(-EBADF, ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request));
 	request.bind.iommufd = device;
 	EXPECT(-EBADFD, ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request));
-	request.bind.iommufd = memory_file(PAGE);
+	request.bind.iommufd = new_file(PAGE);
 	EXPECT(-EBADFD, ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request));
 	request.bind.iommufd = fd;
 	EXPECT(0, ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request)); /* longer, with zeros */
@@ -71,46 +71,46 @@ TEST(bind_is_refused_in_this_order)
 TEST(an_answer_that_cannot_be_given_undoes_the_bind)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
+	int device = open_cdev(&names), fd = iommu();
 	const struct vfio_device_bind_iommufd request = {.argsz = sizeof(request), .iommufd = fd};
 
 	EXPECT(-EFAULT, ask_read_only(device, VFIO_DEVICE_BIND_IOMMUFD, &request, sizeof(request)));
 	EXPECT(-ENOENT, destroy(fd, 1));
-	EXPECT(1, cdev_bind(device, fd));
+	EXPECT(1, bind_cdev(device, fd));
 }
 
 TEST(a_bound_device_is_an_object_of_its_context)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), other = cdev_open(&names), fd = iommu();
+	int device = open_cdev(&names), other = open_cdev(&names), fd = iommu();
 	struct vfio_device_info info = {.argsz = sizeof(info)};
-	u32 id = (u32)WORKS(cdev_bind(device, fd));
+	u32 id = (u32)WORKS(bind_cdev(device, fd));
 	struct iommu_hw_info hardware = {.size = sizeof(hardware), .dev_id = id};
 
 	EXPECT(0, ask(device, VFIO_DEVICE_GET_INFO, &info));
 	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_PCI);
 	EXPECT(0, ask(fd, IOMMU_GET_HW_INFO, &hardware));
 	EXPECT(-EBUSY, destroy(fd, id));
-	EXPECT(-EINVAL, cdev_bind(device, fd));
-	EXPECT(-EINVAL, cdev_bind(device, 9999)); /* bound already, before the descriptor is looked at */
-	EXPECT(-EINVAL, cdev_bind(other, fd));
+	EXPECT(-EINVAL, bind_cdev(device, fd));
+	EXPECT(-EINVAL, bind_cdev(device, 9999)); /* bound already, before the descriptor is looked at */
+	EXPECT(-EINVAL, bind_cdev(other, fd));
 	EXPECT(-EINVAL, ask(other, VFIO_DEVICE_GET_INFO, &info));
-	EXPECT(-EBADF, cdev_bind(other, 9999));
+	EXPECT(-EBADF, bind_cdev(other, 9999));
 	drop(device);
 	EXPECT(-ENOENT, destroy(fd, id));
-	EXPECT(id, cdev_bind(other, fd));
+	EXPECT(id, bind_cdev(other, fd));
 }
 
 TEST(the_group_and_the_device_exclude_each_other)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu(), group;
+	int device = open_cdev(&names), fd = iommu(), group;
 
 	group = watch(open_answer(names.group, O_RDWR));
 	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
-	EXPECT(-EBUSY, cdev_bind(device, fd));
+	EXPECT(-EBUSY, bind_cdev(device, fd));
 	drop(group);
-	WORKS(cdev_bind(device, fd));
+	WORKS(bind_cdev(device, fd));
 	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
 	drop(device);
 	watch(open_answer(names.group, O_RDWR));
@@ -119,8 +119,8 @@ TEST(the_group_and_the_device_exclude_each_other)
 TEST(attach_is_refused_in_this_order)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 id = (u32)WORKS(cdev_bind(device, fd)), ioas = ioas_new(fd);
+	int device = open_cdev(&names), fd = iommu();
+	u32 id = (u32)WORKS(bind_cdev(device, fd)), ioas = new_ioas(fd);
 	struct vfio_device_attach_iommufd_pt request = {.argsz = 11, .flags = 2, .pt_id = NOBODY};
 
 	EXPECT(-EFAULT, ask(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, NULL));
@@ -143,22 +143,22 @@ TEST(attach_is_refused_in_this_order)
 TEST(to_attach_again_is_to_replace)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 first, second, ioas, other, id = (u32)WORKS(cdev_bind(device, fd)), by_hand;
+	int device = open_cdev(&names), fd = iommu();
+	u32 first, second, ioas, other, id = (u32)WORKS(bind_cdev(device, fd)), by_hand;
 
-	ioas = first = ioas_new(fd);
-	other = second = ioas_new(fd);
-	EXPECT(0, cdev_attach(device, &first));
-	EXPECT(0, cdev_attach(device, &(u32){first}));
-	EXPECT(0, cdev_attach(device, &second));
+	ioas = first = new_ioas(fd);
+	other = second = new_ioas(fd);
+	EXPECT(0, attach_cdev(device, &first));
+	EXPECT(0, attach_cdev(device, &(u32){first}));
+	EXPECT(0, attach_cdev(device, &second));
 	EXPECT(-ENOENT, destroy(fd, first));
 	EXPECT(0, destroy(fd, ioas));
-	EXPECT(-ENOENT, cdev_attach(device, &(u32){NOBODY}));
+	EXPECT(-ENOENT, attach_cdev(device, &(u32){NOBODY}));
 	EXPECT(-EBUSY, destroy(fd, second));
-	by_hand = (u32)WORKS(hwpt_alloc(fd, id, other, 0));
-	EXPECT(0, cdev_attach(device, &by_hand));
+	by_hand = (u32)WORKS(alloc_hwpt(fd, id, other, 0));
+	EXPECT(0, attach_cdev(device, &by_hand));
 	EXPECT(-ENOENT, destroy(fd, second));
-	EXPECT(0, cdev_detach(device));
+	EXPECT(0, detach_cdev(device));
 	EXPECT(0, destroy(fd, by_hand));
 	EXPECT(0, destroy(fd, other));
 }
@@ -166,34 +166,34 @@ TEST(to_attach_again_is_to_replace)
 TEST(detach_is_refused_in_this_order_and_may_be_for_nothing)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
+	int device = open_cdev(&names), fd = iommu();
 	struct vfio_device_detach_iommufd_pt request = {.argsz = 7, .flags = 2};
 	u32 pt_id;
 
-	WORKS(cdev_bind(device, fd));
+	WORKS(bind_cdev(device, fd));
 	EXPECT(-EFAULT, ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, NULL));
 	EXPECT(-EINVAL, ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &request));
 	request.argsz = 8;
 	EXPECT(-EINVAL, ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &request));
 	request.flags = VFIO_DEVICE_DETACH_PASID;
 	EXPECT(-EINVAL, ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &request));
-	EXPECT(0, cdev_detach(device));
-	EXPECT(0, cdev_detach_pasid(device, 7));
-	pt_id = ioas_new(fd);
-	EXPECT(0, cdev_attach(device, &pt_id));
-	EXPECT(0, cdev_detach(device));
-	EXPECT(0, cdev_detach(device));
+	EXPECT(0, detach_cdev(device));
+	EXPECT(0, detach_cdev_pasid(device, 7));
+	pt_id = new_ioas(fd);
+	EXPECT(0, attach_cdev(device, &pt_id));
+	EXPECT(0, detach_cdev(device));
+	EXPECT(0, detach_cdev(device));
 	EXPECT(-ENOENT, destroy(fd, pt_id));
 }
 
 TEST(an_answer_that_cannot_be_given_detaches)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
+	int device = open_cdev(&names), fd = iommu();
 	struct vfio_device_attach_iommufd_pt request = {.argsz = sizeof(request)};
 
-	WORKS(cdev_bind(device, fd));
-	request.pt_id = ioas_new(fd);
+	WORKS(bind_cdev(device, fd));
+	request.pt_id = new_ioas(fd);
 	EXPECT(-EFAULT, ask_read_only(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &request, sizeof(request)));
 	EXPECT(0, destroy(fd, request.pt_id));
 }
@@ -201,13 +201,13 @@ TEST(an_answer_that_cannot_be_given_detaches)
 TEST(a_device_without_pasids_has_none_to_attach)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 ioas = ioas_new(fd);
+	int device = open_cdev(&names), fd = iommu();
+	u32 ioas = new_ioas(fd);
 
-	WORKS(cdev_bind(device, fd));
-	EXPECT(-ENOSPC, cdev_attach_pasid(device, 0x80000000, &(u32){ioas}));
-	EXPECT(-ENOENT, cdev_attach_pasid(device, 5, &(u32){NOBODY}));
-	EXPECT(-EINVAL, cdev_attach_pasid(device, 5, &(u32){ioas})); /* nor would an automatic domain do */
+	WORKS(bind_cdev(device, fd));
+	EXPECT(-ENOSPC, attach_cdev_pasid(device, 0x80000000, &(u32){ioas}));
+	EXPECT(-ENOENT, attach_cdev_pasid(device, 5, &(u32){NOBODY}));
+	EXPECT(-EINVAL, attach_cdev_pasid(device, 5, &(u32){ioas})); /* nor would an automatic domain do */
 	EXPECT(0, destroy(fd, ioas));
 }
 
@@ -215,17 +215,17 @@ TEST(a_device_without_pasids_has_none_to_attach)
 TEST(pasid_0_is_the_device_itself)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 ioas = ioas_new(fd), pt_id = ioas;
+	int device = open_cdev(&names), fd = iommu();
+	u32 ioas = new_ioas(fd), pt_id = ioas;
 
-	WORKS(cdev_bind(device, fd));
-	EXPECT(0, cdev_attach(device, &pt_id));
-	EXPECT(-EBUSY, cdev_attach_pasid(device, 0, &(u32){ioas}));
-	EXPECT(0, cdev_detach(device));
-	EXPECT(0, cdev_attach_pasid(device, 0, &(u32){ioas}));
-	EXPECT(-EBUSY, cdev_attach(device, &(u32){ioas}));
+	WORKS(bind_cdev(device, fd));
+	EXPECT(0, attach_cdev(device, &pt_id));
+	EXPECT(-EBUSY, attach_cdev_pasid(device, 0, &(u32){ioas}));
+	EXPECT(0, detach_cdev(device));
+	EXPECT(0, attach_cdev_pasid(device, 0, &(u32){ioas}));
+	EXPECT(-EBUSY, attach_cdev(device, &(u32){ioas}));
 	EXPECT(-EBUSY, destroy(fd, ioas));
-	EXPECT(0, cdev_detach_pasid(device, 0));
+	EXPECT(0, detach_cdev_pasid(device, 0));
 	EXPECT(0, destroy(fd, ioas));
 }
 
@@ -233,18 +233,18 @@ TEST(pasid_0_is_the_device_itself)
 TEST(an_attached_device_reserves_what_it_cannot_reach)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
+	int device = open_cdev(&names), fd = iommu();
 	struct iommu_iova_range ranges[8];
-	u32 ioas = ioas_new(fd), pt_id = ioas;
+	u32 ioas = new_ioas(fd), pt_id = ioas;
 	struct iommu_ioas_iova_ranges request = {
 		.size = sizeof(request), .ioas_id = ioas, .num_iovas = 8, .allowed_iovas = (uintptr_t)ranges};
 	char *buffer = memory(2 * PAGE);
 
-	WORKS(cdev_bind(device, fd));
+	WORKS(bind_cdev(device, fd));
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, 0xfee00000));
-	EXPECT(-EADDRINUSE, cdev_attach(device, &pt_id));
+	EXPECT(-EADDRINUSE, attach_cdev(device, &pt_id));
 	EXPECT(PAGE, unmap(fd, ioas, 0xfee00000, PAGE));
-	EXPECT(0, cdev_attach(device, &pt_id));
+	EXPECT(0, attach_cdev(device, &pt_id));
 	EXPECT(0, ask(fd, IOMMU_IOAS_IOVA_RANGES, &request));
 	EXPECT_EQUAL(PAGE, request.out_iova_alignment);
 	EXPECT_TRUE(request.num_iovas >= 2);
@@ -256,7 +256,7 @@ TEST(an_attached_device_reserves_what_it_cannot_reach)
 	EXPECT(-EINVAL, map_at(fd, ioas, buffer, 2 * PAGE, 0xfee00000 - PAGE));
 	EXPECT(-EINVAL, map_at(fd, ioas, buffer, PAGE, ranges[request.num_iovas - 1].last + 1));
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, 0xfee00000 - PAGE));
-	EXPECT(0, cdev_detach(device));
+	EXPECT(0, detach_cdev(device));
 	request.num_iovas = 8;
 	EXPECT(0, ask(fd, IOMMU_IOAS_IOVA_RANGES, &request));
 	EXPECT_EQUAL(1, request.num_iovas);
@@ -266,52 +266,123 @@ TEST(an_attached_device_reserves_what_it_cannot_reach)
 TEST(a_close_of_the_device_undoes_it_all)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 ioas = ioas_new(fd), pt_id = ioas;
+	int device = open_cdev(&names), fd = iommu();
+	u32 ioas = new_ioas(fd), pt_id = ioas;
 
-	WORKS(cdev_bind(device, fd));
-	EXPECT(0, cdev_attach(device, &pt_id));
+	WORKS(bind_cdev(device, fd));
+	EXPECT(0, attach_cdev(device, &pt_id));
 	drop(device);
 	EXPECT(-ENOENT, destroy(fd, pt_id));
 	EXPECT(0, destroy(fd, ioas));
-	EXPECT_EQUAL(1, ioas_new(fd));
-	device = cdev_open(&names);
-	WORKS(cdev_bind(device, iommu()));
+	EXPECT_EQUAL(1, new_ioas(fd));
+	device = open_cdev(&names);
+	WORKS(bind_cdev(device, iommu()));
 }
 
 TEST(a_bound_device_keeps_its_context)
 {
 	struct names names = the_device();
 	char *buffer = memory(PAGE);
-	int device = cdev_open(&names), fd = iommu();
-	u32 ioas = ioas_new(fd), pt_id = ioas;
+	int device = open_cdev(&names), fd = iommu();
+	u32 ioas = new_ioas(fd), pt_id = ioas;
 
-	WORKS(cdev_bind(device, fd));
+	WORKS(bind_cdev(device, fd));
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, 0x1000));
-	EXPECT(0, cdev_attach(device, &pt_id));
+	EXPECT(0, attach_cdev(device, &pt_id));
 	drop(fd);
-	EXPECT(-ENOENT, cdev_attach(device, &(u32){NOBODY}));
-	EXPECT(0, cdev_attach(device, &(u32){ioas})); /* ids of the context that nobody can ask any more */
+	EXPECT(-ENOENT, attach_cdev(device, &(u32){NOBODY}));
+	EXPECT(0, attach_cdev(device, &(u32){ioas})); /* ids of the context that nobody can ask any more */
 	if (have_mock())
-		EXPECT(0, mock_refs(iommu(), buffer, PAGE, 1));
+		EXPECT(0, check_refs(iommu(), buffer, PAGE, 1));
 	drop(device);
 	if (have_mock())
-		EXPECT(0, mock_refs(iommu(), buffer, PAGE, 0));
+		EXPECT(0, check_refs(iommu(), buffer, PAGE, 0));
 }
 
 TEST(registers_are_no_memory_for_other_devices)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 ioas = ioas_new(fd), pt_id = ioas;
+	int device = open_cdev(&names), fd = iommu();
+	u32 ioas = new_ioas(fd), pt_id = ioas;
 	struct vfio_region_info info = {.argsz = sizeof(info)};
 	char *bar;
 
-	WORKS(cdev_bind(device, fd));
-	EXPECT(0, cdev_attach(device, &pt_id));
+	WORKS(bind_cdev(device, fd));
+	EXPECT(0, attach_cdev(device, &pt_id));
 	EXPECT(0, ask(device, VFIO_DEVICE_GET_REGION_INFO, &info));
 	bar = mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)info.offset), PAGE);
 	EXPECT(-EFAULT, map_at(fd, ioas, bar, PAGE, 0x1000));
+}
+
+/* ---- Intel's IOMMU, as this machine has it: 48 bits, no scalable mode ---- */
+
+struct vtd {
+	u32 flags, reserved;
+	u64 cap, ecap;
+};
+
+TEST(the_unit_tells_what_it_is)
+{
+	struct names names = the_device();
+	int device = open_cdev(&names), fd = iommu();
+	struct vtd data = {.flags = 0};
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = (u32)WORKS(bind_cdev(device, fd)),
+		.data_len = sizeof(data),
+		.data_uptr = (uintptr_t)&data,
+	};
+
+	EXPECT(0, ask(fd, IOMMU_GET_HW_INFO, &info));
+	EXPECT_EQUAL(IOMMU_HW_INFO_TYPE_INTEL_VTD, info.out_data_type);
+	EXPECT_EQUAL(sizeof(data), info.data_len);
+	EXPECT_EQUAL(1, data.flags); /* an erratum, of all units */
+	EXPECT_TRUE(data.cap && data.ecap);
+	EXPECT_EQUAL(IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED, info.out_capabilities);
+	EXPECT_EQUAL(0, info.out_max_pasid_log2);
+	info.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE;
+	info.in_data_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
+	EXPECT(-EOPNOTSUPP, ask(fd, IOMMU_GET_HW_INFO, &info));
+	info.in_data_type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	EXPECT(0, ask(fd, IOMMU_GET_HW_INFO, &info));
+}
+
+TEST(the_unit_makes_plain_domains_only)
+{
+	static const struct {
+		u32 flags;
+		answer expected;
+	} rows[] = {
+		{0, 0},
+		{IOMMU_HWPT_ALLOC_DIRTY_TRACKING, -EOPNOTSUPP},
+		{IOMMU_HWPT_ALLOC_NEST_PARENT, -EOPNOTSUPP},
+		{IOMMU_HWPT_ALLOC_PASID, 0},
+		{16, -EOPNOTSUPP},
+	};
+	struct iommu_hwpt_vtd_s1 data = {.flags = 0};
+	struct names names = the_device();
+	int device = open_cdev(&names), fd = iommu();
+	u32 id = (u32)WORKS(bind_cdev(device, fd)), ioas = new_ioas(fd), hwpt;
+	struct iommu_hwpt_alloc request = {.size = sizeof(request),
+					   .dev_id = id,
+					   .pt_id = ioas,
+					   .data_type = IOMMU_HWPT_DATA_VTD_S1,
+					   .data_len = sizeof(data),
+					   .data_uptr = (uintptr_t)&data};
+
+	FOR_EACH(row, rows)
+	{
+		answer got = alloc_hwpt(fd, id, ioas, row->flags);
+
+		about("flags %#x", row->flags);
+		EXPECT(row->expected, got > 0 ? destroy(fd, (u32)got) : got);
+	}
+	EXPECT(-EOPNOTSUPP, ask(fd, IOMMU_HWPT_ALLOC, &request));
+	hwpt = (u32)WORKS(alloc_hwpt(fd, id, ioas, 0));
+	request.pt_id = hwpt;
+	EXPECT(-EINVAL, ask(fd, IOMMU_HWPT_ALLOC, &request)); /* no parent */
+	EXPECT(-EOPNOTSUPP, ASK(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, iommu_hwpt_set_dirty_tracking, .hwpt_id = hwpt));
+	EXPECT(-EOPNOTSUPP, ASK(fd, IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc, .type = 1, .dev_id = id, .hwpt_id = hwpt));
 }
 
 /* ---- what the device reads and writes ---- */
@@ -319,55 +390,55 @@ TEST(registers_are_no_memory_for_other_devices)
 TEST(a_device_reaches_what_is_mapped_while_it_is_mapped)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 ioas = ioas_new(fd), pt_id = ioas;
+	int device = open_cdev(&names), fd = iommu();
+	u32 ioas = new_ioas(fd), pt_id = ioas;
 	u8 *queues = memory(2 * PAGE), *page = memory(PAGE), *other = memory(PAGE);
 	struct nvme nvme;
 
-	WORKS(cdev_bind(device, fd));
-	EXPECT(0, cdev_attach(device, &pt_id));
+	WORKS(bind_cdev(device, fd));
+	EXPECT(0, attach_cdev(device, &pt_id));
 	EXPECT(0, map_at(fd, ioas, queues, 2 * PAGE, 0x100000));
 	EXPECT(0, map_at(fd, ioas, page, PAGE, 0x200000));
-	nvme = nvme_up(device, queues, 0x100000);
-	nvme_identify(&nvme, 0x200000);
+	nvme = start_nvme(device, queues, 0x100000);
+	identify_nvme(&nvme, 0x200000);
 	EXPECT_TRUE(page[24] > ' '); /* the model's name */
 	EXPECT(PAGE, unmap(fd, ioas, 0x200000, PAGE));
 	memset(page, 0, PAGE);
-	nvme_identify(&nvme, 0x200000);
+	identify_nvme(&nvme, 0x200000);
 	EXPECT_EQUAL(0, page[24]);
 	EXPECT(0, map_at(fd, ioas, other, PAGE, 0x200000));
-	nvme_identify(&nvme, 0x200000);
+	identify_nvme(&nvme, 0x200000);
 	EXPECT_TRUE(other[24] > ' ' && page[24] == 0);
 	EXPECT(PAGE, unmap(fd, ioas, 0x200000, PAGE));
 	EXPECT(0, ASK(fd, IOMMU_IOAS_MAP, iommu_ioas_map, .flags = FIXED | IOMMU_IOAS_MAP_READABLE, .ioas_id = ioas,
 		      .user_va = (uintptr_t)page, .length = PAGE, .iova = 0x200000));
-	nvme_identify(&nvme, 0x200000); /* which it may only read */
+	identify_nvme(&nvme, 0x200000); /* which it may only read */
 	EXPECT_EQUAL(0, page[24]);
-	nvme_down(&nvme);
+	stop_nvme(&nvme);
 }
 
 TEST(a_device_follows_a_replacement)
 {
 	struct names names = the_device();
-	int device = cdev_open(&names), fd = iommu();
-	u32 first = ioas_new(fd), second = ioas_new(fd), pt_id = first;
+	int device = open_cdev(&names), fd = iommu();
+	u32 first = new_ioas(fd), second = new_ioas(fd), pt_id = first;
 	u8 *queues = memory(2 * PAGE), *one = memory(PAGE), *two = memory(PAGE);
 	struct nvme nvme;
 
-	WORKS(cdev_bind(device, fd));
+	WORKS(bind_cdev(device, fd));
 	EXPECT(0, map_at(fd, first, queues, 2 * PAGE, 0x100000));
 	EXPECT(0, copy_at(fd, second, 0x100000, first, 0x100000, 2 * PAGE));
 	EXPECT(0, map_at(fd, first, one, PAGE, 0x200000));
 	EXPECT(0, map_at(fd, second, two, PAGE, 0x200000));
-	EXPECT(0, cdev_attach(device, &pt_id));
-	nvme = nvme_up(device, queues, 0x100000);
-	nvme_identify(&nvme, 0x200000);
+	EXPECT(0, attach_cdev(device, &pt_id));
+	nvme = start_nvme(device, queues, 0x100000);
+	identify_nvme(&nvme, 0x200000);
 	EXPECT_TRUE(one[24] > ' ' && two[24] == 0);
 	memset(one, 0, PAGE);
-	EXPECT(0, cdev_attach(device, &second));
-	nvme_identify(&nvme, 0x200000);
+	EXPECT(0, attach_cdev(device, &second));
+	identify_nvme(&nvme, 0x200000);
 	EXPECT_TRUE(two[24] > ' ' && one[24] == 0);
-	nvme_down(&nvme);
+	stop_nvme(&nvme);
 }
 
 /* ---- a group with /dev/iommu as its container ---- */
@@ -406,15 +477,15 @@ TEST(a_group_takes_dev_iommu_for_its_container)
 	EXPECT(-EBUSY, destroy(g.fd, g.ioas));
 	EXPECT(-ENOTTY, ask(g.device, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
 			    &(struct vfio_device_attach_iommufd_pt){.argsz = 16, .pt_id = g.ioas}));
-	EXPECT(-EINVAL, cdev_bind(g.device, g.fd));
-	EXPECT(-EBUSY, cdev_bind(cdev_open(&names), g.fd));
+	EXPECT(-EINVAL, bind_cdev(g.device, g.fd));
+	EXPECT(-EBUSY, bind_cdev(open_cdev(&names), g.fd));
 	watch(ask(g.group, VFIO_GROUP_GET_DEVICE_FD, names.bdf)); /* shared */
 }
 
 TEST(what_cannot_be_a_container_is_refused)
 {
 	struct names names = the_device();
-	int group = watch(open_answer(names.group, O_RDWR)), bad = 9999, file = memory_file(PAGE), fd = iommu();
+	int group = watch(open_answer(names.group, O_RDWR)), bad = 9999, file = new_file(PAGE), fd = iommu();
 
 	EXPECT(-EFAULT, ask(group, VFIO_GROUP_SET_CONTAINER, NULL));
 	EXPECT(-EBADF, ask(group, VFIO_GROUP_SET_CONTAINER, &bad));
@@ -435,8 +506,8 @@ TEST(the_group_may_be_closed_before_its_device)
 
 	drop(g.group);
 	EXPECT(0, ask(g.device, VFIO_DEVICE_GET_INFO, &info));
-	device = cdev_open(&names);
-	EXPECT(-EINVAL, cdev_bind(device, g.fd)); /* open already */
+	device = open_cdev(&names);
+	EXPECT(-EINVAL, bind_cdev(device, g.fd)); /* open already */
 	watch(open_answer(names.group, O_RDWR));
 	drop(g.device);
 	EXPECT(0, destroy(g.fd, g.ioas));
@@ -457,15 +528,15 @@ TEST(maps_of_the_compat_requests_reach_the_device)
 	map.iova = 0x200000;
 	map.size = PAGE;
 	EXPECT(0, ask(g.fd, VFIO_IOMMU_MAP_DMA, &map));
-	nvme = nvme_up(g.device, queues, 0x100000);
-	nvme_identify(&nvme, 0x200000);
+	nvme = start_nvme(g.device, queues, 0x100000);
+	identify_nvme(&nvme, 0x200000);
 	EXPECT_TRUE(page[24] > ' ');
 	EXPECT(0, ask(g.fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	EXPECT_EQUAL(PAGE, unmap.size);
 	memset(page, 0, PAGE);
-	nvme_identify(&nvme, 0x200000);
+	identify_nvme(&nvme, 0x200000);
 	EXPECT_EQUAL(0, page[24]);
-	nvme_down(&nvme);
+	stop_nvme(&nvme);
 }
 
 SUITE(cdev, CASE(an_unbound_device_answers_nothing_but_bind), CASE(bind_is_refused_in_this_order),
@@ -475,7 +546,8 @@ SUITE(cdev, CASE(an_unbound_device_answers_nothing_but_bind), CASE(bind_is_refus
       CASE(an_answer_that_cannot_be_given_detaches), CASE(a_device_without_pasids_has_none_to_attach),
       CASE(pasid_0_is_the_device_itself), CASE(an_attached_device_reserves_what_it_cannot_reach),
       CASE(a_close_of_the_device_undoes_it_all), CASE(a_bound_device_keeps_its_context),
-      CASE(registers_are_no_memory_for_other_devices), CASE(a_device_reaches_what_is_mapped_while_it_is_mapped),
+      CASE(registers_are_no_memory_for_other_devices), CASE(the_unit_tells_what_it_is),
+      CASE(the_unit_makes_plain_domains_only), CASE(a_device_reaches_what_is_mapped_while_it_is_mapped),
       CASE(a_device_follows_a_replacement), CASE(a_group_takes_dev_iommu_for_its_container),
       CASE(what_cannot_be_a_container_is_refused), CASE(the_group_may_be_closed_before_its_device),
       CASE(maps_of_the_compat_requests_reach_the_device));

@@ -15,7 +15,7 @@ static answer vfio_ioas(int fd, u16 op, u32 *ioas)
 
 static u32 compat_ioas(int fd)
 {
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, vfio_ioas(fd, IOMMU_VFIO_IOAS_SET, &ioas));
 	return ioas;
@@ -80,7 +80,7 @@ TEST(the_ioas_meant_can_be_destroyed_and_then_is_none)
 
 	EXPECT(0, destroy(fd, ioas));
 	EXPECT(-ENODEV, vfio_ioas(fd, IOMMU_VFIO_IOAS_GET, &got));
-	EXPECT_EQUAL(ioas, ioas_new(fd)); /* the same id is not the same object */
+	EXPECT_EQUAL(ioas, new_ioas(fd)); /* the same id is not the same object */
 	EXPECT(-ENODEV, vfio_ioas(fd, IOMMU_VFIO_IOAS_GET, &got));
 }
 
@@ -118,7 +118,7 @@ TEST(a_mock_domain_does_not_enforce_coherency)
 	struct mock mock;
 
 	need_mock();
-	mock = mock_new(fd, ioas, 0);
+	mock = new_mock(fd, ioas, 0);
 	EXPECT(0, number(fd, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
 	EXPECT(0, destroy(fd, mock.stdev));
 	EXPECT(1, number(fd, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
@@ -147,18 +147,18 @@ TEST(the_first_type_switches_huge_pages_off)
 	int fd = iommu();
 	u32 ioas = compat_ioas(fd);
 
-	EXPECT_EQUAL(1, alignment(fd, ioas));
+	EXPECT_EQUAL(1, alignment_of(fd, ioas));
 	EXPECT(0, number(fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQUAL(1, alignment(fd, ioas));
+	EXPECT_EQUAL(1, alignment_of(fd, ioas));
 	need_mock();
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 	EXPECT(0, dma_map(fd, buffer, MOCK_FIRST, PAGE));
 	EXPECT(-EINVAL, number(fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU)); /* something is mapped for devices */
 	EXPECT(PAGE, unmap(fd, ioas, MOCK_FIRST, PAGE));
 	EXPECT(0, number(fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
-	EXPECT_EQUAL(PAGE, alignment(fd, ioas));
+	EXPECT_EQUAL(PAGE, alignment_of(fd, ioas));
 	EXPECT(0, number(fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)); /* and nothing switches them on */
-	EXPECT_EQUAL(PAGE, alignment(fd, ioas));
+	EXPECT_EQUAL(PAGE, alignment_of(fd, ioas));
 }
 
 TEST(other_requests_of_vfio_are_unknown)
@@ -279,17 +279,17 @@ TEST(the_first_type_cuts_areas)
 	u64 size = 2 * PAGE;
 
 	need_mock();
-	hwpt = mock_new(fd, ioas, 0).hwpt;
+	hwpt = new_mock(fd, ioas, 0).hwpt;
 	EXPECT(0, number(fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
 	EXPECT(0, dma_map(fd, buffer, MOCK_FIRST, 8 * PAGE));
 	EXPECT(0, dma_unmap(fd, 0, MOCK_FIRST + 2 * PAGE, &size));
 	EXPECT_EQUAL(2 * PAGE, size);
-	EXPECT(0, mock_maps(fd, hwpt, MOCK_FIRST, 2 * PAGE, buffer));
-	EXPECT(-EINVAL, mock_maps(fd, hwpt, MOCK_FIRST + 2 * PAGE, PAGE, buffer + 2 * PAGE));
-	EXPECT(0, mock_maps(fd, hwpt, MOCK_FIRST + 4 * PAGE, 4 * PAGE, buffer + 4 * PAGE));
-	EXPECT(0, mock_refs(fd, buffer, 2 * PAGE, 1));
-	EXPECT(0, mock_refs(fd, buffer + 2 * PAGE, 2 * PAGE, 0));
-	EXPECT(0, mock_refs(fd, buffer + 4 * PAGE, 4 * PAGE, 1));
+	EXPECT(0, check_maps(fd, hwpt, MOCK_FIRST, 2 * PAGE, buffer));
+	EXPECT(-EINVAL, check_maps(fd, hwpt, MOCK_FIRST + 2 * PAGE, PAGE, buffer + 2 * PAGE));
+	EXPECT(0, check_maps(fd, hwpt, MOCK_FIRST + 4 * PAGE, 4 * PAGE, buffer + 4 * PAGE));
+	EXPECT(0, check_refs(fd, buffer, 2 * PAGE, 1));
+	EXPECT(0, check_refs(fd, buffer + 2 * PAGE, 2 * PAGE, 0));
+	EXPECT(0, check_refs(fd, buffer + 4 * PAGE, 4 * PAGE, 1));
 	EXPECT(2 * PAGE, unmap(fd, ioas, MOCK_FIRST, 2 * PAGE));
 	EXPECT(-ENOENT, unmap(fd, ioas, MOCK_FIRST + 4 * PAGE, PAGE)); /* natively nothing is cut */
 	size = PAGE;
@@ -307,13 +307,13 @@ TEST(what_is_pinned_is_not_cut)
 	need_mock();
 	EXPECT(0, number(fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
 	EXPECT(0, dma_map(fd, buffer, 0x10000, 8 * PAGE));
-	access = watch(mock_access(fd, ioas, MOCK_NEEDS_PINS));
-	EXPECT(0, mock_pin(fd, access, 0x10000, PAGE, buffer, 0));
+	access = watch(new_access(fd, ioas, MOCK_NEEDS_PINS));
+	EXPECT(0, pin_access(fd, access, 0x10000, PAGE, buffer, 0));
 	EXPECT(-EINVAL, dma_unmap(fd, 0, 0x10000 + 4 * PAGE, &size));
 	EXPECT_EQUAL(PAGE, size); /* not written */
 	size = 100;
 	EXPECT(-EINVAL, dma_unmap(fd, 0, 0x10000 + 4 * PAGE, &size)); /* nor at an odd place */
-	EXPECT(0, mock_unpin(fd, access, 0));
+	EXPECT(0, unpin_access(fd, access, 0));
 	EXPECT(-EINVAL, dma_unmap(fd, 0, 0x10000 + 4 * PAGE, &size));
 	size = PAGE;
 	EXPECT(0, dma_unmap(fd, 0, 0x10000 + 4 * PAGE, &size));
@@ -404,7 +404,7 @@ TEST(page_sizes_are_those_all_domains_have)
 	EXPECT(0, ask(fd, VFIO_IOMMU_GET_INFO, &info));
 	EXPECT_EQUAL(-PAGE, info.iova_pgsizes);
 	need_mock();
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 	info.argsz = 16;
 	EXPECT(0, ask(fd, VFIO_IOMMU_GET_INFO, &info));
 	EXPECT_EQUAL(PAGE, info.iova_pgsizes & -info.iova_pgsizes); /* half pages do not show */

@@ -131,34 +131,59 @@ void skip(const char *format, ...)
 
 /* ---- threads ---- */
 
-struct powerless {
+struct beside {
 	void (*function)(void *);
 	void *argument;
+	pthread_t thread;
 };
+
+static void *run_beside(void *argument)
+{
+	const struct beside *beside = argument;
+
+	conform_begin_thread(true);
+	beside->function(beside->argument);
+	return NULL;
+}
 
 static void *run_powerless(void *argument)
 {
 	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
 	struct __user_cap_data_struct data[2];
-	const struct powerless *powerless = argument;
+	const struct beside *beside = argument;
 
 	/* Of this thread alone: libc would drop them in all. */
 	if (syscall(SYS_capget, &header, data) == 0) {
 		data[0].effective = data[1].effective = 0;
 		syscall(SYS_capset, &header, data);
 	}
-	conform_begin_thread();
-	powerless->function(powerless->argument);
+	conform_begin_thread(false);
+	beside->function(beside->argument);
 	return NULL;
 }
 
 void powerless(void (*function)(void *), void *argument)
 {
-	struct powerless powerless = {function, argument};
-	pthread_t thread;
+	struct beside powerless = {.function = function, .argument = argument};
 
-	EXPECT_EQUAL(0, pthread_create(&thread, NULL, run_powerless, &powerless));
-	EXPECT_EQUAL(0, pthread_join(thread, NULL));
+	EXPECT_EQUAL(0, pthread_create(&powerless.thread, NULL, run_powerless, &powerless));
+	EXPECT_EQUAL(0, pthread_join(powerless.thread, NULL));
+}
+
+struct beside *start_beside(void (*function)(void *), void *argument)
+{
+	struct beside *beside = calloc(1, sizeof(*beside));
+
+	EXPECT_TRUE(beside != NULL);
+	*beside = (struct beside){.function = function, .argument = argument};
+	EXPECT_EQUAL(0, pthread_create(&beside->thread, NULL, run_beside, beside));
+	return beside;
+}
+
+void join_beside(struct beside *beside)
+{
+	EXPECT_EQUAL(0, pthread_join(beside->thread, NULL));
+	free(beside);
 }
 
 /* ---- what a test holds ---- */
@@ -223,7 +248,7 @@ void *shared_memory(size_t size)
 	return memory_of_kind(size, MAP_SHARED);
 }
 
-int memory_file(size_t size)
+int new_file(size_t size)
 {
 	int fd = watch(memfd_create("conform", MFD_CLOEXEC));
 
@@ -259,8 +284,8 @@ static void check_unpinned(void)
 	about("the end of the test: memory still held");
 	for (unsigned i = 0; i < run.nregions; i++)
 		if (run.regions[i].kind == OURS)
-			EXPECT(0,
-			       mock_refs(fd, (char *)run.regions[i].address + PAGE, run.regions[i].size - 2 * PAGE, 0));
+			EXPECT(0, check_refs(fd, (char *)run.regions[i].address + PAGE, run.regions[i].size - 2 * PAGE,
+					     0));
 }
 
 /* Newest first, as programs do; then a fresh context sees no pin left on any page of theirs. */

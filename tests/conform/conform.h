@@ -14,6 +14,8 @@
  *
  * An answer is what a system call returned, or -errno. What EXPECT finds wrong ends the test; descriptors and memory
  * that a test got from here are given back at its end in any case, and then nobody may hold a page of it.
+ *
+ * Functions here begin with their verb: the machine, which is linked in as well, has the noun first.
  */
 #ifndef TESTS_CONFORM_H
 #define TESTS_CONFORM_H
@@ -90,6 +92,11 @@ void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 /* In a thread without any capability; nothing there may expect, only answer. */
 void powerless(void (*function)(void *), void *argument);
 
+/* In a thread beside the test, until joined; likewise. */
+struct beside;
+struct beside *start_beside(void (*function)(void *), void *argument);
+void join_beside(struct beside *beside);
+
 /* ---- descriptors and memory ---- */
 
 int iommu(void);			  /* opens /dev/iommu */
@@ -97,7 +104,7 @@ int watch(answer fd);			  /* fd is closed at the end of the test; an error ends 
 void drop(int fd);			  /* closes one of those now */
 void *memory(size_t size);		  /* private, of zeros, with a page on each side that nobody can touch */
 void *shared_memory(size_t size);	  /* the same, shared anonymous */
-int memory_file(size_t size);		  /* a memfd; watched */
+int new_file(size_t size);		  /* a memfd; watched */
 void *reserve(size_t size);		  /* addresses where nothing is */
 void *mapped(void *address, size_t size); /* what mmap() gave: unmapped at the end of the test */
 void *mapped(void *address, size_t size); /* what mmap() gave; unmapped at the end of the test */
@@ -117,7 +124,7 @@ enum {
 	FIXED = IOMMU_IOAS_MAP_FIXED_IOVA,
 };
 
-u32 ioas_new(int fd);
+u32 new_ioas(int fd);
 answer destroy(int fd, u32 id);
 answer map_at(int fd, u32 ioas, const void *address, u64 length, u64 iova); /* FIXED | RW */
 u64 map_somewhere(int fd, u32 ioas, const void *address, u64 length);	    /* RW; the IOVA chosen */
@@ -125,8 +132,8 @@ answer map_file_at(int fd, u32 ioas, int file, u64 start, u64 length, u64 iova);
 answer copy_at(int fd, u32 to, u64 to_iova, u32 from, u64 from_iova, u64 length);
 answer unmap(int fd, u32 ioas, u64 iova, u64 length); /* bytes removed */
 answer allow(int fd, u32 ioas, const struct iommu_iova_range *ranges, u32 count);
-u64 alignment(int fd, u32 ioas);
-u32 fault_queue(int fd, int *queue); /* its id and, watched, its descriptor */
+u64 alignment_of(int fd, u32 ioas);
+u32 new_fault_queue(int fd, int *queue); /* its id and, watched, its descriptor */
 
 /* ---- the mock device of Linux's own selftests (ioctl 0x3ba0) ---- */
 
@@ -196,31 +203,31 @@ struct mock {
 
 bool have_mock(void); /* does whoever answers know IOMMU_TEST? */
 void need_mock(void); /* skips the test otherwise */
-answer mock_ask(int fd, struct mock_request *request);
-struct mock mock_new(int fd, u32 pt_id, u32 flags); /* attached to pt_id */
-answer mock_try(int fd, u32 pt_id, u32 flags, struct mock *ret);
-answer mock_replace(int fd, u32 stdev, u32 *pt_id);
-answer mock_attach(int fd, u32 stdev, u32 pasid, u32 *pt_id);
-answer mock_replace_at(int fd, u32 stdev, u32 pasid, u32 *pt_id);
-answer mock_detach(int fd, u32 stdev, u32 pasid);
-answer mock_attached(int fd, u32 stdev, u32 pasid, u32 hwpt); /* 0: it is that one; hwpt 0: none */
-answer mock_reserve(int fd, u32 ioas, u64 start, u64 length);
-answer mock_maps(int fd, u32 hwpt, u64 iova, u64 length, const void *address); /* 0: just that memory */
-answer mock_refs(int fd, const void *address, u64 length, u32 refs);	       /* 0: each page is pinned that often */
-answer mock_access(int fd, u32 ioas, u32 flags);			       /* a descriptor; not watched */
-answer mock_rw(int fd, int access, u64 iova, void *buffer, u64 length, u32 flags);
-answer mock_pin(int fd, int access, u64 iova, u64 length, const void *address, u32 flags); /* the item's number */
-answer mock_unpin(int fd, int access, u32 item);
-answer mock_page_request(int fd, u32 idev, u32 pasid, u32 grpid, u32 perm, u64 address);
+answer ask_mock(int fd, struct mock_request *request);
+struct mock new_mock(int fd, u32 pt_id, u32 flags); /* attached to pt_id */
+answer try_mock(int fd, u32 pt_id, u32 flags, struct mock *ret);
+answer replace_mock(int fd, u32 stdev, u32 *pt_id);
+answer attach_mock(int fd, u32 stdev, u32 pasid, u32 *pt_id);
+answer replace_mock_at(int fd, u32 stdev, u32 pasid, u32 *pt_id);
+answer detach_mock(int fd, u32 stdev, u32 pasid);
+answer check_attached(int fd, u32 stdev, u32 pasid, u32 hwpt); /* 0: it is that one; hwpt 0: none */
+answer reserve_iova(int fd, u32 ioas, u64 start, u64 length);
+answer check_maps(int fd, u32 hwpt, u64 iova, u64 length, const void *address); /* 0: just that memory */
+answer check_refs(int fd, const void *address, u64 length, u32 refs);		/* 0: each page is pinned that often */
+answer new_access(int fd, u32 ioas, u32 flags);					/* a descriptor; not watched */
+answer rw_access(int fd, int access, u64 iova, void *buffer, u64 length, u32 flags);
+answer pin_access(int fd, int access, u64 iova, u64 length, const void *address, u32 flags); /* the item's number */
+answer unpin_access(int fd, int access, u32 item);
+answer request_page(int fd, u32 idev, u32 pasid, u32 grpid, u32 perm, u64 address);
 
 /* HWPT_ALLOC of a mock device; data_type is MOCK_DATA when data is given. The id, or -errno. */
-answer hwpt_alloc(int fd, u32 idev, u32 pt_id, u32 flags);
-answer hwpt_nested(int fd, u32 idev, u32 parent, u32 flags, u32 fault_id);
+answer alloc_hwpt(int fd, u32 idev, u32 pt_id, u32 flags);
+answer alloc_nested_hwpt(int fd, u32 idev, u32 parent, u32 flags, u32 fault_id);
 
 /* ---- who answers: native.c or inprocess.c ---- */
 
-bool conform_has_processes(void); /* may a test fork()? */
-void conform_begin_thread(void);  /* this one belongs to a test, too */
+bool conform_has_processes(void);	/* may a test fork()? */
+void conform_begin_thread(bool beside); /* this one belongs to a test, too */
 void conform_begin(const char *name);
 /* Once more? Clears *passed or sets it, when steps were made to fail. */
 bool conform_end(bool *passed);

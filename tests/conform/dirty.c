@@ -18,14 +18,14 @@ static struct tracked tracked_new(void)
 	struct tracked t = {.fd = iommu()};
 
 	need_mock();
-	t.ioas = ioas_new(t.fd);
-	t.mock = mock_new(t.fd, t.ioas, 0);
+	t.ioas = new_ioas(t.fd);
+	t.mock = new_mock(t.fd, t.ioas, 0);
 	t.buffer = memory(PAGES * PAGE);
 	/* One by one: what is mapped at once may be one large leaf, and is dirty as a whole. */
 	for (u64 i = 0; i < PAGES; i++)
 		EXPECT(0, map_at(t.fd, t.ioas, t.buffer + i * PAGE, PAGE, MOCK_FIRST + i * PAGE));
-	t.hwpt = (u32)WORKS(hwpt_alloc(t.fd, t.mock.idev, t.ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING));
-	t.plain = (u32)WORKS(hwpt_alloc(t.fd, t.mock.idev, t.ioas, 0));
+	t.hwpt = (u32)WORKS(alloc_hwpt(t.fd, t.mock.idev, t.ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING));
+	t.plain = (u32)WORKS(alloc_hwpt(t.fd, t.mock.idev, t.ioas, 0));
 	return t;
 }
 
@@ -39,7 +39,7 @@ static answer mark(const struct tracked *t, u64 iova, u64 length, u64 page_size,
 {
 	struct mock_request request = {
 		.op = MOCK_DIRTY, .id = t->hwpt, .words = {0, iova, length, page_size, (uintptr_t)bitmap}};
-	answer got = mock_ask(t->fd, &request);
+	answer got = ask_mock(t->fd, &request);
 
 	return got == 0 ? (answer)request.words[5] : got;
 }

@@ -244,7 +244,7 @@ TEST(the_whole_number_counts_not_only_its_low_byte)
 		EXPECT(-ENOTTY, ask(fd, *number, structure));
 	}
 	EXPECT(-EFAULT, ask(fd, _IOWR(';', 0x81, struct iommu_ioas_alloc), NULL));
-	EXPECT_EQUAL(1, ioas_new(fd));
+	EXPECT_EQUAL(1, new_ioas(fd));
 }
 
 TEST(the_test_request_has_its_size_too)
@@ -309,10 +309,10 @@ TEST(each_open_is_a_context_of_its_own)
 {
 	int first = iommu(), second = watch(open_answer("/dev/iommu", O_RDONLY));
 
-	EXPECT_EQUAL(1, ioas_new(first));
-	EXPECT_EQUAL(2, ioas_new(first));
+	EXPECT_EQUAL(1, new_ioas(first));
+	EXPECT_EQUAL(2, new_ioas(first));
 	EXPECT(-ENOENT, destroy(second, 1));
-	EXPECT_EQUAL(1, ioas_new(second));
+	EXPECT_EQUAL(1, new_ioas(second));
 	EXPECT(0, destroy(second, 1));
 	EXPECT(0, destroy(first, 1));
 	EXPECT(0, destroy(first, 2));

@@ -21,14 +21,14 @@ static struct faults faults_new(void)
 	struct faults f = {.fd = iommu()};
 
 	need_mock();
-	f.ioas = ioas_new(f.fd);
-	f.mock = mock_new(f.fd, f.ioas, MOCK_PASIDS);
-	f.fault = fault_queue(f.fd, &f.queue);
+	f.ioas = new_ioas(f.fd);
+	f.mock = new_mock(f.fd, f.ioas, MOCK_PASIDS);
+	f.fault = new_fault_queue(f.fd, &f.queue);
 	f.parent = (u32)WORKS(
-		hwpt_alloc(f.fd, f.mock.idev, f.ioas, IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID));
-	f.nested = (u32)WORKS(
-		hwpt_nested(f.fd, f.mock.idev, f.parent, IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID, f.fault));
-	EXPECT(0, mock_replace(f.fd, f.mock.stdev, &(u32){f.nested}));
+		alloc_hwpt(f.fd, f.mock.idev, f.ioas, IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID));
+	f.nested = (u32)WORKS(alloc_nested_hwpt(f.fd, f.mock.idev, f.parent,
+						IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID, f.fault));
+	EXPECT(0, replace_mock(f.fd, f.mock.stdev, &(u32){f.nested}));
 	return f;
 }
 
@@ -56,7 +56,7 @@ static short ready(const struct faults *f)
 
 static answer trigger(const struct faults *f, u32 grpid, u64 address)
 {
-	return mock_page_request(f->fd, f->mock.idev, 0, grpid, 1, address);
+	return request_page(f->fd, f->mock.idev, 0, grpid, 1, address);
 }
 
 TEST(a_queue_is_an_object_and_a_descriptor)
@@ -66,7 +66,7 @@ TEST(a_queue_is_an_object_and_a_descriptor)
 	int queue;
 
 	EXPECT(-EOPNOTSUPP, ask(fd, IOMMU_FAULT_QUEUE_ALLOC, &request));
-	EXPECT_EQUAL(1, fault_queue(fd, &queue));
+	EXPECT_EQUAL(1, new_fault_queue(fd, &queue));
 	EXPECT_EQUAL(FD_CLOEXEC, fcntl(queue, F_GETFD));
 	EXPECT_EQUAL(O_RDWR, fcntl(queue, F_GETFL) & O_ACCMODE);
 	EXPECT_TRUE(lseek(queue, 0, SEEK_SET) == -1 && errno == ESPIPE);
@@ -83,9 +83,9 @@ TEST(a_queue_keeps_its_context)
 
 	EXPECT(0, map_at(f.fd, f.ioas, buffer, PAGE, MOCK_FIRST));
 	drop(f.fd);
-	EXPECT(0, mock_refs(iommu(), buffer, PAGE, 1));
+	EXPECT(0, check_refs(iommu(), buffer, PAGE, 1));
 	drop(f.queue);
-	EXPECT(0, mock_refs(iommu(), buffer, PAGE, 0));
+	EXPECT(0, check_refs(iommu(), buffer, PAGE, 0));
 }
 
 TEST(an_empty_queue_gives_nothing_and_does_not_wait)
@@ -119,8 +119,8 @@ TEST(a_page_request_is_a_record_until_it_is_answered)
 	record got = {.length = 7};
 	response answer_it = {0};
 
-	EXPECT(-ENOENT, mock_page_request(f.fd, NOBODY, 0, 0, 0, 0));
-	EXPECT(0, mock_page_request(f.fd, f.mock.idev, 7, 42, 3, 0xdead000));
+	EXPECT(-ENOENT, request_page(f.fd, NOBODY, 0, 0, 0, 0));
+	EXPECT(0, request_page(f.fd, f.mock.idev, 7, 42, 3, 0xdead000));
 	EXPECT_EQUAL(POLLIN | POLLOUT, ready(&f));
 	EXPECT(sizeof(got), take(&f, &got, sizeof(got)));
 	EXPECT_EQUAL(IOMMU_PGFAULT_FLAGS_PASID_VALID | IOMMU_PGFAULT_FLAGS_LAST_PAGE, got.flags);
@@ -229,7 +229,7 @@ TEST(a_detach_answers_what_is_left)
 	EXPECT(0, trigger(&f, 1, PAGE));
 	EXPECT(0, trigger(&f, 2, PAGE));
 	EXPECT(sizeof(got), take(&f, &got, sizeof(got)));
-	EXPECT(0, mock_replace(f.fd, f.mock.stdev, &(u32){f.parent}));
+	EXPECT(0, replace_mock(f.fd, f.mock.stdev, &(u32){f.parent}));
 	EXPECT(0, take(&f, &got, sizeof(got)));
 	EXPECT_EQUAL(POLLOUT, ready(&f));
 	EXPECT(-EINVAL, respond(&f, &(response){1, 0}, sizeof(response)));
@@ -243,18 +243,18 @@ TEST(requests_go_to_the_queue_of_their_pasid)
 	u32 second;
 	record got;
 
-	other.fault = fault_queue(f.fd, &other.queue);
-	second = (u32)WORKS(hwpt_nested(f.fd, f.mock.idev, f.parent, IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID,
-					other.fault));
-	EXPECT(0, mock_attach(f.fd, f.mock.stdev, 5, &second));
-	EXPECT(0, mock_page_request(f.fd, f.mock.idev, 5, 1, 1, 0x5000));
-	EXPECT(0, mock_page_request(f.fd, f.mock.idev, 6, 2, 1, 0x6000)); /* of nobody: the device's own domain */
+	other.fault = new_fault_queue(f.fd, &other.queue);
+	second = (u32)WORKS(alloc_nested_hwpt(f.fd, f.mock.idev, f.parent,
+					      IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID, other.fault));
+	EXPECT(0, attach_mock(f.fd, f.mock.stdev, 5, &second));
+	EXPECT(0, request_page(f.fd, f.mock.idev, 5, 1, 1, 0x5000));
+	EXPECT(0, request_page(f.fd, f.mock.idev, 6, 2, 1, 0x6000)); /* of nobody: the device's own domain */
 	EXPECT(sizeof(got), take(&other, &got, sizeof(got)));
 	EXPECT_EQUAL(5, got.pasid);
 	EXPECT(sizeof(got), take(&f, &got, sizeof(got)));
 	EXPECT_EQUAL(6, got.pasid);
 	EXPECT(0, take(&f, &got, sizeof(got)));
-	EXPECT(0, mock_detach(f.fd, f.mock.stdev, 5));
+	EXPECT(0, detach_mock(f.fd, f.mock.stdev, 5));
 	EXPECT(-EINVAL, respond(&other, &(response){1, 0}, sizeof(response)));
 	EXPECT(sizeof(response), respond(&f, &(response){1, 0}, sizeof(response)));
 }
@@ -272,11 +272,30 @@ TEST(paging_domains_take_requests_too)
 	record got;
 
 	EXPECT(0, ask(f.fd, IOMMU_HWPT_ALLOC, &request));
-	EXPECT(0, mock_replace(f.fd, f.mock.stdev, &(u32){request.out_hwpt_id}));
+	EXPECT(0, replace_mock(f.fd, f.mock.stdev, &(u32){request.out_hwpt_id}));
 	EXPECT(0, trigger(&f, 1, PAGE));
 	EXPECT(sizeof(got), take(&f, &got, sizeof(got)));
-	EXPECT(0, mock_page_request(f.fd, f.mock.idev, 9, 1, 1, 0)); /* its table of PASIDs is not the user's */
+	EXPECT(0, request_page(f.fd, f.mock.idev, 9, 1, 1, 0)); /* its table of PASIDs is not the user's */
 	EXPECT(0, take(&f, &got, sizeof(got)));
+}
+
+static void wait_for_a_request(void *argument)
+{
+	struct pollfd *poll_fd = argument;
+
+	poll(poll_fd, 1, 10000);
+}
+
+TEST(who_waits_for_a_request_is_woken)
+{
+	struct faults f = faults_new();
+	struct pollfd poll_fd = {.fd = f.queue, .events = POLLIN};
+	struct beside *beside = start_beside(wait_for_a_request, &poll_fd);
+
+	usleep(20000);
+	EXPECT(0, trigger(&f, 1, PAGE));
+	join_beside(beside);
+	EXPECT_EQUAL(POLLIN, poll_fd.revents);
 }
 
 SUITE(fault, CASE(a_queue_is_an_object_and_a_descriptor), CASE(a_queue_keeps_its_context),
@@ -285,4 +304,4 @@ SUITE(fault, CASE(a_queue_is_an_object_and_a_descriptor), CASE(a_queue_keeps_its
       CASE(as_many_groups_are_given_as_fit), CASE(cookies_are_given_again_from_the_lowest_on),
       CASE(answers_count_until_one_is_wrong), CASE(records_that_cannot_be_given_stay),
       CASE(a_detach_answers_what_is_left), CASE(requests_go_to_the_queue_of_their_pasid),
-      CASE(paging_domains_take_requests_too));
+      CASE(paging_domains_take_requests_too), CASE(who_waits_for_a_request_is_woken));

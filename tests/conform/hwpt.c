@@ -13,11 +13,11 @@ static struct bench bench_new(void)
 	struct bench b = {.fd = iommu()};
 
 	need_mock();
-	b.ioas = ioas_new(b.fd);
-	b.mock = mock_new(b.fd, b.ioas, MOCK_PASIDS);
-	b.no_dirty = mock_new(b.fd, b.ioas, MOCK_NO_DIRTY);
-	b.parent = (u32)WORKS(hwpt_alloc(b.fd, b.mock.idev, b.ioas, IOMMU_HWPT_ALLOC_NEST_PARENT));
-	b.nested = (u32)WORKS(hwpt_nested(b.fd, b.mock.idev, b.parent, 0, 0));
+	b.ioas = new_ioas(b.fd);
+	b.mock = new_mock(b.fd, b.ioas, MOCK_PASIDS);
+	b.no_dirty = new_mock(b.fd, b.ioas, MOCK_NO_DIRTY);
+	b.parent = (u32)WORKS(alloc_hwpt(b.fd, b.mock.idev, b.ioas, IOMMU_HWPT_ALLOC_NEST_PARENT));
+	b.nested = (u32)WORKS(alloc_nested_hwpt(b.fd, b.mock.idev, b.parent, 0, 0));
 	return b;
 }
 
@@ -133,19 +133,19 @@ TEST(tables_of_unknown_kinds_are_not_supported)
 
 	EXPECT(-EOPNOTSUPP, alloc_with_data(&b, b.ioas, unknown, sizeof(unknown)));
 	WORKS(alloc_with_data(&b, b.ioas, huge, sizeof(huge)));
-	EXPECT_EQUAL(PAGE, alignment(b.fd, b.ioas));
+	EXPECT_EQUAL(PAGE, alignment_of(b.fd, b.ioas));
 }
 
 TEST(a_queue_for_faults_must_be_one)
 {
 	struct bench b = bench_new();
 	int queue;
-	u32 fault = fault_queue(b.fd, &queue), hwpt;
+	u32 fault = new_fault_queue(b.fd, &queue), hwpt;
 
-	EXPECT(-ENOENT, hwpt_nested(b.fd, b.mock.idev, b.parent, FAULT, NOBODY));
-	EXPECT(-ENOENT, hwpt_nested(b.fd, b.mock.idev, b.parent, FAULT, 0));
-	EXPECT(-ENOENT, hwpt_nested(b.fd, b.mock.idev, b.parent, FAULT, b.ioas));
-	hwpt = (u32)WORKS(hwpt_nested(b.fd, b.mock.idev, b.parent, FAULT, fault));
+	EXPECT(-ENOENT, alloc_nested_hwpt(b.fd, b.mock.idev, b.parent, FAULT, NOBODY));
+	EXPECT(-ENOENT, alloc_nested_hwpt(b.fd, b.mock.idev, b.parent, FAULT, 0));
+	EXPECT(-ENOENT, alloc_nested_hwpt(b.fd, b.mock.idev, b.parent, FAULT, b.ioas));
+	hwpt = (u32)WORKS(alloc_nested_hwpt(b.fd, b.mock.idev, b.parent, FAULT, fault));
 	drop(queue);
 	EXPECT(-EBUSY, destroy(b.fd, fault));
 	EXPECT(0, destroy(b.fd, hwpt));
@@ -157,13 +157,13 @@ TEST(an_answer_that_cannot_be_given_leaves_no_domain)
 	struct bench b = bench_new();
 	char *buffer = memory(PAGE);
 	const struct iommu_hwpt_alloc request = {.size = sizeof(request), .dev_id = b.mock.idev, .pt_id = b.ioas};
-	u32 next = (u32)WORKS(hwpt_alloc(b.fd, b.mock.idev, b.ioas, 0));
+	u32 next = (u32)WORKS(alloc_hwpt(b.fd, b.mock.idev, b.ioas, 0));
 
 	EXPECT(0, destroy(b.fd, next));
 	EXPECT(0, map_at(b.fd, b.ioas, buffer, PAGE, MOCK_FIRST));
 	EXPECT(-EFAULT, ask_read_only(b.fd, IOMMU_HWPT_ALLOC, &request, sizeof(request)));
-	EXPECT(next, hwpt_alloc(b.fd, b.mock.idev, b.ioas, 0));
-	EXPECT(0, mock_refs(b.fd, buffer, PAGE, 1));
+	EXPECT(next, alloc_hwpt(b.fd, b.mock.idev, b.ioas, 0));
+	EXPECT(0, check_refs(b.fd, buffer, PAGE, 1));
 }
 
 TEST(the_shortest_structure_makes_a_plain_domain)
@@ -187,16 +187,16 @@ TEST(a_domain_holds_the_areas_and_their_pins)
 	u32 hwpt;
 
 	EXPECT(0, map_at(b.fd, b.ioas, buffer, 2 * PAGE, MOCK_FIRST));
-	hwpt = (u32)WORKS(hwpt_alloc(b.fd, b.mock.idev, b.ioas, 0));
-	EXPECT(0, mock_maps(b.fd, hwpt, MOCK_FIRST, 2 * PAGE, buffer));
+	hwpt = (u32)WORKS(alloc_hwpt(b.fd, b.mock.idev, b.ioas, 0));
+	EXPECT(0, check_maps(b.fd, hwpt, MOCK_FIRST, 2 * PAGE, buffer));
 	EXPECT(0, destroy(b.fd, b.nested));
 	EXPECT(0, destroy(b.fd, b.parent));
 	EXPECT(0, destroy(b.fd, b.mock.stdev));
 	EXPECT(0, destroy(b.fd, b.no_dirty.stdev));
-	EXPECT(0, mock_refs(b.fd, buffer, 2 * PAGE, 1)); /* the domain alone, attached to nothing */
+	EXPECT(0, check_refs(b.fd, buffer, 2 * PAGE, 1)); /* the domain alone, attached to nothing */
 	EXPECT(-EBUSY, destroy(b.fd, b.ioas));
 	EXPECT(0, destroy(b.fd, hwpt));
-	EXPECT(0, mock_refs(b.fd, buffer, 2 * PAGE, 0));
+	EXPECT(0, check_refs(b.fd, buffer, 2 * PAGE, 0));
 	EXPECT(0, destroy(b.fd, b.ioas));
 }
 
@@ -204,11 +204,11 @@ TEST(a_domain_for_memory_that_is_gone_cannot_be_made)
 {
 	struct bench b = bench_new();
 	char *nothing = reserve(PAGE);
-	u32 other = ioas_new(b.fd);
+	u32 other = new_ioas(b.fd);
 
 	EXPECT(0, map_at(b.fd, other, nothing, PAGE, MOCK_FIRST));
-	EXPECT(-EFAULT, hwpt_alloc(b.fd, b.mock.idev, other, 0));
-	EXPECT_EQUAL(1, alignment(b.fd, other));
+	EXPECT(-EFAULT, alloc_hwpt(b.fd, b.mock.idev, other, 0));
+	EXPECT_EQUAL(1, alignment_of(b.fd, other));
 	EXPECT(0, destroy(b.fd, other));
 }
 
@@ -228,11 +228,11 @@ TEST(what_a_device_is_attached_to_is_in_use)
 	u32 pt_id = b.nested;
 
 	EXPECT(-EBUSY, destroy(b.fd, b.mock.hwpt));
-	EXPECT(0, mock_replace(b.fd, b.mock.stdev, &pt_id));
+	EXPECT(0, replace_mock(b.fd, b.mock.stdev, &pt_id));
 	EXPECT_EQUAL(b.nested, pt_id);
 	EXPECT(-EBUSY, destroy(b.fd, b.nested));
 	pt_id = b.ioas;
-	EXPECT(0, mock_replace(b.fd, b.mock.stdev, &pt_id));
+	EXPECT(0, replace_mock(b.fd, b.mock.stdev, &pt_id));
 	EXPECT(0, destroy(b.fd, b.nested));
 }
 
@@ -312,7 +312,7 @@ struct entry {
 
 static answer check_iotlb(const struct bench *b, u32 hwpt, u32 index, u32 value)
 {
-	return mock_ask(b->fd, &(struct mock_request){.op = MOCK_CHECK_IOTLB, .id = hwpt, .halves = {index, value}});
+	return ask_mock(b->fd, &(struct mock_request){.op = MOCK_CHECK_IOTLB, .id = hwpt, .halves = {index, value}});
 }
 
 static answer invalidate(const struct bench *b, const void *entries, u32 length, u32 *count)

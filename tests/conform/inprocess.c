@@ -26,6 +26,7 @@
 #include "machine/api.h"
 #include "machine/machine.h"
 #include "tests/conform/conform.h"
+#include "tests/conform/state.h"
 
 enum { MOST_PASSES = 1000, MOST_COPED = 4096, SAVED = 4096 };
 
@@ -50,7 +51,6 @@ struct coped {
 
 static struct inside {
 	struct isolde_machine *machine;
-	struct isolde_why why;
 	char name[128];
 	enum sweep sweep;
 	unsigned pass, ncalls;
@@ -62,6 +62,9 @@ static struct inside {
 
 /* Above 0: this thread is in the machine, or never belonged to a test. */
 static _Thread_local unsigned depth = 1;
+/* Beside the thread of the test: its calls are not made to fail. */
+static _Thread_local bool is_beside;
+static _Thread_local struct isolde_why last_why;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *format, ...)
 {
@@ -123,7 +126,20 @@ static void note_coped(unsigned step)
 	inside.coped[inside.ncoped++] = (struct coped){inside.ncalls, step};
 }
 
-static answer sweep_call(struct call *call)
+/* A failed attempt leaves the machine as it was, as far as anybody can see. */
+static void check_as_before(const struct call *call, unsigned step, const char *before)
+{
+	char *now = state_text(inside.machine->machine);
+	const char *left = before, *right = now;
+
+	if (state_differs(&left, &right))
+		broken("request %#lx: step %u failed (%s), and now something is different\nbefore: %.200s\nafter: "
+		       "%.200s",
+		       call->request, step, last_why.text, left, right);
+	free(now);
+}
+
+static answer sweep_attempts(struct call *call, const char *before)
 {
 	struct saved saved;
 
@@ -142,12 +158,22 @@ static answer sweep_call(struct call *call)
 			note_coped(step);
 		if (!fired || got >= 0)
 			return got;
-		if (inside.why.err != -got)
+		if (last_why.err != -got)
 			broken("request %#lx: step %u failed: answer %ld, reason \"%s\" (%d)", call->request, step, got,
-			       inside.why.text, inside.why.err);
+			       last_why.text, last_why.err);
 		isolde_machine_check(inside.machine);
+		check_as_before(call, step, before);
 		restore(call, &saved);
 	}
+}
+
+static answer sweep_call(struct call *call)
+{
+	char *before = state_text(inside.machine->machine);
+	answer got = sweep_attempts(call, before);
+
+	free(before);
+	return got;
 }
 
 static answer perform_until_failure(struct call *call)
@@ -169,13 +195,13 @@ static answer perform(struct call *call)
 	answer got;
 
 	depth++;
-	inside.ncalls++;
-	if (inside.sweep == SWEEP_CALLS)
-		got = sweep_call(call);
-	else if (inside.sweep == SWEEP_ALL)
-		got = perform_until_failure(call);
-	else
+	inside.ncalls += !is_beside;
+	if (is_beside || inside.sweep == SWEEP_NONE)
 		got = call->perform(call);
+	else if (inside.sweep == SWEEP_CALLS)
+		got = sweep_call(call);
+	else
+		got = perform_until_failure(call);
 	if (inside.sweep != SWEEP_NONE)
 		isolde_machine_check(inside.machine);
 	depth--;
@@ -201,43 +227,43 @@ static bool is_ours(int fd)
 
 static answer perform_open(struct call *call)
 {
-	return isolde_open(inside.machine, call->path, call->flags, &inside.why);
+	return isolde_open(inside.machine, call->path, call->flags, &last_why);
 }
 
 static answer perform_ioctl(struct call *call)
 {
-	return isolde_ioctl(inside.machine, call->fd, call->request, call->buffer, &inside.why);
+	return isolde_ioctl(inside.machine, call->fd, call->request, call->buffer, &last_why);
 }
 
 static answer perform_read(struct call *call)
 {
-	return isolde_read(inside.machine, call->fd, call->buffer, call->size, &inside.why);
+	return isolde_read(inside.machine, call->fd, call->buffer, call->size, &last_why);
 }
 
 static answer perform_write(struct call *call)
 {
-	return isolde_write(inside.machine, call->fd, call->buffer, call->size, &inside.why);
+	return isolde_write(inside.machine, call->fd, call->buffer, call->size, &last_why);
 }
 
 static answer perform_pread(struct call *call)
 {
-	return isolde_pread(inside.machine, call->fd, call->buffer, call->size, call->offset, &inside.why);
+	return isolde_pread(inside.machine, call->fd, call->buffer, call->size, call->offset, &last_why);
 }
 
 static answer perform_pwrite(struct call *call)
 {
-	return isolde_pwrite(inside.machine, call->fd, call->buffer, call->size, call->offset, &inside.why);
+	return isolde_pwrite(inside.machine, call->fd, call->buffer, call->size, call->offset, &last_why);
 }
 
 static answer perform_poll(struct call *call)
 {
-	return isolde_poll(inside.machine, call->fd, (short)call->flags, call->prot, &inside.why);
+	return isolde_poll(inside.machine, call->fd, (short)call->flags, call->prot, &last_why);
 }
 
 static answer perform_mmap(struct call *call)
 {
 	return isolde_mmap(inside.machine, call->fd, call->size, call->prot, call->flags, call->offset, &call->mapped,
-			   &inside.why);
+			   &last_why);
 }
 
 static answer perform_close(struct call *call)
@@ -253,7 +279,7 @@ static int open_attribute(const char *path)
 	int fd = -1;
 
 	depth++;
-	length = isolde_attribute_read(inside.machine, path + 1, text, sizeof(text), &inside.why);
+	length = isolde_attribute_read(inside.machine, path + 1, text, sizeof(text), &last_why);
 	if (length >= 0) {
 		fd = memfd_create("attribute", MFD_CLOEXEC);
 		if (write(fd, text, (size_t)length) != length)
@@ -454,9 +480,9 @@ static void machine_begin(void)
 		.binds = binds(texts, pointers) ? pointers : NULL,
 	};
 
-	if (isolde_machine_new(&options, &inside.machine, &inside.why) < 0)
-		broken("no machine: %s", inside.why.text);
-	memset(&inside.why, 0, sizeof(inside.why));
+	if (isolde_machine_new(&options, &inside.machine, &last_why) < 0)
+		broken("no machine: %s", last_why.text);
+	last_why.text[0] = '\0';
 }
 
 bool conform_has_processes(void)
@@ -464,9 +490,10 @@ bool conform_has_processes(void)
 	return false;
 }
 
-void conform_begin_thread(void)
+void conform_begin_thread(bool beside)
 {
 	depth = 0;
+	is_beside = beside;
 }
 
 void conform_begin(const char *name)
@@ -520,7 +547,7 @@ bool conform_end(bool *passed)
 
 const char *conform_reason(void)
 {
-	return inside.why.text;
+	return last_why.text;
 }
 
 long conform_pinned_kib(void)

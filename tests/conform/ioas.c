@@ -23,13 +23,13 @@ TEST(alloc_knows_no_flags)
 
 	FOR_EACH(flag, flags)
 	EXPECT(-EOPNOTSUPP, ASK(fd, IOMMU_IOAS_ALLOC, iommu_ioas_alloc, .flags = *flag));
-	EXPECT_EQUAL(1, ioas_new(fd));
+	EXPECT_EQUAL(1, new_ioas(fd));
 }
 
 TEST(an_empty_ioas_reaches_everything_byte_by_byte)
 {
 	int fd = iommu();
-	struct iommu_ioas_iova_ranges request = {.size = sizeof(request), .ioas_id = ioas_new(fd), .num_iovas = 3};
+	struct iommu_ioas_iova_ranges request = {.size = sizeof(request), .ioas_id = new_ioas(fd), .num_iovas = 3};
 	range ranges[3] = {{7, 7}, {7, 7}, {7, 7}};
 
 	request.allowed_iovas = (uintptr_t)ranges;
@@ -45,7 +45,7 @@ TEST(an_empty_ioas_reaches_everything_byte_by_byte)
 TEST(too_small_an_array_is_told_how_many_there_are)
 {
 	int fd = iommu();
-	struct iommu_ioas_iova_ranges request = {.size = sizeof(request), .ioas_id = ioas_new(fd)};
+	struct iommu_ioas_iova_ranges request = {.size = sizeof(request), .ioas_id = new_ioas(fd)};
 
 	EXPECT(-EMSGSIZE, ask(fd, IOMMU_IOAS_IOVA_RANGES, &request));
 	EXPECT_EQUAL(1, request.num_iovas);
@@ -55,7 +55,7 @@ TEST(too_small_an_array_is_told_how_many_there_are)
 TEST(ranges_are_refused_in_this_order)
 {
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 	range *nowhere = reserve(PAGE), *half = (range *)((char *)memory(PAGE) + PAGE) - 1;
 
 	EXPECT(-EOPNOTSUPP, ASK(fd, IOMMU_IOAS_IOVA_RANGES, iommu_ioas_iova_ranges, .ioas_id = NOBODY, .__reserved = 1,
@@ -73,7 +73,7 @@ TEST(mappings_and_allowed_ranges_do_not_change_the_ranges)
 	const range allowed = {0x100000, 0x1fffff};
 	char *buffer = memory(PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd), count = 4;
+	u32 ioas = new_ioas(fd), count = 4;
 	range ranges[4];
 
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, 0x4000));
@@ -88,14 +88,14 @@ TEST(reservations_cut_the_ranges)
 {
 	const range expected[] = {{0, 0xffff}, {0x12000, 0x13fff}, {0x15001, TOP - 1}};
 	int fd = iommu();
-	u32 ioas = ioas_new(fd), count = 8;
+	u32 ioas = new_ioas(fd), count = 8;
 	range ranges[8];
 
 	need_mock();
-	EXPECT(0, mock_reserve(fd, ioas, 0x10000, 0x2000));
-	EXPECT(0, mock_reserve(fd, ioas, 0x14000, 0x1001));
-	EXPECT(0, mock_reserve(fd, ioas, 0x14800, 0x10)); /* they may overlap */
-	EXPECT(0, mock_reserve(fd, ioas, TOP, 1));
+	EXPECT(0, reserve_iova(fd, ioas, 0x10000, 0x2000));
+	EXPECT(0, reserve_iova(fd, ioas, 0x14000, 0x1001));
+	EXPECT(0, reserve_iova(fd, ioas, 0x14800, 0x10)); /* they may overlap */
+	EXPECT(0, reserve_iova(fd, ioas, TOP, 1));
 	EXPECT(0, ask_ranges(fd, ioas, ranges, &count));
 	EXPECT_EQUAL(COUNT(expected), count);
 	for (u32 i = 0; i < count; i++) {
@@ -109,10 +109,10 @@ TEST(what_fits_of_the_ranges_is_written)
 {
 	range *last = (range *)((char *)memory(PAGE) + PAGE) - 1;
 	int fd = iommu();
-	u32 ioas = ioas_new(fd), count = 1;
+	u32 ioas = new_ioas(fd), count = 1;
 
 	need_mock();
-	EXPECT(0, mock_reserve(fd, ioas, 0x10000, 0x1000));
+	EXPECT(0, reserve_iova(fd, ioas, 0x10000, 0x1000));
 	EXPECT(-EMSGSIZE, ask_ranges(fd, ioas, last, &count));
 	EXPECT_EQUAL(2, count);
 	EXPECT_EQUAL(0, last->start);
@@ -124,11 +124,11 @@ TEST(what_fits_of_the_ranges_is_written)
 TEST(where_all_is_reserved_there_are_no_ranges)
 {
 	int fd = iommu();
-	u32 ioas = ioas_new(fd), count = 0;
+	u32 ioas = new_ioas(fd), count = 0;
 
 	need_mock();
-	EXPECT(0, mock_reserve(fd, ioas, 0, 1ull << 63));
-	EXPECT(0, mock_reserve(fd, ioas, 1ull << 63, 1ull << 63));
+	EXPECT(0, reserve_iova(fd, ioas, 0, 1ull << 63));
+	EXPECT(0, reserve_iova(fd, ioas, 1ull << 63, 1ull << 63));
 	EXPECT(0, ask_ranges(fd, ioas, NULL, &count));
 	EXPECT_EQUAL(0, count);
 }
@@ -136,21 +136,21 @@ TEST(where_all_is_reserved_there_are_no_ranges)
 TEST(a_mock_device_reaches_its_aperture_in_half_pages)
 {
 	int fd = iommu();
-	u32 ioas = ioas_new(fd), count = 4;
+	u32 ioas = new_ioas(fd), count = 4;
 	struct mock mock;
 	range ranges[4];
 
 	need_mock();
-	mock = mock_new(fd, ioas, 0);
+	mock = new_mock(fd, ioas, 0);
 	EXPECT(0, ask_ranges(fd, ioas, ranges, &count));
 	EXPECT_EQUAL(1, count);
 	EXPECT_EQUAL(MOCK_FIRST, ranges[0].start);
 	EXPECT_EQUAL(MOCK_LAST, ranges[0].last);
-	EXPECT_EQUAL(MOCK_PAGE, alignment(fd, ioas));
+	EXPECT_EQUAL(MOCK_PAGE, alignment_of(fd, ioas));
 	EXPECT(0, destroy(fd, mock.stdev));
 	EXPECT(0, ask_ranges(fd, ioas, ranges, &count));
 	EXPECT_EQUAL(TOP, ranges[0].last);
-	EXPECT_EQUAL(1, alignment(fd, ioas));
+	EXPECT_EQUAL(1, alignment_of(fd, ioas));
 }
 
 /* ---- allowed ranges ---- */
@@ -159,7 +159,7 @@ TEST(allow_is_refused_in_this_order)
 {
 	range *behind = (range *)((char *)memory(PAGE) + PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(-EOPNOTSUPP, ASK(fd, IOMMU_IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas, .ioas_id = NOBODY, .__reserved = 1,
 				.num_iovas = 1));
@@ -185,7 +185,7 @@ TEST(allowed_ranges_may_not_overlap_each_other)
 	};
 	const range neighbours[] = {{0x2000, 0x2fff}, {0x1000, 0x1fff}, {TOP - 1, TOP}};
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	for (u32 i = 0; i < COUNT(overlaps); i++) {
 		about("pair %u", i);
@@ -199,16 +199,16 @@ TEST(allowed_ranges_and_reservations_exclude_each_other)
 	const range touching[] = {{0x8000, 0x8fff}, {0x11000, 0x20000}};
 	const range clear = {0x12000, 0x20000};
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	EXPECT(0, mock_reserve(fd, ioas, 0x10000, 0x2000));
+	EXPECT(0, reserve_iova(fd, ioas, 0x10000, 0x2000));
 	EXPECT(-EADDRINUSE, allow(fd, ioas, touching, 2));
 	EXPECT(0, allow(fd, ioas, &clear, 1));
-	EXPECT(-EADDRINUSE, mock_reserve(fd, ioas, 0x20000, 0x1000));
-	EXPECT(0, mock_reserve(fd, ioas, 0x20001, 0x1000));
+	EXPECT(-EADDRINUSE, reserve_iova(fd, ioas, 0x20000, 0x1000));
+	EXPECT(0, reserve_iova(fd, ioas, 0x20001, 0x1000));
 	EXPECT(0, allow(fd, ioas, NULL, 0));
-	EXPECT(0, mock_reserve(fd, ioas, 0x20000, 0x1000));
+	EXPECT(0, reserve_iova(fd, ioas, 0x20000, 0x1000));
 }
 
 /* All or nothing: the old ones stay when the new ones are refused. */
@@ -218,10 +218,10 @@ TEST(refused_ranges_leave_those_before)
 	const range reserved[] = {{0x200000, 0x20ffff}, {0x40000, 0x40001}};
 	char *buffer = memory(PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	EXPECT(0, mock_reserve(fd, ioas, 0x40000, 0x1000));
+	EXPECT(0, reserve_iova(fd, ioas, 0x40000, 0x1000));
 	EXPECT(0, allow(fd, ioas, &good, 1));
 	EXPECT(-EINVAL, allow(fd, ioas, bad, 2));
 	EXPECT(-EADDRINUSE, allow(fd, ioas, reserved, 2));
@@ -232,14 +232,14 @@ TEST(a_device_whose_aperture_lacks_an_allowed_range_cannot_attach)
 {
 	const range low = {0x100000, MOCK_FIRST}, inside = {MOCK_FIRST, MOCK_LAST};
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 	struct mock mock;
 
 	need_mock();
 	EXPECT(0, allow(fd, ioas, &low, 1));
-	EXPECT(-EADDRINUSE, mock_try(fd, ioas, 0, &mock));
+	EXPECT(-EADDRINUSE, try_mock(fd, ioas, 0, &mock));
 	EXPECT(0, allow(fd, ioas, &inside, 1));
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 	EXPECT(-EADDRINUSE, allow(fd, ioas, &low, 1));
 }
 
@@ -247,14 +247,14 @@ TEST(a_device_whose_aperture_lacks_an_area_cannot_attach)
 {
 	char *buffer = memory(PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 	struct mock mock;
 
 	need_mock();
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, MOCK_FIRST - PAGE));
-	EXPECT(-EADDRINUSE, mock_try(fd, ioas, 0, &mock));
+	EXPECT(-EADDRINUSE, try_mock(fd, ioas, 0, &mock));
 	EXPECT(PAGE, unmap(fd, ioas, MOCK_FIRST - PAGE, PAGE));
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 }
 
 /* Half a page fits the mock's tables, a quarter does not. */
@@ -274,14 +274,14 @@ TEST(a_device_whose_pages_are_larger_than_an_area_cannot_attach)
 	need_mock();
 	FOR_EACH(row, rows)
 	{
-		u32 ioas = ioas_new(fd);
+		u32 ioas = new_ioas(fd);
 		struct mock mock;
 
 		about("%#llx bytes at %#llx from %#llx", (unsigned long long)row->length, (unsigned long long)row->iova,
 		      (unsigned long long)row->offset);
 		EXPECT(0, map_at(fd, ioas, buffer + row->offset, row->length, row->iova));
-		EXPECT(row->fits ? 0 : -EADDRINUSE, mock_try(fd, ioas, 0, &mock));
-		EXPECT_EQUAL(row->fits ? MOCK_PAGE : 1, alignment(fd, ioas));
+		EXPECT(row->fits ? 0 : -EADDRINUSE, try_mock(fd, ioas, 0, &mock));
+		EXPECT_EQUAL(row->fits ? MOCK_PAGE : 1, alignment_of(fd, ioas));
 	}
 }
 
@@ -289,16 +289,16 @@ TEST(reservations_are_refused_in_this_order)
 {
 	char *buffer = memory(PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	EXPECT(-EINVAL, mock_reserve(fd, NOBODY, 0, 0));
-	EXPECT(-EOVERFLOW, mock_reserve(fd, NOBODY, 2, TOP));
-	EXPECT(-ENOENT, mock_reserve(fd, NOBODY, 1, TOP));
+	EXPECT(-EINVAL, reserve_iova(fd, NOBODY, 0, 0));
+	EXPECT(-EOVERFLOW, reserve_iova(fd, NOBODY, 2, TOP));
+	EXPECT(-ENOENT, reserve_iova(fd, NOBODY, 1, TOP));
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, 0x4000));
-	EXPECT(-EADDRINUSE, mock_reserve(fd, ioas, 0x4fff, 1));
-	EXPECT(0, mock_reserve(fd, ioas, 0x5000, 1));
-	EXPECT(0, mock_reserve(fd, ioas, 0x3fff, 1));
+	EXPECT(-EADDRINUSE, reserve_iova(fd, ioas, 0x4fff, 1));
+	EXPECT(0, reserve_iova(fd, ioas, 0x5000, 1));
+	EXPECT(0, reserve_iova(fd, ioas, 0x3fff, 1));
 }
 
 SUITE(ioas, CASE(alloc_knows_no_flags), CASE(an_empty_ioas_reaches_everything_byte_by_byte),

@@ -148,7 +148,7 @@ TEST(the_lowest_place_aligned_as_length_and_address_are)
 	struct model model = {.holes = {{1, TOP}}, .nholes = 1};
 	int fd = iommu();
 
-	check_wishes(fd, ioas_new(fd), &model, wishes, COUNT(wishes));
+	check_wishes(fd, new_ioas(fd), &model, wishes, COUNT(wishes));
 }
 
 /* As a real 7.2 kernel answered the probe. */
@@ -156,7 +156,7 @@ TEST(the_first_two_of_two_pages_are_at_0x2000_and_0x4000)
 {
 	char *buffer = aligned_buffer();
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT_EQUAL(0x2000, map_somewhere(fd, ioas, buffer, 2 * PAGE));
 	EXPECT_EQUAL(0x4000, map_somewhere(fd, ioas, buffer, 2 * PAGE));
@@ -167,22 +167,22 @@ TEST(the_offset_in_a_page_is_kept)
 	struct model model = {.holes = {{1, TOP}}, .nholes = 1};
 	int fd = iommu();
 
-	check_wishes(fd, ioas_new(fd), &model, odd_wishes, COUNT(odd_wishes));
+	check_wishes(fd, new_ioas(fd), &model, odd_wishes, COUNT(odd_wishes));
 }
 
 TEST(areas_and_reservations_are_avoided)
 {
 	struct model model = {.holes = {{1, TOP}}, .nholes = 1};
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 	char *buffer = aligned_buffer();
 
 	need_mock();
 	EXPECT(0, map_at(fd, ioas, buffer, 3 * PAGE, 0x2000));
 	fill(&model, 0x2000, 0x4fff);
-	EXPECT(0, mock_reserve(fd, ioas, 0x8000, 0x1800));
+	EXPECT(0, reserve_iova(fd, ioas, 0x8000, 0x1800));
 	fill(&model, 0x8000, 0x97ff);
-	EXPECT(0, mock_reserve(fd, ioas, 0x100000, 0x100001));
+	EXPECT(0, reserve_iova(fd, ioas, 0x100000, 0x100001));
 	fill(&model, 0x100000, 0x200000);
 	check_wishes(fd, ioas, &model, wishes, COUNT(wishes));
 }
@@ -194,7 +194,7 @@ TEST(allowed_ranges_are_searched_in_their_order)
 	const range ascending[] = {{0x10000, 0x1ffff}, {0x1001000, 0x10fffff + 0x1000}, {0x40000000, 0x7fffffff}};
 	struct model model = {.holes = {{1, TOP}}, .nholes = 1, .nallowed = COUNT(ascending)};
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	memcpy(model.allowed, ascending, sizeof(ascending));
 	EXPECT(0, allow(fd, ioas, allowed, COUNT(allowed)));
@@ -205,7 +205,7 @@ TEST(neighbouring_allowed_ranges_are_one)
 {
 	const range allowed[] = {{0x10000, 0x17fff}, {0x18000, 0x1ffff}};
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, allow(fd, ioas, allowed, 2));
 	EXPECT_EQUAL(0x10000, map_somewhere(fd, ioas, aligned_buffer(), 0x10000));
@@ -222,7 +222,7 @@ TEST(without_a_place_there_is_no_space)
 	const range allowed = {0x10000, 0x1ffff};
 	char *buffer = aligned_buffer();
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, allow(fd, ioas, &allowed, 1));
 	EXPECT(-ENOSPC, choose(fd, ioas, buffer, 0x10001));
@@ -240,7 +240,7 @@ TEST(a_place_may_not_be_the_last_byte_of_a_hole)
 	const range allowed = {0x10000, 0x10001};
 	char *buffer = aligned_buffer();
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, allow(fd, ioas, &allowed, 1));
 	EXPECT(0, map_at(fd, ioas, buffer, 1, 0x10000));
@@ -254,7 +254,7 @@ TEST(the_first_and_the_last_page_are_never_chosen)
 	const range low = {0, 0xfff}, last = {TOP - 0xfff, TOP};
 	char *buffer = aligned_buffer();
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, allow(fd, ioas, &low, 1));
 	EXPECT(-ENOSPC, choose(fd, ioas, buffer, 1));
@@ -267,10 +267,10 @@ TEST(the_first_and_the_last_page_are_never_chosen)
 TEST(nearly_everything_reserved_leaves_no_space)
 {
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	EXPECT(0, mock_reserve(fd, ioas, 0x6000, 0xffffffffffff8001));
+	EXPECT(0, reserve_iova(fd, ioas, 0x6000, 0xffffffffffff8001));
 	EXPECT(-ENOSPC, choose(fd, ioas, aligned_buffer(), 0x5000));
 	EXPECT(0, choose(fd, ioas, aligned_buffer(), 0x2000));
 }
@@ -280,10 +280,10 @@ TEST(with_a_device_lengths_are_whole_pages_of_its_tables)
 	struct model model = {.holes = {{MOCK_FIRST, MOCK_LAST}}, .nholes = 1};
 	char *buffer = memory(2 * MIB);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 	for (u64 length = 2048; length <= MIB; length *= 2) {
 		u64 expected = place(&model, (uintptr_t)buffer, length);
 
@@ -298,8 +298,8 @@ TEST(with_a_device_lengths_are_whole_pages_of_its_tables)
 
 TEST(copies_and_files_are_placed_by_the_offset_of_their_source)
 {
-	int fd = iommu(), file = memory_file(16 * PAGE);
-	u32 ioas = ioas_new(fd), other = ioas_new(fd);
+	int fd = iommu(), file = new_file(16 * PAGE);
+	u32 ioas = new_ioas(fd), other = new_ioas(fd);
 	struct iommu_ioas_map_file request = {
 		.size = sizeof(request), .flags = RW, .ioas_id = ioas, .fd = file, .length = 8 * PAGE};
 	struct iommu_ioas_copy copy = {

@@ -68,14 +68,14 @@ static struct map_room room_new(bool attached)
 {
 	struct map_room room = {.fd = iommu(), .buffer = memory(64 * PAGE)};
 
-	room.ioas = ioas_new(room.fd);
+	room.ioas = new_ioas(room.fd);
 	if (attached) {
 		need_mock();
-		room.hwpt = mock_new(room.fd, room.ioas, 0).hwpt;
+		room.hwpt = new_mock(room.fd, room.ioas, 0).hwpt;
 	}
 	EXPECT(0, map_at(room.fd, room.ioas, room.buffer + 60 * PAGE, 2 * PAGE, TAKEN));
 	if (have_mock())
-		EXPECT(0, mock_reserve(room.fd, room.ioas, RESERVED, PAGE));
+		EXPECT(0, reserve_iova(room.fd, room.ioas, RESERVED, PAGE));
 	return room;
 }
 
@@ -125,7 +125,7 @@ TEST(an_answer_that_cannot_be_given_leaves_the_area)
 	int fd = iommu();
 	const struct iommu_ioas_map request = {.size = sizeof(request),
 					       .flags = FIXED | RW,
-					       .ioas_id = ioas_new(fd),
+					       .ioas_id = new_ioas(fd),
 					       .user_va = (uintptr_t)buffer,
 					       .length = PAGE,
 					       .iova = 0x1000};
@@ -179,7 +179,7 @@ TEST(with_a_device_memory_is_pinned_when_mapped)
 		EXPECT(0, map_at(room.fd, room.ioas, room.buffer, 2 * PAGE, FREE));
 		EXPECT(2 * PAGE, unmap(room.fd, room.ioas, FREE, 2 * PAGE));
 	}
-	EXPECT(0, mock_refs(room.fd, room.buffer, 60 * PAGE, 0));
+	EXPECT(0, check_refs(room.fd, room.buffer, 60 * PAGE, 0));
 }
 
 TEST(without_a_device_memory_is_pinned_when_one_attaches)
@@ -192,14 +192,14 @@ TEST(without_a_device_memory_is_pinned_when_one_attaches)
 	bad_memories(bad);
 	FOR_EACH(row, bad)
 	{
-		u32 ioas = ioas_new(fd);
+		u32 ioas = new_ioas(fd);
 
 		about("%s", row->what);
 		EXPECT(0, map_bad(fd, ioas, row));
-		EXPECT(row->pinned, mock_try(fd, ioas, 0, &mock));
-		EXPECT_EQUAL(row->pinned ? 1 : MOCK_PAGE, alignment(fd, ioas));
+		EXPECT(row->pinned, try_mock(fd, ioas, 0, &mock));
+		EXPECT_EQUAL(row->pinned ? 1 : MOCK_PAGE, alignment_of(fd, ioas));
 		EXPECT(2 * PAGE, unmap(fd, ioas, FREE, 2 * PAGE));
-		EXPECT(0, mock_try(fd, ioas, 0, &mock));
+		EXPECT(0, try_mock(fd, ioas, 0, &mock));
 	}
 }
 
@@ -228,8 +228,8 @@ TEST(map_file_is_refused_in_this_order)
 		{"beyond the end of the file", FIXED | RW, false, false, 64 * PAGE, PAGE, 0x8000, 0},
 		{"from an odd byte", FIXED | RW, false, false, 5, 9, 0x9000, 0},
 	};
-	int fd = iommu(), file = memory_file(4 * PAGE);
-	u32 ioas = ioas_new(fd);
+	int fd = iommu(), file = new_file(4 * PAGE);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, map_file_at(fd, ioas, file, 0, PAGE, 0x4000));
 	FOR_EACH(row, rows)
@@ -245,19 +245,19 @@ TEST(map_file_is_refused_in_this_order)
 TEST(a_file_is_pinned_through_its_pages)
 {
 	struct map_room room = room_new(true);
-	int file = memory_file(4 * PAGE);
+	int file = new_file(4 * PAGE);
 	char *seen = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 
 	EXPECT_TRUE(seen != MAP_FAILED);
 	EXPECT(0, map_file_at(room.fd, room.ioas, file, PAGE, 2 * PAGE, FREE));
-	EXPECT(0, mock_maps(room.fd, room.hwpt, FREE, 2 * PAGE, seen + PAGE));
-	EXPECT(-EINVAL, mock_maps(room.fd, room.hwpt, FREE, PAGE, seen));
-	EXPECT(0, mock_refs(room.fd, seen, PAGE, 0));
-	EXPECT(0, mock_refs(room.fd, seen + PAGE, 2 * PAGE, 1));
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, 2 * PAGE, seen + PAGE));
+	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, PAGE, seen));
+	EXPECT(0, check_refs(room.fd, seen, PAGE, 0));
+	EXPECT(0, check_refs(room.fd, seen + PAGE, 2 * PAGE, 1));
 	drop(file); /* the area keeps it */
-	EXPECT(0, mock_maps(room.fd, room.hwpt, FREE, 2 * PAGE, seen + PAGE));
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, 2 * PAGE, seen + PAGE));
 	EXPECT(2 * PAGE, unmap(room.fd, room.ioas, FREE, 2 * PAGE));
-	EXPECT(0, mock_refs(room.fd, seen, 4 * PAGE, 0));
+	EXPECT(0, check_refs(room.fd, seen, 4 * PAGE, 0));
 	munmap(seen, 4 * PAGE);
 }
 
@@ -265,7 +265,7 @@ TEST(a_file_is_pinned_through_its_pages)
 TEST(a_descriptor_for_reading_serves_to_write)
 {
 	struct map_room room = room_new(true);
-	int file = memory_file(PAGE), reader;
+	int file = new_file(PAGE), reader;
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
@@ -276,7 +276,7 @@ TEST(a_descriptor_for_reading_serves_to_write)
 TEST(a_file_is_pinned_as_far_as_it_goes)
 {
 	struct map_room room = room_new(true);
-	int file = memory_file(2 * PAGE + 100), pipes[2];
+	int file = new_file(2 * PAGE + 100), pipes[2];
 
 	EXPECT(0, map_file_at(room.fd, room.ioas, file, PAGE, PAGE, FREE));
 	EXPECT(-EINVAL, map_file_at(room.fd, room.ioas, file, 2 * PAGE, PAGE, FREE + PAGE)); /* not a whole page */
@@ -292,7 +292,7 @@ TEST(a_file_is_pinned_as_far_as_it_goes)
 TEST(any_file_can_be_mapped_until_it_must_be_pinned)
 {
 	int fd = iommu(), pipes[2];
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 	struct mock mock;
 
 	EXPECT_EQUAL(0, pipe(pipes));
@@ -301,9 +301,9 @@ TEST(any_file_can_be_mapped_until_it_must_be_pinned)
 	EXPECT(0, map_file_at(fd, ioas, pipes[0], 0, PAGE, FREE));
 	EXPECT(0, map_file_at(fd, ioas, iommu(), 0, PAGE, FREE + PAGE));
 	need_mock();
-	EXPECT(-EINVAL, mock_try(fd, ioas, 0, &mock));
+	EXPECT(-EINVAL, try_mock(fd, ioas, 0, &mock));
 	EXPECT(2 * PAGE, unmap(fd, ioas, FREE, 2 * PAGE));
-	EXPECT(0, mock_try(fd, ioas, 0, &mock));
+	EXPECT(0, try_mock(fd, ioas, 0, &mock));
 }
 
 /* ---- copies ---- */
@@ -346,7 +346,7 @@ TEST(copy_is_refused_in_this_order)
 
 	for (int attached = 0; attached <= (int)have_mock(); attached++) {
 		struct map_room room = room_new(attached);
-		u32 source = ioas_new(room.fd);
+		u32 source = new_ioas(room.fd);
 
 		EXPECT(0, map_at(room.fd, source, room.buffer, 2 * PAGE, 0x1000));
 		EXPECT(0, map_at(room.fd, source, room.buffer + 8 * PAGE, PAGE, 0x4000));
@@ -370,20 +370,20 @@ TEST(copy_is_refused_in_this_order)
 TEST(copies_share_the_pins_of_what_they_copy)
 {
 	struct map_room room = room_new(true);
-	u32 other = ioas_new(room.fd), hwpt = mock_new(room.fd, other, 0).hwpt;
+	u32 other = new_ioas(room.fd), hwpt = new_mock(room.fd, other, 0).hwpt;
 
 	EXPECT(0, map_at(room.fd, room.ioas, room.buffer, 4 * PAGE, FREE));
 	EXPECT(0, copy_at(room.fd, other, FREE, room.ioas, FREE + PAGE, 2 * PAGE));
 	EXPECT(0, copy_at(room.fd, room.ioas, FREE + 4 * PAGE, room.ioas, FREE, 4 * PAGE));
-	EXPECT(0, mock_refs(room.fd, room.buffer, 4 * PAGE, 1));
-	EXPECT(0, mock_maps(room.fd, hwpt, FREE, 2 * PAGE, room.buffer + PAGE));
-	EXPECT(0, mock_maps(room.fd, room.hwpt, FREE + 4 * PAGE, 4 * PAGE, room.buffer));
+	EXPECT(0, check_refs(room.fd, room.buffer, 4 * PAGE, 1));
+	EXPECT(0, check_maps(room.fd, hwpt, FREE, 2 * PAGE, room.buffer + PAGE));
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE + 4 * PAGE, 4 * PAGE, room.buffer));
 	EXPECT(4 * PAGE, unmap(room.fd, room.ioas, FREE, 4 * PAGE));
 	EXPECT(4 * PAGE, unmap(room.fd, room.ioas, FREE + 4 * PAGE, 4 * PAGE));
-	EXPECT(0, mock_maps(room.fd, hwpt, FREE, 2 * PAGE, room.buffer + PAGE));
-	EXPECT(0, mock_refs(room.fd, room.buffer, PAGE, 0));
-	EXPECT(0, mock_refs(room.fd, room.buffer + PAGE, 2 * PAGE, 1));
-	EXPECT(0, mock_refs(room.fd, room.buffer + 3 * PAGE, PAGE, 0));
+	EXPECT(0, check_maps(room.fd, hwpt, FREE, 2 * PAGE, room.buffer + PAGE));
+	EXPECT(0, check_refs(room.fd, room.buffer, PAGE, 0));
+	EXPECT(0, check_refs(room.fd, room.buffer + PAGE, 2 * PAGE, 1));
+	EXPECT(0, check_refs(room.fd, room.buffer + 3 * PAGE, PAGE, 0));
 }
 
 /* Two maps of the same memory know nothing of each other: each pins. */
@@ -393,9 +393,9 @@ TEST(two_maps_of_the_same_memory_pin_it_twice)
 
 	EXPECT(0, map_at(room.fd, room.ioas, room.buffer, 2 * PAGE, FREE));
 	EXPECT(0, map_at(room.fd, room.ioas, room.buffer, 2 * PAGE, FREE + 2 * PAGE));
-	EXPECT(0, mock_refs(room.fd, room.buffer, 2 * PAGE, 2));
+	EXPECT(0, check_refs(room.fd, room.buffer, 2 * PAGE, 2));
 	EXPECT(2 * PAGE, unmap(room.fd, room.ioas, FREE, 2 * PAGE));
-	EXPECT(0, mock_refs(room.fd, room.buffer, 2 * PAGE, 1));
+	EXPECT(0, check_refs(room.fd, room.buffer, 2 * PAGE, 1));
 }
 
 /* ---- what a device sees ---- */
@@ -404,16 +404,16 @@ TEST(a_device_sees_what_is_mapped_while_it_is_mapped)
 {
 	struct map_room room = room_new(true);
 
-	EXPECT(-EINVAL, mock_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer));
+	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer));
 	EXPECT(0, map_at(room.fd, room.ioas, room.buffer, 4 * PAGE, FREE));
-	EXPECT(0, mock_maps(room.fd, room.hwpt, FREE, 4 * PAGE, room.buffer));
-	EXPECT(0, mock_maps(room.fd, room.hwpt, FREE + 2048, 2048, room.buffer + 2048));
-	EXPECT(-EINVAL, mock_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer + PAGE));
-	EXPECT(-EINVAL, mock_maps(room.fd, room.hwpt, FREE, 5 * PAGE, room.buffer));
-	EXPECT(0, mock_refs(room.fd, room.buffer, 4 * PAGE, 1));
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, 4 * PAGE, room.buffer));
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE + 2048, 2048, room.buffer + 2048));
+	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer + PAGE));
+	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, 5 * PAGE, room.buffer));
+	EXPECT(0, check_refs(room.fd, room.buffer, 4 * PAGE, 1));
 	EXPECT(4 * PAGE, unmap(room.fd, room.ioas, FREE, 4 * PAGE));
-	EXPECT(-EINVAL, mock_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer));
-	EXPECT(0, mock_refs(room.fd, room.buffer, 4 * PAGE, 0));
+	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer));
+	EXPECT(0, check_refs(room.fd, room.buffer, 4 * PAGE, 0));
 }
 
 /* What a device reads was decided when it was mapped: later memory at the same address is other memory. */
@@ -423,11 +423,11 @@ TEST(pinned_memory_stays_what_it_was)
 	char *page = room.buffer + 8 * PAGE;
 
 	EXPECT(0, map_at(room.fd, room.ioas, page, PAGE, FREE));
-	EXPECT(0, mock_maps(room.fd, room.hwpt, FREE, PAGE, page));
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, PAGE, page));
 	EXPECT_TRUE(mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page);
 	*page = 1;
-	EXPECT(-EINVAL, mock_maps(room.fd, room.hwpt, FREE, PAGE, page));
-	EXPECT(0, mock_refs(room.fd, page, PAGE, 0));
+	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, PAGE, page));
+	EXPECT(0, check_refs(room.fd, page, PAGE, 0));
 	EXPECT(PAGE, unmap(room.fd, room.ioas, FREE, PAGE));
 }
 
@@ -438,16 +438,16 @@ TEST(every_domain_of_an_ioas_holds_every_area)
 	u32 domain;
 
 	EXPECT(0, map_at(room.fd, room.ioas, room.buffer, 2 * PAGE, FREE));
-	second = mock_new(room.fd, room.ioas, 0);
+	second = new_mock(room.fd, room.ioas, 0);
 	EXPECT_EQUAL(room.hwpt, second.hwpt);
-	domain = (u32)WORKS(hwpt_alloc(room.fd, second.idev, room.ioas, 0));
-	EXPECT(0, mock_maps(room.fd, domain, FREE, 2 * PAGE, room.buffer));
-	EXPECT(0, mock_refs(room.fd, room.buffer, 2 * PAGE, 1));
+	domain = (u32)WORKS(alloc_hwpt(room.fd, second.idev, room.ioas, 0));
+	EXPECT(0, check_maps(room.fd, domain, FREE, 2 * PAGE, room.buffer));
+	EXPECT(0, check_refs(room.fd, room.buffer, 2 * PAGE, 1));
 	EXPECT(0, map_at(room.fd, room.ioas, room.buffer + 4 * PAGE, PAGE, FREE + 8 * PAGE));
-	EXPECT(0, mock_maps(room.fd, domain, FREE + 8 * PAGE, PAGE, room.buffer + 4 * PAGE));
+	EXPECT(0, check_maps(room.fd, domain, FREE + 8 * PAGE, PAGE, room.buffer + 4 * PAGE));
 	EXPECT(2 * PAGE, unmap(room.fd, room.ioas, FREE, 2 * PAGE));
-	EXPECT(-EINVAL, mock_maps(room.fd, domain, FREE, PAGE, room.buffer));
-	EXPECT(-EINVAL, mock_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer));
+	EXPECT(-EINVAL, check_maps(room.fd, domain, FREE, PAGE, room.buffer));
+	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, PAGE, room.buffer));
 }
 
 SUITE(map, CASE(map_is_refused_in_this_order), CASE(map_is_refused_in_this_order_with_a_device),

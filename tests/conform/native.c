@@ -10,7 +10,7 @@ bool conform_has_processes(void)
 	return true;
 }
 
-void conform_begin_thread(void)
+void conform_begin_thread(bool beside)
 {
 }
 

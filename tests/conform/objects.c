@@ -12,12 +12,12 @@ TEST(ids_are_given_from_one_on_and_again_once_free)
 	int fd = iommu();
 
 	for (u32 id = 1; id <= 5; id++)
-		EXPECT_EQUAL(id, ioas_new(fd));
+		EXPECT_EQUAL(id, new_ioas(fd));
 	EXPECT(0, destroy(fd, 2));
 	EXPECT(0, destroy(fd, 4));
-	EXPECT_EQUAL(2, ioas_new(fd));
-	EXPECT_EQUAL(4, ioas_new(fd));
-	EXPECT_EQUAL(6, ioas_new(fd));
+	EXPECT_EQUAL(2, new_ioas(fd));
+	EXPECT_EQUAL(4, new_ioas(fd));
+	EXPECT_EQUAL(6, new_ioas(fd));
 }
 
 TEST(an_id_that_nobody_has_cannot_be_destroyed)
@@ -25,7 +25,7 @@ TEST(an_id_that_nobody_has_cannot_be_destroyed)
 	const u32 ids[] = {0, 2, NOBODY, 0x7fffffff, 0x80000000, 0xffffffff};
 	int fd = iommu();
 
-	ioas_new(fd);
+	new_ioas(fd);
 	FOR_EACH(id, ids)
 	{
 		about("id %#x", *id);
@@ -39,7 +39,7 @@ TEST(areas_do_not_keep_their_ioas)
 {
 	char *buffer = memory(4 * PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, 0x10000));
 	EXPECT(0, map_at(fd, ioas, buffer + PAGE, PAGE, 0x20000));
@@ -54,9 +54,9 @@ TEST(an_answer_that_cannot_be_given_leaves_no_object)
 	int fd = iommu(), queue;
 
 	EXPECT(-EFAULT, ask_read_only(fd, IOMMU_IOAS_ALLOC, &ioas, sizeof(ioas)));
-	EXPECT_EQUAL(1, ioas_new(fd));
+	EXPECT_EQUAL(1, new_ioas(fd));
 	EXPECT(-EFAULT, ask_read_only(fd, IOMMU_FAULT_QUEUE_ALLOC, &fault, sizeof(fault)));
-	EXPECT_EQUAL(2, fault_queue(fd, &queue));
+	EXPECT_EQUAL(2, new_fault_queue(fd, &queue));
 }
 
 /* ---- with every type of object there is ---- */
@@ -118,21 +118,21 @@ static struct world world_new(void)
 	struct mock mock;
 
 	need_mock();
-	w.ids[IOAS] = ioas_new(w.fd);
-	mock = mock_new(w.fd, w.ids[IOAS], 0);
+	w.ids[IOAS] = new_ioas(w.fd);
+	mock = new_mock(w.fd, w.ids[IOAS], 0);
 	w.ids[STDEV] = mock.stdev;
 	w.ids[DEVICE] = mock.idev;
 	w.buffer = memory(2 * PAGE);
 	EXPECT(0, map_at(w.fd, w.ids[IOAS], w.buffer, 2 * PAGE, MOCK_FIRST));
-	w.ids[PAGING] = (u32)WORKS(hwpt_alloc(w.fd, mock.idev, w.ids[IOAS], IOMMU_HWPT_ALLOC_NEST_PARENT));
-	w.ids[NESTED] = (u32)WORKS(hwpt_nested(w.fd, mock.idev, w.ids[PAGING], 0, 0));
-	w.ids[FAULT] = fault_queue(w.fd, &w.fault);
+	w.ids[PAGING] = (u32)WORKS(alloc_hwpt(w.fd, mock.idev, w.ids[IOAS], IOMMU_HWPT_ALLOC_NEST_PARENT));
+	w.ids[NESTED] = (u32)WORKS(alloc_nested_hwpt(w.fd, mock.idev, w.ids[PAGING], 0, 0));
+	w.ids[FAULT] = new_fault_queue(w.fd, &w.fault);
 	add_virtual_objects(&w, mock.idev);
 	/* Nobody tells the id of an access: it is the lowest free one. */
-	w.unused_ioas = ioas_new(w.fd);
-	w.ids[ACCESS] = ioas_new(w.fd);
+	w.unused_ioas = new_ioas(w.fd);
+	w.ids[ACCESS] = new_ioas(w.fd);
 	EXPECT(0, destroy(w.fd, w.ids[ACCESS]));
-	w.access = watch(mock_access(w.fd, w.ids[IOAS], 0));
+	w.access = watch(new_access(w.fd, w.ids[IOAS], 0));
 	return w;
 }
 
@@ -156,7 +156,7 @@ static answer map(const struct world *w, u32 id)
 
 static answer map_file(const struct world *w, u32 id)
 {
-	int file = memory_file(PAGE);
+	int file = new_file(PAGE);
 
 	return map_file_at(w->fd, id, file, 0, PAGE, 0x21000000);
 }
@@ -196,21 +196,21 @@ static answer hw_info(const struct world *w, u32 id)
 
 static answer hwpt_for_device(const struct world *w, u32 id)
 {
-	answer got = hwpt_alloc(w->fd, id, w->ids[IOAS], 0);
+	answer got = alloc_hwpt(w->fd, id, w->ids[IOAS], 0);
 
 	return got > 0 ? destroy(w->fd, (u32)got) : got;
 }
 
 static answer hwpt_on(const struct world *w, u32 id)
 {
-	answer got = hwpt_nested(w->fd, w->ids[DEVICE], id, 0, 0);
+	answer got = alloc_nested_hwpt(w->fd, w->ids[DEVICE], id, 0, 0);
 
 	return got > 0 ? destroy(w->fd, (u32)got) : got;
 }
 
 static answer hwpt_with_queue(const struct world *w, u32 id)
 {
-	answer got = hwpt_nested(w->fd, w->ids[DEVICE], w->ids[PAGING], IOMMU_HWPT_FAULT_ID_VALID, id);
+	answer got = alloc_nested_hwpt(w->fd, w->ids[DEVICE], w->ids[PAGING], IOMMU_HWPT_FAULT_ID_VALID, id);
 
 	return got > 0 ? destroy(w->fd, (u32)got) : got;
 }
@@ -275,14 +275,14 @@ static answer hw_queue_of_viommu(const struct world *w, u32 id)
 static answer move_device(const struct world *w, u32 id)
 {
 	u32 back = w->ids[IOAS];
-	answer got = mock_replace(w->fd, w->ids[STDEV], &id);
+	answer got = replace_mock(w->fd, w->ids[STDEV], &id);
 
-	return got == 0 ? mock_replace(w->fd, w->ids[STDEV], &back) : got;
+	return got == 0 ? replace_mock(w->fd, w->ids[STDEV], &back) : got;
 }
 
 static answer access_of_ioas(const struct world *w, u32 id)
 {
-	answer got = mock_access(w->fd, id, 0);
+	answer got = new_access(w->fd, id, 0);
 
 	if (got >= 0)
 		close((int)got);
@@ -291,7 +291,7 @@ static answer access_of_ioas(const struct world *w, u32 id)
 
 static answer reserve_in(const struct world *w, u32 id)
 {
-	return mock_reserve(w->fd, id, 0x30000000, PAGE);
+	return reserve_iova(w->fd, id, 0x30000000, PAGE);
 }
 
 static const struct role {
@@ -345,7 +345,7 @@ TEST(every_request_takes_ids_of_its_types_only)
 TEST(every_request_refuses_ids_that_nobody_has)
 {
 	struct world w = world_new();
-	u32 dead = ioas_new(w.fd);
+	u32 dead = new_ioas(w.fd);
 	const u32 ids[] = {0, dead, NOBODY, 0xffffffff};
 
 	EXPECT(0, destroy(w.fd, dead));
@@ -392,8 +392,8 @@ TEST(leaves_first_everything_can_be_destroyed)
 	EXPECT(-ENOENT, destroy(w.fd, w.ids[DEVICE]));
 	EXPECT(-ENOENT, destroy(w.fd, w.ids[ACCESS]));
 	EXPECT(0, destroy(w.fd, w.unused_ioas));
-	EXPECT_EQUAL(1, ioas_new(w.fd));
-	EXPECT_EQUAL(2, ioas_new(w.fd));
+	EXPECT_EQUAL(1, new_ioas(w.fd));
+	EXPECT_EQUAL(2, new_ioas(w.fd));
 }
 
 TEST(a_close_destroys_everything_whatever_is_left)
@@ -403,26 +403,26 @@ TEST(a_close_destroys_everything_whatever_is_left)
 	drop(w.fd);
 	drop(w.veventq);
 	drop(w.fault);
-	EXPECT(0, mock_refs(iommu(), w.buffer, PAGE, 1)); /* the access keeps the context, which keeps the pins */
+	EXPECT(0, check_refs(iommu(), w.buffer, PAGE, 1)); /* the access keeps the context, which keeps the pins */
 	drop(w.access);
-	EXPECT(0, mock_refs(iommu(), w.buffer, PAGE, 0));
+	EXPECT(0, check_refs(iommu(), w.buffer, PAGE, 0));
 }
 
 TEST(the_last_descriptor_of_a_file_counts)
 {
 	char *buffer = memory(PAGE);
 	int fd = iommu(), again = watch(dup(fd)), other = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, MOCK_FIRST));
 	drop(fd);
-	EXPECT(0, mock_refs(other, buffer, PAGE, 1));
+	EXPECT(0, check_refs(other, buffer, PAGE, 1));
 	EXPECT(PAGE, unmap(again, ioas, MOCK_FIRST, PAGE));
 	EXPECT(0, map_at(again, ioas, buffer, PAGE, MOCK_FIRST));
 	drop(again);
-	EXPECT(0, mock_refs(other, buffer, PAGE, 0));
+	EXPECT(0, check_refs(other, buffer, PAGE, 0));
 }
 
 SUITE(objects, CASE(ids_are_given_from_one_on_and_again_once_free), CASE(an_id_that_nobody_has_cannot_be_destroyed),

@@ -26,7 +26,7 @@ static u64 option_get(int fd, u32 id, u32 object)
 TEST(options_are_refused_in_this_order)
 {
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(-EOPNOTSUPP,
 	       ASK(fd, IOMMU_OPTION, iommu_option, .option_id = 1, .op = 1, .object_id = NOBODY, .__reserved = 1));
@@ -78,7 +78,7 @@ TEST(the_mode_of_accounting_can_be_set_before_there_are_objects)
 	EXPECT_EQUAL(1, option_get(fd, IOMMU_OPTION_RLIMIT_MODE, 0));
 	EXPECT(0, set_mode(fd, 0));
 	EXPECT_EQUAL(0, option_get(fd, IOMMU_OPTION_RLIMIT_MODE, 0));
-	ioas_new(fd);
+	new_ioas(fd);
 	EXPECT(-EBUSY, set_mode(fd, 2));
 	EXPECT(-EBUSY, set_mode(fd, 0));
 	EXPECT(0, destroy(fd, 1));
@@ -102,7 +102,7 @@ TEST(setting_the_mode_takes_a_capability_before_all_else)
 {
 	struct mode_asked asked = {.fd = iommu()};
 
-	ioas_new(asked.fd);
+	new_ioas(asked.fd);
 	powerless(ask_mode, &asked);
 	EXPECT(-EPERM, asked.set);
 	EXPECT(0, asked.get);
@@ -111,23 +111,23 @@ TEST(setting_the_mode_takes_a_capability_before_all_else)
 TEST(huge_pages_are_on_until_they_are_switched_off)
 {
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT_EQUAL(1, option_get(fd, IOMMU_OPTION_HUGE_PAGES, ioas));
-	EXPECT_EQUAL(1, alignment(fd, ioas));
+	EXPECT_EQUAL(1, alignment_of(fd, ioas));
 	EXPECT(0, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 0));
 	EXPECT(0, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 0));
 	EXPECT_EQUAL(0, option_get(fd, IOMMU_OPTION_HUGE_PAGES, ioas));
-	EXPECT_EQUAL(PAGE, alignment(fd, ioas));
+	EXPECT_EQUAL(PAGE, alignment_of(fd, ioas));
 	EXPECT(0, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 1));
-	EXPECT_EQUAL(1, alignment(fd, ioas));
+	EXPECT_EQUAL(1, alignment_of(fd, ioas));
 }
 
 TEST(huge_pages_cannot_be_switched_off_over_odd_areas)
 {
 	char *buffer = memory(2 * PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, map_at(fd, ioas, buffer, 100, PAGE));
 	EXPECT(-EADDRINUSE, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 0));
@@ -144,16 +144,16 @@ TEST(huge_pages_cannot_be_switched_off_under_a_device)
 {
 	char *buffer = memory(PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	need_mock();
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 	EXPECT(0, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 0)); /* nothing is mapped */
-	EXPECT_EQUAL(PAGE, alignment(fd, ioas));
+	EXPECT_EQUAL(PAGE, alignment_of(fd, ioas));
 	EXPECT(0, map_at(fd, ioas, buffer, PAGE, MOCK_FIRST));
 	EXPECT(0, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 0)); /* they are off */
 	EXPECT(0, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 1));
-	EXPECT_EQUAL(MOCK_PAGE, alignment(fd, ioas));
+	EXPECT_EQUAL(MOCK_PAGE, alignment_of(fd, ioas));
 	EXPECT(-EINVAL, option(fd, IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_SET, ioas, 0));
 }
 
@@ -228,8 +228,8 @@ TEST(the_user_pays_for_what_is_pinned)
 	struct charged charged = {.fd = iommu(), .buffer = memory(4 * LIMITED_PAGES * PAGE)};
 
 	need_mock();
-	charged.ioas = ioas_new(charged.fd);
-	mock_new(charged.fd, charged.ioas, 0);
+	charged.ioas = new_ioas(charged.fd);
+	new_mock(charged.fd, charged.ioas, 0);
 	limited(charge, &charged);
 	check_charges(&charged, false);
 }
@@ -240,8 +240,8 @@ TEST(or_the_process_pays)
 
 	need_mock();
 	charged.fd = iommu_in_mode(1);
-	charged.ioas = ioas_new(charged.fd);
-	mock_new(charged.fd, charged.ioas, 0);
+	charged.ioas = new_ioas(charged.fd);
+	new_mock(charged.fd, charged.ioas, 0);
 	limited(charge, &charged);
 	check_charges(&charged, true);
 }
@@ -251,12 +251,12 @@ TEST(who_may_lock_memory_is_not_limited)
 	struct rlimit before, limit = {.rlim_cur = 0};
 	char *buffer = memory(LIMITED_PAGES * PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 	long pinned, after;
 	answer got;
 
 	need_mock();
-	mock_new(fd, ioas, 0);
+	new_mock(fd, ioas, 0);
 	pinned = conform_pinned_kib();
 	EXPECT_EQUAL(0, getrlimit(RLIMIT_MEMLOCK, &before));
 	limit.rlim_max = before.rlim_max;
@@ -287,19 +287,19 @@ TEST(the_limit_is_met_when_a_device_attaches)
 	answer attached;
 
 	need_mock();
-	charged.ioas = ioas_new(charged.fd);
+	charged.ioas = new_ioas(charged.fd);
 	limited(map_too_much, &charged);
 	EXPECT(0, charged.exceeds);
 	EXPECT_EQUAL(0, getrlimit(RLIMIT_MEMLOCK, &before));
 	limit = before;
 	limit.rlim_cur = LIMITED_PAGES * PAGE;
 	EXPECT_EQUAL(0, setrlimit(RLIMIT_MEMLOCK, &limit));
-	attached = mock_try(charged.fd, charged.ioas, 0, &mock);
+	attached = try_mock(charged.fd, charged.ioas, 0, &mock);
 	setrlimit(RLIMIT_MEMLOCK, &before);
 	EXPECT(-ENOMEM, attached);
-	EXPECT(0, mock_refs(charged.fd, charged.buffer, 2 * LIMITED_PAGES * PAGE, 0));
-	EXPECT_EQUAL(1, alignment(charged.fd, charged.ioas));
-	EXPECT(0, mock_try(charged.fd, charged.ioas, 0, &mock));
+	EXPECT(0, check_refs(charged.fd, charged.buffer, 2 * LIMITED_PAGES * PAGE, 0));
+	EXPECT_EQUAL(1, alignment_of(charged.fd, charged.ioas));
+	EXPECT(0, try_mock(charged.fd, charged.ioas, 0, &mock));
 }
 
 /* ---- CHANGE_PROCESS ---- */
@@ -312,8 +312,8 @@ static answer change_process(int fd, u32 reserved)
 TEST(files_only_change_the_process)
 {
 	char *buffer = memory(PAGE);
-	int fd = iommu(), file = memory_file(4 * PAGE);
-	u32 ioas = ioas_new(fd), other = ioas_new(fd);
+	int fd = iommu(), file = new_file(4 * PAGE);
+	u32 ioas = new_ioas(fd), other = new_ioas(fd);
 
 	EXPECT(-EOPNOTSUPP, change_process(fd, 1));
 	EXPECT(0, change_process(fd, 0));
@@ -351,14 +351,14 @@ static void map_the_file(void *argument)
 
 TEST(a_child_takes_the_charges_over)
 {
-	struct file_mapped mapped = {.fd = iommu(), .file = memory_file(4 * PAGE)};
+	struct file_mapped mapped = {.fd = iommu(), .file = new_file(4 * PAGE)};
 	int status;
 	long before;
 	pid_t child;
 
 	need_mock();
-	mapped.ioas = ioas_new(mapped.fd);
-	mock_new(mapped.fd, mapped.ioas, 0);
+	mapped.ioas = new_ioas(mapped.fd);
+	new_mock(mapped.fd, mapped.ioas, 0);
 	before = conform_pinned_kib();
 	powerless(map_the_file, &mapped); /* who may lock memory pays nothing that could be taken over */
 	EXPECT(0, mapped.got);
@@ -388,12 +388,12 @@ TEST(memory_of_a_process_that_ended_cannot_be_pinned_any_more)
 {
 	bool *shared = shared_memory(PAGE);
 	int fd = iommu(), status;
-	u32 without = ioas_new(fd), with = ioas_new(fd);
+	u32 without = new_ioas(fd), with = new_ioas(fd);
 	struct mock mock;
 	pid_t child;
 
 	need_mock();
-	mock_new(fd, with, 0);
+	new_mock(fd, with, 0);
 	for (int i = 0; i < 2; i++) {
 		shared[2] = false;
 		child = fork();
@@ -404,8 +404,8 @@ TEST(memory_of_a_process_that_ended_cannot_be_pinned_any_more)
 		shared[2] = true;
 		EXPECT_TRUE(waitpid(child, &status, 0) == child && status == 0);
 	}
-	EXPECT(-EFAULT, mock_try(fd, without, 0, &mock));
-	WORKS(hwpt_alloc(fd, mock_new(fd, with, 0).idev, with, 0)); /* it is pinned already */
+	EXPECT(-EFAULT, try_mock(fd, without, 0, &mock));
+	WORKS(alloc_hwpt(fd, new_mock(fd, with, 0).idev, with, 0)); /* it is pinned already */
 	EXPECT(0, copy_at(fd, with, MOCK_FIRST + MIB, with, MOCK_FIRST, PAGE));
 }
 

@@ -39,7 +39,7 @@ answer ask_read_only(int fd, unsigned long request, const void *structure, size_
 	return got;
 }
 
-u32 ioas_new(int fd)
+u32 new_ioas(int fd)
 {
 	struct iommu_ioas_alloc request = {.size = sizeof(request)};
 
@@ -109,7 +109,7 @@ answer allow(int fd, u32 ioas, const struct iommu_iova_range *ranges, u32 count)
 		   .allowed_iovas = (uintptr_t)ranges);
 }
 
-u64 alignment(int fd, u32 ioas)
+u64 alignment_of(int fd, u32 ioas)
 {
 	struct iommu_iova_range ranges[16];
 	struct iommu_ioas_iova_ranges request = {
@@ -123,7 +123,7 @@ u64 alignment(int fd, u32 ioas)
 	return request.out_iova_alignment;
 }
 
-u32 fault_queue(int fd, int *queue)
+u32 new_fault_queue(int fd, int *queue)
 {
 	struct iommu_fault_alloc request = {.size = sizeof(request)};
 
@@ -138,7 +138,7 @@ u32 fault_queue(int fd, int *queue)
 bool have_mock(void)
 {
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	bool known = fd >= 0 && mock_ask(fd, &(struct mock_request){.op = 0}) == -EOPNOTSUPP;
+	bool known = fd >= 0 && ask_mock(fd, &(struct mock_request){.op = 0}) == -EOPNOTSUPP;
 
 	if (fd >= 0)
 		close(fd);
@@ -151,34 +151,34 @@ void need_mock(void)
 		skip("no mock devices here: IOMMU_TEST is not known");
 }
 
-answer mock_ask(int fd, struct mock_request *request)
+answer ask_mock(int fd, struct mock_request *request)
 {
 	request->size = sizeof(*request);
 	return ask(fd, MOCK_CMD, request);
 }
 
-answer mock_try(int fd, u32 pt_id, u32 flags, struct mock *ret)
+answer try_mock(int fd, u32 pt_id, u32 flags, struct mock *ret)
 {
 	struct mock_request request = {.op = MOCK_DOMAIN_FLAGS, .id = pt_id, .halves = {[3] = flags}};
-	answer got = mock_ask(fd, &request);
+	answer got = ask_mock(fd, &request);
 
 	if (got == 0)
 		*ret = (struct mock){request.halves[0], request.halves[1], request.halves[2]};
 	return got;
 }
 
-struct mock mock_new(int fd, u32 pt_id, u32 flags)
+struct mock new_mock(int fd, u32 pt_id, u32 flags)
 {
 	struct mock mock;
 
-	EXPECT(0, mock_try(fd, pt_id, flags, &mock));
+	EXPECT(0, try_mock(fd, pt_id, flags, &mock));
 	return mock;
 }
 
-answer mock_replace(int fd, u32 stdev, u32 *pt_id)
+answer replace_mock(int fd, u32 stdev, u32 *pt_id)
 {
 	struct mock_request request = {.op = MOCK_REPLACE, .id = stdev, .halves = {*pt_id}};
-	answer got = mock_ask(fd, &request);
+	answer got = ask_mock(fd, &request);
 
 	if (got == 0)
 		*pt_id = request.halves[0];
@@ -188,61 +188,61 @@ answer mock_replace(int fd, u32 stdev, u32 *pt_id)
 static answer mock_pasid(int fd, u32 op, u32 stdev, u32 pasid, u32 *pt_id)
 {
 	struct mock_request request = {.op = op, .id = stdev, .halves = {pasid, *pt_id}};
-	answer got = mock_ask(fd, &request);
+	answer got = ask_mock(fd, &request);
 
 	if (got == 0)
 		*pt_id = request.halves[1];
 	return got;
 }
 
-answer mock_attach(int fd, u32 stdev, u32 pasid, u32 *pt_id)
+answer attach_mock(int fd, u32 stdev, u32 pasid, u32 *pt_id)
 {
 	return mock_pasid(fd, MOCK_PASID_ATTACH, stdev, pasid, pt_id);
 }
 
-answer mock_replace_at(int fd, u32 stdev, u32 pasid, u32 *pt_id)
+answer replace_mock_at(int fd, u32 stdev, u32 pasid, u32 *pt_id)
 {
 	return mock_pasid(fd, MOCK_PASID_REPLACE, stdev, pasid, pt_id);
 }
 
-answer mock_detach(int fd, u32 stdev, u32 pasid)
+answer detach_mock(int fd, u32 stdev, u32 pasid)
 {
-	return mock_ask(fd, &(struct mock_request){.op = MOCK_PASID_DETACH, .id = stdev, .halves = {pasid}});
+	return ask_mock(fd, &(struct mock_request){.op = MOCK_PASID_DETACH, .id = stdev, .halves = {pasid}});
 }
 
-answer mock_attached(int fd, u32 stdev, u32 pasid, u32 hwpt)
+answer check_attached(int fd, u32 stdev, u32 pasid, u32 hwpt)
 {
-	return mock_ask(fd, &(struct mock_request){.op = MOCK_PASID_CHECK, .id = stdev, .halves = {pasid, hwpt}});
+	return ask_mock(fd, &(struct mock_request){.op = MOCK_PASID_CHECK, .id = stdev, .halves = {pasid, hwpt}});
 }
 
-answer mock_reserve(int fd, u32 ioas, u64 start, u64 length)
+answer reserve_iova(int fd, u32 ioas, u64 start, u64 length)
 {
-	return mock_ask(fd, &(struct mock_request){.op = MOCK_ADD_RESERVED, .id = ioas, .words = {start, length}});
+	return ask_mock(fd, &(struct mock_request){.op = MOCK_ADD_RESERVED, .id = ioas, .words = {start, length}});
 }
 
-answer mock_maps(int fd, u32 hwpt, u64 iova, u64 length, const void *address)
+answer check_maps(int fd, u32 hwpt, u64 iova, u64 length, const void *address)
 {
-	return mock_ask(fd, &(struct mock_request){
+	return ask_mock(fd, &(struct mock_request){
 				    .op = MOCK_CHECK_MAP, .id = hwpt, .words = {iova, length, (uintptr_t)address}});
 }
 
-answer mock_refs(int fd, const void *address, u64 length, u32 refs)
+answer check_refs(int fd, const void *address, u64 length, u32 refs)
 {
 	struct mock_request request = {.op = MOCK_CHECK_REFS, .words = {length, (uintptr_t)address}};
 
 	request.halves[4] = refs;
-	return mock_ask(fd, &request);
+	return ask_mock(fd, &request);
 }
 
-answer mock_access(int fd, u32 ioas, u32 flags)
+answer new_access(int fd, u32 ioas, u32 flags)
 {
 	struct mock_request request = {.op = MOCK_CREATE_ACCESS, .id = ioas, .halves = {[1] = flags}};
-	answer got = mock_ask(fd, &request);
+	answer got = ask_mock(fd, &request);
 
 	return got == 0 ? (answer)request.halves[0] : got;
 }
 
-answer mock_rw(int fd, int access, u64 iova, void *buffer, u64 length, u32 flags)
+answer rw_access(int fd, int access, u64 iova, void *buffer, u64 length, u32 flags)
 {
 	struct mock_request request = {
 		.op = MOCK_ACCESS_RW,
@@ -250,35 +250,35 @@ answer mock_rw(int fd, int access, u64 iova, void *buffer, u64 length, u32 flags
 		.words = {iova, length, (uintptr_t)buffer, flags},
 	};
 
-	return mock_ask(fd, &request);
+	return ask_mock(fd, &request);
 }
 
-answer mock_pin(int fd, int access, u64 iova, u64 length, const void *address, u32 flags)
+answer pin_access(int fd, int access, u64 iova, u64 length, const void *address, u32 flags)
 {
 	struct mock_request request = {
 		.op = MOCK_PIN,
 		.id = (u32)access,
 		.words = {flags, iova, length, (uintptr_t)address},
 	};
-	answer got = mock_ask(fd, &request);
+	answer got = ask_mock(fd, &request);
 
 	return got == 0 ? (answer)request.halves[1] : got;
 }
 
-answer mock_unpin(int fd, int access, u32 item)
+answer unpin_access(int fd, int access, u32 item)
 {
-	return mock_ask(fd, &(struct mock_request){.op = MOCK_UNPIN, .id = (u32)access, .halves = {item}});
+	return ask_mock(fd, &(struct mock_request){.op = MOCK_UNPIN, .id = (u32)access, .halves = {item}});
 }
 
-answer mock_page_request(int fd, u32 idev, u32 pasid, u32 grpid, u32 perm, u64 address)
+answer request_page(int fd, u32 idev, u32 pasid, u32 grpid, u32 perm, u64 address)
 {
 	struct mock_request request = {.op = MOCK_PAGE_REQUEST, .halves = {idev, pasid, grpid, perm}};
 
 	request.words[2] = address;
-	return mock_ask(fd, &request);
+	return ask_mock(fd, &request);
 }
 
-answer hwpt_alloc(int fd, u32 idev, u32 pt_id, u32 flags)
+answer alloc_hwpt(int fd, u32 idev, u32 pt_id, u32 flags)
 {
 	struct iommu_hwpt_alloc request = {.size = sizeof(request), .flags = flags, .dev_id = idev, .pt_id = pt_id};
 	answer got = ask(fd, IOMMU_HWPT_ALLOC, &request);
@@ -286,7 +286,7 @@ answer hwpt_alloc(int fd, u32 idev, u32 pt_id, u32 flags)
 	return got == 0 ? (answer)request.out_hwpt_id : got;
 }
 
-answer hwpt_nested(int fd, u32 idev, u32 parent, u32 flags, u32 fault_id)
+answer alloc_nested_hwpt(int fd, u32 idev, u32 parent, u32 flags, u32 fault_id)
 {
 	u32 data[2] = {MOCK_IOTLB, 0};
 	struct iommu_hwpt_alloc request = {

@@ -18,18 +18,18 @@ static struct siblings siblings_new(void)
 
 	two_siblings(s.names);
 	s.fd = iommu();
-	s.a = cdev_open(&s.names[0]);
-	s.b = cdev_open(&s.names[1]);
-	WORKS(cdev_bind(s.a, s.fd));
-	WORKS(cdev_bind(s.b, s.fd));
-	s.ioas = ioas_new(s.fd);
-	s.other = ioas_new(s.fd);
+	s.a = open_cdev(&s.names[0]);
+	s.b = open_cdev(&s.names[1]);
+	WORKS(bind_cdev(s.a, s.fd));
+	WORKS(bind_cdev(s.b, s.fd));
+	s.ioas = new_ioas(s.fd);
+	s.other = new_ioas(s.fd);
 	return s;
 }
 
 static u32 attached(int device, u32 pt_id)
 {
-	EXPECT(0, cdev_attach(device, &pt_id));
+	EXPECT(0, attach_cdev(device, &pt_id));
 	return pt_id;
 }
 
@@ -39,16 +39,16 @@ TEST(siblings_bind_in_one_context_only)
 	int first = iommu(), second = iommu(), a, b;
 
 	two_siblings(names);
-	a = cdev_open(&names[0]);
-	b = cdev_open(&names[1]);
-	EXPECT(1, cdev_bind(a, first));
-	EXPECT(-EPERM, cdev_bind(b, second));
-	EXPECT(2, cdev_bind(b, first));
+	a = open_cdev(&names[0]);
+	b = open_cdev(&names[1]);
+	EXPECT(1, bind_cdev(a, first));
+	EXPECT(-EPERM, bind_cdev(b, second));
+	EXPECT(2, bind_cdev(b, first));
 	drop(a);
-	a = cdev_open(&names[0]);
-	EXPECT(-EPERM, cdev_bind(a, second)); /* the other one still holds the group */
+	a = open_cdev(&names[0]);
+	EXPECT(-EPERM, bind_cdev(a, second)); /* the other one still holds the group */
 	drop(b);
-	EXPECT(1, cdev_bind(a, second));
+	EXPECT(1, bind_cdev(a, second));
 }
 
 TEST(siblings_share_a_domain)
@@ -57,15 +57,15 @@ TEST(siblings_share_a_domain)
 	u32 hwpt = attached(s.a, s.ioas);
 
 	EXPECT_EQUAL(hwpt, attached(s.b, s.ioas));
-	EXPECT(0, cdev_detach(s.a));
+	EXPECT(0, detach_cdev(s.a));
 	EXPECT(-EBUSY, destroy(s.fd, hwpt)); /* b has it */
 	EXPECT(-EBUSY, destroy(s.fd, s.ioas));
-	EXPECT(0, cdev_detach(s.a));
+	EXPECT(0, detach_cdev(s.a));
 	EXPECT(-EBUSY, destroy(s.fd, hwpt)); /* once more is nothing */
 	EXPECT_EQUAL(hwpt, attached(s.a, s.ioas));
-	EXPECT(0, cdev_detach(s.b));
+	EXPECT(0, detach_cdev(s.b));
 	EXPECT(-EBUSY, destroy(s.fd, hwpt));
-	EXPECT(0, cdev_detach(s.a));
+	EXPECT(0, detach_cdev(s.a));
 	EXPECT(-ENOENT, destroy(s.fd, hwpt));
 	EXPECT(0, destroy(s.fd, s.ioas));
 }
@@ -75,7 +75,7 @@ TEST(siblings_cannot_be_in_two_address_spaces)
 	struct siblings s = siblings_new();
 	u32 hwpt = attached(s.a, s.ioas);
 
-	EXPECT(-EINVAL, cdev_attach(s.b, &(u32){s.other}));
+	EXPECT(-EINVAL, attach_cdev(s.b, &(u32){s.other}));
 	EXPECT(0, destroy(s.fd, s.other)); /* nothing was left there */
 	EXPECT(-EBUSY, destroy(s.fd, hwpt));
 	EXPECT_EQUAL(hwpt, attached(s.b, s.ioas));
@@ -86,8 +86,8 @@ TEST(siblings_cannot_be_in_two_domains_of_one_address_space)
 	struct siblings s = siblings_new();
 	u32 hwpt = attached(s.a, s.ioas), by_hand;
 
-	by_hand = (u32)WORKS(hwpt_alloc(s.fd, 1, s.ioas, 0));
-	EXPECT(-EINVAL, cdev_attach(s.b, &(u32){by_hand}));
+	by_hand = (u32)WORKS(alloc_hwpt(s.fd, 1, s.ioas, 0));
+	EXPECT(-EINVAL, attach_cdev(s.b, &(u32){by_hand}));
 	EXPECT(0, destroy(s.fd, by_hand));
 	EXPECT_EQUAL(hwpt, attached(s.b, hwpt));
 }
@@ -102,9 +102,9 @@ TEST(a_replacement_moves_both)
 	EXPECT_TRUE(second != first);
 	EXPECT(-ENOENT, destroy(s.fd, first)); /* b went along */
 	EXPECT(0, destroy(s.fd, s.ioas));
-	EXPECT(0, cdev_detach(s.a));
+	EXPECT(0, detach_cdev(s.a));
 	EXPECT(-EBUSY, destroy(s.fd, second));
-	EXPECT(0, cdev_detach(s.b));
+	EXPECT(0, detach_cdev(s.b));
 	EXPECT(-ENOENT, destroy(s.fd, second));
 	EXPECT(0, destroy(s.fd, s.other));
 }
@@ -117,11 +117,11 @@ TEST(who_closes_first_takes_nothing_from_the_other)
 	attached(s.b, s.ioas);
 	drop(s.a);
 	EXPECT(-EBUSY, destroy(s.fd, hwpt));
-	EXPECT(0, cdev_attach(s.b, &(u32){s.other}));
+	EXPECT(0, attach_cdev(s.b, &(u32){s.other}));
 	EXPECT(-ENOENT, destroy(s.fd, hwpt));
-	s.a = cdev_open(&s.names[0]);
-	WORKS(cdev_bind(s.a, s.fd));
-	EXPECT(-EINVAL, cdev_attach(s.a, &(u32){s.ioas}));
+	s.a = open_cdev(&s.names[0]);
+	WORKS(bind_cdev(s.a, s.fd));
+	EXPECT(-EINVAL, attach_cdev(s.a, &(u32){s.ioas}));
 	attached(s.a, s.other);
 }
 
@@ -134,13 +134,13 @@ TEST(each_attached_sibling_reserves_its_own)
 	attached(s.a, s.ioas);
 	attached(s.b, s.ioas);
 	EXPECT(-EINVAL, map_at(s.fd, s.ioas, buffer, PAGE, 0xfee00000));
-	EXPECT(0, cdev_detach(s.a));
+	EXPECT(0, detach_cdev(s.a));
 	EXPECT(-EINVAL, map_at(s.fd, s.ioas, buffer, PAGE, 0xfee00000));
-	EXPECT(0, cdev_detach(s.b));
+	EXPECT(0, detach_cdev(s.b));
 	EXPECT(0, map_at(s.fd, s.ioas, buffer, PAGE, 0xfee00000));
-	EXPECT(-EADDRINUSE, cdev_attach(s.b, &(u32){s.ioas}));
+	EXPECT(-EADDRINUSE, attach_cdev(s.b, &(u32){s.ioas}));
 	attached(s.a, s.other);
-	EXPECT(-EADDRINUSE, cdev_attach(s.a, &(u32){s.ioas})); /* and it stays where it is */
+	EXPECT(-EADDRINUSE, attach_cdev(s.a, &(u32){s.ioas})); /* and it stays where it is */
 	EXPECT(-EINVAL, map_at(s.fd, s.other, buffer, PAGE, 0xfee00000));
 }
 

@@ -7,4 +7,5 @@
 	X(map)                                                                                                         \
 	X(iova)                                                                                                        \
 	X(unmap)                                                                                                       \
-	X(option) X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings)
+	X(option)                                                                                                      \
+	X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings) X(mock)

@@ -15,9 +15,9 @@ static struct three three_new(void)
 {
 	struct three t = {.fd = iommu(), .buffer = memory(8 * PAGE)};
 
-	t.ioas = ioas_new(t.fd);
+	t.ioas = new_ioas(t.fd);
 	if (have_mock())
-		t.hwpt = mock_new(t.fd, t.ioas, 0).hwpt;
+		t.hwpt = new_mock(t.fd, t.ioas, 0).hwpt;
 	EXPECT(0, map_at(t.fd, t.ioas, t.buffer, 2 * PAGE, BASE));
 	EXPECT(0, map_at(t.fd, t.ioas, t.buffer + 2 * PAGE, PAGE, BASE + 4 * PAGE));
 	EXPECT(0, map_at(t.fd, t.ioas, t.buffer + 3 * PAGE, 2 * PAGE, BASE + 5 * PAGE));
@@ -71,7 +71,7 @@ TEST(whole_areas_are_counted_without_the_gaps)
 TEST(everything_may_be_nothing)
 {
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, unmap(fd, ioas, 0, TOP));
 	EXPECT(-ENOENT, unmap(fd, ioas, 0, TOP - 1));
@@ -105,14 +105,14 @@ TEST(a_device_no_longer_reaches_what_was_unmapped)
 	struct three t = three_new();
 
 	need_mock();
-	EXPECT(0, mock_refs(t.fd, t.buffer, 5 * PAGE, 1));
+	EXPECT(0, check_refs(t.fd, t.buffer, 5 * PAGE, 1));
 	EXPECT(PAGE, unmap(t.fd, t.ioas, BASE + 4 * PAGE, PAGE));
-	EXPECT(0, mock_refs(t.fd, t.buffer, 2 * PAGE, 1));
-	EXPECT(0, mock_refs(t.fd, t.buffer + 2 * PAGE, PAGE, 0));
-	EXPECT(0, mock_refs(t.fd, t.buffer + 3 * PAGE, 2 * PAGE, 1));
-	EXPECT(-EINVAL, mock_maps(t.fd, t.hwpt, BASE + 4 * PAGE, PAGE, t.buffer + 2 * PAGE));
-	EXPECT(0, mock_maps(t.fd, t.hwpt, BASE, 2 * PAGE, t.buffer));
-	EXPECT(0, mock_maps(t.fd, t.hwpt, BASE + 5 * PAGE, 2 * PAGE, t.buffer + 3 * PAGE));
+	EXPECT(0, check_refs(t.fd, t.buffer, 2 * PAGE, 1));
+	EXPECT(0, check_refs(t.fd, t.buffer + 2 * PAGE, PAGE, 0));
+	EXPECT(0, check_refs(t.fd, t.buffer + 3 * PAGE, 2 * PAGE, 1));
+	EXPECT(-EINVAL, check_maps(t.fd, t.hwpt, BASE + 4 * PAGE, PAGE, t.buffer + 2 * PAGE));
+	EXPECT(0, check_maps(t.fd, t.hwpt, BASE, 2 * PAGE, t.buffer));
+	EXPECT(0, check_maps(t.fd, t.hwpt, BASE + 5 * PAGE, 2 * PAGE, t.buffer + 3 * PAGE));
 }
 
 TEST(a_place_can_be_mapped_again_at_once)
@@ -129,7 +129,7 @@ TEST(the_last_byte_but_one_can_be_mapped_and_unmapped)
 {
 	char *buffer = memory(PAGE);
 	int fd = iommu();
-	u32 ioas = ioas_new(fd);
+	u32 ioas = new_ioas(fd);
 
 	EXPECT(0, map_at(fd, ioas, buffer, 2, TOP - 1));
 	EXPECT(2, unmap(fd, ioas, TOP - 1, 2));

@@ -63,12 +63,12 @@ void two_siblings(struct names pair[static 2])
 	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) == 0);
 }
 
-int cdev_open(const struct names *names)
+int open_cdev(const struct names *names)
 {
 	return watch(open_answer(names->cdev, O_RDWR));
 }
 
-answer cdev_bind(int device, int iommufd)
+answer bind_cdev(int device, int iommufd)
 {
 	struct vfio_device_bind_iommufd request = {.argsz = sizeof(request), .iommufd = iommufd};
 	answer got = ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request);
@@ -88,26 +88,26 @@ static answer attach(int device, struct vfio_device_attach_iommufd_pt *request, 
 	return got;
 }
 
-answer cdev_attach(int device, u32 *pt_id)
+answer attach_cdev(int device, u32 *pt_id)
 {
 	return attach(device, &(struct vfio_device_attach_iommufd_pt){.flags = 0}, pt_id);
 }
 
-answer cdev_attach_pasid(int device, u32 pasid, u32 *pt_id)
+answer attach_cdev_pasid(int device, u32 pasid, u32 *pt_id)
 {
 	struct vfio_device_attach_iommufd_pt request = {.flags = VFIO_DEVICE_ATTACH_PASID, .pasid = pasid};
 
 	return attach(device, &request, pt_id);
 }
 
-answer cdev_detach(int device)
+answer detach_cdev(int device)
 {
 	struct vfio_device_detach_iommufd_pt request = {.argsz = sizeof(request)};
 
 	return ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &request);
 }
 
-answer cdev_detach_pasid(int device, u32 pasid)
+answer detach_cdev_pasid(int device, u32 pasid)
 {
 	struct vfio_device_detach_iommufd_pt request = {
 		.argsz = sizeof(request), .flags = VFIO_DEVICE_DETACH_PASID, .pasid = pasid};
@@ -145,7 +145,7 @@ static void wait_ready(const struct nvme *nvme, u32 ready)
 		EXPECT_TRUE(!later(&start, 20));
 }
 
-struct nvme nvme_up(int device, u8 *queues, u64 iova)
+struct nvme start_nvme(int device, u8 *queues, u64 iova)
 {
 	struct nvme nvme = {.device = device, .queues = queues, .phase = 1};
 	struct vfio_region_info info = {.argsz = sizeof(info)};
@@ -166,7 +166,7 @@ struct nvme nvme_up(int device, u8 *queues, u64 iova)
 	return nvme;
 }
 
-void nvme_identify(struct nvme *nvme, u64 iova)
+void identify_nvme(struct nvme *nvme, u64 iova)
 {
 	u32 *entry = (u32 *)(nvme->queues + 64ul * nvme->tail);
 	volatile u16 *status = (volatile u16 *)(nvme->queues + PAGE + 16ul * nvme->head + 14);
@@ -189,7 +189,7 @@ void nvme_identify(struct nvme *nvme, u64 iova)
 	store(nvme, 0x1004, nvme->head);
 }
 
-void nvme_down(struct nvme *nvme)
+void stop_nvme(struct nvme *nvme)
 {
 	store(nvme, 0x14, 0);
 	wait_ready(nvme, 0);

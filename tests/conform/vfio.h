@@ -16,12 +16,12 @@ struct names {
 struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
 
-int cdev_open(const struct names *names);  /* watched */
-answer cdev_bind(int device, int iommufd); /* the device's id */
-answer cdev_attach(int device, u32 *pt_id);
-answer cdev_attach_pasid(int device, u32 pasid, u32 *pt_id);
-answer cdev_detach(int device);
-answer cdev_detach_pasid(int device, u32 pasid);
+int open_cdev(const struct names *names);  /* watched */
+answer bind_cdev(int device, int iommufd); /* the device's id */
+answer attach_cdev(int device, u32 *pt_id);
+answer attach_cdev_pasid(int device, u32 pasid, u32 *pt_id);
+answer detach_cdev(int device);
+answer detach_cdev_pasid(int device, u32 pasid);
 
 /* ---- the NVMe controller, driven as far as a test of DMA needs it ---- */
 
@@ -34,12 +34,12 @@ struct nvme {
 
 /* Brings it up with admin queues that the device finds at iova: two pages, which the caller has mapped from `queues`.
  */
-struct nvme nvme_up(int device, u8 *queues, u64 iova);
+struct nvme start_nvme(int device, u8 *queues, u64 iova);
 /*
  * Identify Controller to that address, and wait for its completion. Whether it arrived is to be looked for there:
  * QEMU's controller completes it without an error when it could not.
  */
-void nvme_identify(struct nvme *nvme, u64 iova);
-void nvme_down(struct nvme *nvme);
+void identify_nvme(struct nvme *nvme, u64 iova);
+void stop_nvme(struct nvme *nvme);
 
 #endif

@@ -35,14 +35,14 @@ static struct virtual virtual_new(void)
 	struct virtual v = {.fd = iommu()};
 
 	need_mock();
-	v.ioas = ioas_new(v.fd);
-	v.mock = mock_new(v.fd, v.ioas, MOCK_PASIDS);
-	v.second = mock_new(v.fd, v.ioas, 0);
+	v.ioas = new_ioas(v.fd);
+	v.mock = new_mock(v.fd, v.ioas, MOCK_PASIDS);
+	v.second = new_mock(v.fd, v.ioas, 0);
 	v.buffer = memory(8 * PAGE);
 	EXPECT(0, map_at(v.fd, v.ioas, v.buffer, 8 * PAGE, MOCK_FIRST));
-	v.parent = (u32)WORKS(hwpt_alloc(v.fd, v.mock.idev, v.ioas, IOMMU_HWPT_ALLOC_NEST_PARENT));
+	v.parent = (u32)WORKS(alloc_hwpt(v.fd, v.mock.idev, v.ioas, IOMMU_HWPT_ALLOC_NEST_PARENT));
 	v.viommu = (u32)WORKS(viommu_alloc(v.fd, v.mock.idev, v.parent, NULL, 0));
-	v.nested = (u32)WORKS(hwpt_nested(v.fd, v.mock.idev, v.viommu, 0, 0));
+	v.nested = (u32)WORKS(alloc_nested_hwpt(v.fd, v.mock.idev, v.viommu, 0, 0));
 	return v;
 }
 
@@ -147,7 +147,7 @@ TEST(an_answer_that_cannot_be_given_leaves_no_viommu)
 						   .type = MOCK_HW_QUEUE,
 						   .nesting_parent_iova = MOCK_FIRST,
 						   .length = PAGE};
-	u32 next = ioas_new(v.fd);
+	u32 next = new_ioas(v.fd);
 
 	EXPECT(0, destroy(v.fd, next));
 	EXPECT(-EFAULT, ask_read_only(v.fd, IOMMU_VIOMMU_ALLOC, &request, sizeof(request)));
@@ -185,10 +185,10 @@ TEST(a_vdevice_dies_with_its_device_and_its_id_is_never_used_again)
 	EXPECT(0, destroy(v.fd, v.second.stdev));
 	EXPECT(-ENOENT, destroy(v.fd, vdevice));
 	EXPECT(-ENOENT, destroy(v.fd, v.second.idev));
-	fresh = ioas_new(v.fd);
+	fresh = new_ioas(v.fd);
 	EXPECT_TRUE(fresh < vdevice);
 	while (fresh < vdevice)
-		fresh = ioas_new(v.fd);
+		fresh = new_ioas(v.fd);
 	EXPECT_EQUAL(vdevice + 1, fresh);
 	EXPECT(-ENOENT, destroy(v.fd, vdevice));
 	WORKS(vdevice_alloc(&v, v.viommu, v.mock.idev, 1)); /* the number is free again */
@@ -199,13 +199,13 @@ TEST(a_domain_on_a_viommu_takes_devices_that_it_knows)
 	struct virtual v = virtual_new();
 	u32 vdevice;
 
-	EXPECT(-ENOENT, mock_replace(v.fd, v.mock.stdev, &(u32){v.nested}));
-	EXPECT(0, mock_attached(v.fd, v.mock.stdev, 0, v.mock.hwpt));
+	EXPECT(-ENOENT, replace_mock(v.fd, v.mock.stdev, &(u32){v.nested}));
+	EXPECT(0, check_attached(v.fd, v.mock.stdev, 0, v.mock.hwpt));
 	vdevice = (u32)WORKS(vdevice_alloc(&v, v.viommu, v.mock.idev, 0x42));
-	EXPECT(0, mock_replace(v.fd, v.mock.stdev, &(u32){v.nested}));
-	EXPECT(-ENOENT, mock_replace(v.fd, v.second.stdev, &(u32){v.nested}));
+	EXPECT(0, replace_mock(v.fd, v.mock.stdev, &(u32){v.nested}));
+	EXPECT(-ENOENT, replace_mock(v.fd, v.second.stdev, &(u32){v.nested}));
 	EXPECT(0, destroy(v.fd, vdevice)); /* though attached */
-	EXPECT(0, mock_replace(v.fd, v.mock.stdev, &(u32){v.ioas}));
+	EXPECT(0, replace_mock(v.fd, v.mock.stdev, &(u32){v.ioas}));
 }
 
 /* ---- invalidation by device ---- */
@@ -232,7 +232,7 @@ static answer invalidate(const struct virtual *v, const void *commands, u32 leng
 
 static answer cache(const struct virtual *v, u32 idev, u32 index, u32 value)
 {
-	return mock_ask(v->fd, &(struct mock_request){.op = MOCK_CHECK_CACHE, .id = idev, .halves = {index, value}});
+	return ask_mock(v->fd, &(struct mock_request){.op = MOCK_CHECK_CACHE, .id = idev, .halves = {index, value}});
 }
 
 TEST(commands_are_done_until_one_is_wrong)
@@ -321,7 +321,7 @@ static answer veventq_alloc(const struct virtual *v, u32 depth, int *queue)
 
 static answer happen(const struct virtual *v, u32 idev)
 {
-	return mock_ask(v->fd, &(struct mock_request){.op = MOCK_EVENT, .halves = {idev}});
+	return ask_mock(v->fd, &(struct mock_request){.op = MOCK_EVENT, .halves = {idev}});
 }
 
 static answer take(int queue, void *buffer, size_t size)
@@ -345,7 +345,7 @@ static struct virtual with_events(u32 depth, int *queue)
 	struct virtual v = virtual_new();
 
 	WORKS(vdevice_alloc(&v, v.viommu, v.mock.idev, 0x42));
-	EXPECT(0, mock_replace(v.fd, v.mock.stdev, &(u32){v.nested}));
+	EXPECT(0, replace_mock(v.fd, v.mock.stdev, &(u32){v.nested}));
 	WORKS(veventq_alloc(&v, depth, queue));
 	return v;
 }
@@ -484,16 +484,16 @@ TEST(events_are_reported_where_somebody_listens)
 	EXPECT(-ENOENT, happen(&v, NOBODY));
 	EXPECT(-ENOENT, happen(&v, v.mock.idev)); /* not on a vIOMMU's domain */
 	vdevice = (u32)WORKS(vdevice_alloc(&v, v.viommu, v.mock.idev, 0));
-	EXPECT(0, mock_replace(v.fd, v.mock.stdev, &(u32){v.nested}));
+	EXPECT(0, replace_mock(v.fd, v.mock.stdev, &(u32){v.nested}));
 	EXPECT(-ENOENT, happen(&v, v.mock.idev)); /* known as 0 */
-	EXPECT(0, mock_replace(v.fd, v.mock.stdev, &(u32){v.ioas}));
+	EXPECT(0, replace_mock(v.fd, v.mock.stdev, &(u32){v.ioas}));
 	EXPECT(0, destroy(v.fd, vdevice));
 	WORKS(vdevice_alloc(&v, v.viommu, v.mock.idev, 9));
-	EXPECT(0, mock_replace(v.fd, v.mock.stdev, &(u32){v.nested}));
+	EXPECT(0, replace_mock(v.fd, v.mock.stdev, &(u32){v.nested}));
 	EXPECT(-EOPNOTSUPP, happen(&v, v.mock.idev)); /* no queue */
 	WORKS(veventq_alloc(&v, 1, &queue));
 	EXPECT(0, happen(&v, v.mock.idev));
-	EXPECT(0, mock_replace(v.fd, v.mock.stdev, &(u32){v.ioas}));
+	EXPECT(0, replace_mock(v.fd, v.mock.stdev, &(u32){v.ioas}));
 	EXPECT(-ENOENT, happen(&v, v.mock.idev));
 }
 
@@ -551,7 +551,7 @@ TEST(a_queue_locks_its_memory)
 	u32 first, second;
 
 	first = (u32)WORKS(hw_queue(&v, 0, MOCK_FIRST, PAGE));
-	EXPECT_EQUAL(PAGE, alignment(v.fd, v.ioas));
+	EXPECT_EQUAL(PAGE, alignment_of(v.fd, v.ioas));
 	EXPECT(-EEXIST, hw_queue(&v, 0, MOCK_FIRST, PAGE));
 	second = (u32)WORKS(hw_queue(&v, 1, MOCK_FIRST + PAGE + 16, PAGE - 16));
 	EXPECT(-EBUSY, unmap(v.fd, v.ioas, MOCK_FIRST, 8 * PAGE));
@@ -563,7 +563,7 @@ TEST(a_queue_locks_its_memory)
 	EXPECT(-EBUSY, unmap(v.fd, v.ioas, MOCK_FIRST, 8 * PAGE));
 	EXPECT(0, destroy(v.fd, first));
 	EXPECT(8 * PAGE, unmap(v.fd, v.ioas, MOCK_FIRST, 8 * PAGE));
-	EXPECT_EQUAL(MOCK_PAGE, alignment(v.fd, v.ioas));
+	EXPECT_EQUAL(MOCK_PAGE, alignment_of(v.fd, v.ioas));
 }
 
 TEST(a_queue_needs_memory_it_can_read)
