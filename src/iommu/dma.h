@@ -28,6 +28,7 @@ enum dma_fault_reason {
 	DMA_FAULT_ADDRESS,     /* the IOVA is beyond the table's width */
 	DMA_FAULT_MEMORY,      /* translated, but the program's memory is no longer there */
 	DMA_FAULT_TABLE,       /* the table has a reserved bit set */
+	DMA_FAULT_REGISTERS,   /* mapped to an interrupt controller's page, which takes messages and no data */
 };
 
 struct pci_function;

@@ -334,6 +334,22 @@ void domain_clear(struct domain *domain, const struct area *area)
 	drain(domain, &gather);
 }
 
+int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct why *why)
+{
+	int err = refuse_outside(domain, iova, iova + PAGE_SIZE - 1, why);
+
+	if (err < 0)
+		return err;
+	err = isolde_pt_map(domain->pt, iova, physical, PAGE_SIZE, ISOLDE_PT_READ | ISOLDE_PT_WRITE, NULL);
+	assert(err != -EADDRINUSE && err != -EINVAL);
+	if (err == -ERANGE)
+		return refuse(why, REGISTERS_BEYOND, "the page at physical address 0x%llx is beyond what %s can name",
+			      (unsigned long long)physical, domain->driver->name);
+	return err < 0 ? refuse(why, OUT_OF_MEMORY, "no memory for the tables of the page at 0x%llx",
+				(unsigned long long)iova)
+		       : 0;
+}
+
 /* ---- dirty pages ---- */
 
 int domain_set_dirty(struct domain *domain, bool on, struct why *why)

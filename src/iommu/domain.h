@@ -105,6 +105,13 @@ int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 void domain_clear(struct domain *domain, const struct area *area);
 
 /*
+ * One page that is no memory: an interrupt controller's, which devices send their messages to. No area stands for it -
+ * whoever maps it keeps areas away - and it goes with the domain. IOVA_BEYOND_TABLE, REGISTERS_BEYOND (ERANGE),
+ * OUT_OF_MEMORY.
+ */
+int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct why *why);
+
+/*
  * Maps [iova, iova + size) of a domain's own space to the client's memory at address. The caller has checked alignment,
  * overlap with areas, reserved regions and the client's range. Allocates frames and table; charges `charged` bytes to
  * the client. IOVA_BEYOND_TABLE (EINVAL), IOVA_MAPPED (EEXIST), MEMLOCK_EXCEEDED, OUT_OF_MEMORY; on failure nothing

@@ -42,6 +42,10 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 		snprintf(text, size, "mapped, but %s no longer has that memory; %s",
 			 client_behind(domain, fault->iova, who), nearest);
 		break;
+	case DMA_FAULT_REGISTERS:
+		snprintf(text, size,
+			 "an interrupt controller's page is mapped there, which takes messages and no data");
+		break;
 	case DMA_FAULT_TABLE:
 		snprintf(text, size, "an entry of the page table has a reserved bit set; %s", nearest);
 		break;

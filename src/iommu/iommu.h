@@ -82,8 +82,6 @@ struct domain_shape {
  */
 struct iommu_driver {
 	const char *name; /* "intel-iommu" */
-	/* As in Linux, attach() also enables the device's page requests if domain->answers_pages; NULL: iommufd does.
-	 */
 	int (*attach)(struct iommu_device *device, struct domain *domain, struct domain *old, struct why *why);
 	int (*attach_pasid)(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			    struct why *why);
@@ -103,9 +101,13 @@ struct iommu_driver {
 	enum group_type (*preference)(const struct iommu_device *device);
 	bool lacks_pasids;	/* no attach per PASID at all */
 	bool lacks_sva;		/* no domain of a process's addresses */
+	bool pages_optional;	/* a device that cannot ask for pages may have a domain that would answer */
 	bool unit_bound;	/* a domain is of one unit: others of the kind refuse it */
 	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
-	/* Can the device ask for pages? NULL: if it has PRI. */
+	/*
+	 * Can the device ask for pages? A driver that says so enables that in its attach, too, for domains that answer
+	 * (answers_pages), as Linux's do. NULL: devices with PRI can, and iommufd enables it for them.
+	 */
 	bool (*asks_pages)(const struct iommu_device *device);
 	/* The answer to a device's page request, on its way to the hardware; NULL: nobody is told. */
 	void (*answer_page)(struct iommu_device *device, const struct page_request *last, enum page_answer answer);

@@ -87,4 +87,5 @@ const struct iommu_driver amd_driver = {
 	.takes_pasid = amd_takes_pasid,
 	.preference = amd_preference,
 	.nested_format = ISOLDE_PT_X86_64,
+	.pages_optional = true,
 };

@@ -35,4 +35,5 @@ const struct iommu_driver riscv_driver = {
 	.lacks_pasids = true,
 	.lacks_sva = true,
 	.nested_format = ISOLDE_PT_FORMATS,
+	.pages_optional = true,
 };

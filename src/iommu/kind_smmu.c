@@ -120,4 +120,5 @@ const struct iommu_driver smmu_driver = {
 	.unit_bound = true,
 	.user_pasid_table = true,
 	.nested_format = ISOLDE_PT_ARM64_S1,
+	.pages_optional = true,
 };

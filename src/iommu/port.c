@@ -241,7 +241,9 @@ static int walk_table(struct dma_context *context, u64 iova, unsigned permission
 		return reasons[fault];
 	/* Not by the tree of all frames: other domains change that without stopping us. */
 	area = domain_area_at(domain, iova);
-	if (!area || found.physical - area_physical(area) >= area_size(area))
+	if (!area)
+		return DMA_FAULT_REGISTERS + 1;
+	if (found.physical - area_physical(area) >= area_size(area))
 		return DMA_FAULT_TABLE + 1;
 	/* The first write has to walk, which marks the leaf as dirty. */
 	if (domain->tracks_dirty)

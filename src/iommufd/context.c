@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "iommufd/device.h"
 #include "iommufd/ioctl.h"
 
 #define MODE_CHARACTER_0660 0020660
@@ -61,6 +62,7 @@ static void destroy_objects(struct context *context)
 
 		progress = false;
 		for (u32 id = 0; (object = context_next(context, &id)); id++) {
+			mmap_settle(object);
 			if (object->users || object->class->kept)
 				continue;
 			object->class->free(object);
@@ -76,7 +78,8 @@ void context_put(struct context *context)
 	if (--context->files)
 		return;
 	destroy_objects(context);
-	assert(list_empty(&context->sw_msi) && list_empty(&context->regions));
+	sw_msi_fini(context);
+	assert(list_empty(&context->devices) && list_empty(&context->regions));
 	list_remove(&context->link);
 	idmap_fini(&context->objects);
 	free(context);
@@ -100,6 +103,7 @@ static long context_ioctl(struct file *file, struct client *client, unsigned int
 static const struct file_ops context_file_ops = {
 	.kind = "iommufd",
 	.ioctl = context_ioctl,
+	.mmap = context_mmap,
 	.release = context_release,
 };
 
@@ -122,6 +126,7 @@ static int context_new(struct iommufd *iommufd, struct client *client, struct co
 	context->files = 1;
 	context->open = true;
 	context->charge_mode = CHARGE_USER;
+	list_init(&context->devices);
 	list_init(&context->sw_msi);
 	list_init(&context->regions);
 	client_describe(client, context->opener);

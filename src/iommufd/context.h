@@ -24,7 +24,8 @@ struct context {
 	enum charge_mode charge_mode; /* OPTION RLIMIT_MODE: CHARGE_USER or CHARGE_MM */
 	struct object *vfio_ioas;     /* borrowed; the compat IOAS, cleared when that is destroyed; NULL: none */
 	bool no_iommu;		      /* SET_IOMMU with VFIO_NOIOMMU_IOMMU was called (spec 03 section 12) */
-	struct list sw_msi;	      /* struct sw_msi_page, owned: device.c */
+	struct list devices;	      /* struct iommufd_device, by age */
+	struct list sw_msi;	      /* struct sw_msi_page, owned: sw_msi.c */
 	struct list regions;	      /* struct mmap_region, owned by their objects: mmap.c */
 	char opener[CLIENT_DESCRIPTION];
 	struct list_link link; /* iommufd->contexts */
@@ -38,6 +39,10 @@ struct object *context_next(const struct context *context, u32 *id);
 
 /* True when any object exists, or is being made. */
 bool context_has_objects(const struct context *context);
+
+/* mmap.c: mmap(2) of the context, and whether regions of the object are still mapped: if not, it has fewer users. */
+int context_mmap(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why);
+void mmap_settle(const struct object *owner);
 
 /* "/dev/iommu of qemu (pid 1234)"; returns text. */
 #define CONTEXT_TEXT 64

@@ -40,16 +40,23 @@ struct user_array {
 	u32 done;
 };
 
-/* Entry `index`; USER_DATA_TYPE, USER_DATA_SIZE, CLIENT_FAULT as above; tail bytes beyond `size` must be 0 (E2BIG). */
+/* Entry `index`; USER_DATA_TYPE, USER_DATA_SIZE, CLIENT_FAULT as above; bytes beyond `size` must be 0 (FIELD_UNKNOWN).
+ */
 int user_array_read(const struct user_array *array, u32 index, u32 type, size_t min, void *to, size_t size,
 		    struct why *why);
 
 struct iommufd_driver {
+	/* Can its MSI messages reach nobody else's interrupts (IRQ remapping, an ITS)? NULL: always. */
+	bool (*msi_isolated)(const struct iommu_device *device);
+	/* Can the device keep translations (ATS)? NULL: if it has the capability. */
+	bool (*ats_capable)(const struct iommu_device *device);
+
 	/*
 	 * *type is what was asked for (0: whatever there is) and becomes what it is; fills at most `size` bytes of
 	 * data, answers its full length. HW_INFO_TYPE (EOPNOTSUPP).
 	 */
 	int (*hw_info)(struct iommu_device *device, u32 *type, void *data, size_t size, struct why *why);
+	/* Of one device; NULL: as its unit says (iommu_unit_capable()). */
 	bool (*dirty_capable)(const struct iommu_device *device);
 	bool (*coherency_enforceable)(const struct iommu_device *device);
 
@@ -58,7 +65,7 @@ struct iommufd_driver {
 			    struct domain **ret, struct why *why);
 	int (*alloc_nested)(struct iommu_device *device, struct domain *parent, u32 flags, const struct user_data *data,
 			    struct domain **ret, struct why *why);
-	/* An existing domain starts to enforce coherency; false: it cannot. NULL: never. */
+	/* A new domain, before anything is mapped, shall enforce coherency; false: it cannot. NULL: they all do. */
 	bool (*enforce_coherency)(struct domain *domain);
 	int (*invalidate)(struct domain *nested, struct user_array *array, struct why *why);
 
@@ -78,5 +85,10 @@ struct iommufd_driver {
 	void (*hw_queue_destroy)(struct hw_queue *queue);
 	bool mock; /* Linux's selftest: binds without isolated MSI, does not keep the context */
 };
+
+/* What a unit's driver does for iommufd; one that says nothing makes plain paging domains. */
+const struct iommufd_driver *iommufd_driver_of(const struct iommu_driver *driver);
+bool iommufd_dirty_capable(const struct iommu_device *device);
+bool iommufd_coherency_enforceable(const struct iommu_device *device);
 
 #endif

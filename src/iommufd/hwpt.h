@@ -23,7 +23,8 @@ struct hwpt_paging {
 	bool automatic;	   /* made by an attach to the IOAS; goes with its last attachment */
 	bool nest_parent;
 	bool enforces_coherency;
-	struct list_link link; /* ioas->hwpts */
+	u64 msi_pages;	       /* of context->sw_msi, by number: those that are mapped */
+	struct list_link link; /* ioas->hwpts, once its domain has the areas */
 };
 
 struct hwpt_nested {
@@ -42,12 +43,23 @@ static inline struct hwpt *hwpt_of(struct object *object)
 bool object_is_hwpt(const struct object *object);      /* of either class */
 struct hwpt_paging *hwpt_paging_of(struct hwpt *hwpt); /* itself, or the parent of a nested one; never NULL */
 
-/*
- * A paging one for the device, in the IOAS's space and filled (ioas_add_domain()). Not published. For HWPT_ALLOC and
- * for attaches to an IOAS.
- */
 struct user_data;
-int hwpt_paging_new(struct ioas *ioas, struct iommufd_device *device, u32 flags, const struct user_data *data,
-		    struct fault_queue *fault, struct hwpt_paging **ret, struct why *why);
+/*
+ * A paging one for the device, in the IOAS's space, but nothing in it yet. Not published. data may be NULL. In this
+ * order: HWPT_FLAGS (EOPNOTSUPP), HWPT_NO_DIRTY, HWPT_FAULT_PARENT (EOPNOTSUPP), what the driver says,
+ * COHERENCY_BROKEN.
+ */
+int hwpt_paging_new(struct ioas *ioas, const struct iommufd_device *device, u32 flags, const struct user_data *data,
+		    struct hwpt_paging **ret, struct why *why);
+/* From now on it has all areas (ioas_add_domain()). For free() it makes no difference. */
+int hwpt_paging_fill(struct hwpt_paging *hwpt, struct why *why);
+
+/* One that nobody may have published yet. */
+void hwpt_free(struct hwpt *hwpt);
+
+/* A device has left it; one that was made by an attach goes with the last. */
+void hwpt_put(struct hwpt *hwpt);
+
+int hwpt_paging_find(struct context *context, u32 id, struct hwpt_paging **ret, struct why *why);
 
 #endif

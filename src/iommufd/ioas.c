@@ -352,17 +352,18 @@ long ioctl_ioas_allow_iovas(struct request *request, struct why *why)
 static void check_area(const struct ioas *ioas, const struct ioas_area *area)
 {
 	const struct pages *pages = area_pages(area);
-	u64 first = area->area.offset >> PAGE_SHIFT;
+	struct page_span span = area_span(area);
 
 	pages_check(pages);
 	assert(!itree_first(&ioas->reserved, area->area.node.start, area->area.node.last));
 	assert(is_area_aligned(&area->area, ioas->alignment));
 	assert(area->locks <= area->pins);
+	assert(!area->pins || pages_pinned(pages));
 	assert(!(area->area.permission & ISOLDE_PT_WRITE) || pages->writable);
 	assert(!(area->area.permission & AREA_WITHDRAWN) == !pages->revoked);
 	assert(list_empty(&ioas->space.domains) || pages_framed(pages));
-	assert((list_empty(&ioas->space.domains) && !area->pins) || pages_covers(pages, first));
-	(void)first;
+	assert(list_empty(&ioas->space.domains) || (pages_covers(pages, span.first) && pages_covers(pages, span.last)));
+	(void)span;
 }
 
 void ioas_check(const struct ioas *ioas)

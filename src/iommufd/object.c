@@ -86,6 +86,7 @@ int object_destroy(struct context *context, u32 id, struct why *why)
 	object_describe(object, text);
 	if (object->class->kept)
 		return refuse(why, OBJECT_KEPT, "%s belongs to the driver that made it", text);
+	mmap_settle(object);
 	if (object->users)
 		return refuse(why, OBJECT_IN_USE, "%s has %u user%s", text, object->users,
 			      object->users == 1 ? "" : "s");

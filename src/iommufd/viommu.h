@@ -5,6 +5,7 @@
 
 #include "iommufd/device.h"
 #include "iommufd/driver.h"
+#include "iommufd/eventq.h"
 #include "iommufd/hwpt.h"
 
 struct viommu {
@@ -29,11 +30,28 @@ struct hw_queue {
 	struct object object;  /* first */
 	struct viommu *viommu; /* used */
 	struct access *access; /* owned, internal: it locks the range in the IOAS */
+	bool locked;
 	u32 type;
 	u64 iova, size; /* of the queue's memory */
 };
 
-extern const struct object_class viommu_class, vdevice_class, veventq_class, hw_queue_class, fault_class;
+struct veventq {
+	struct eventq eventq;  /* first */
+	struct viommu *viommu; /* used */
+	u32 type, depth;
+	u32 nevents;	       /* in events, at most depth */
+	u32 sequence;	       /* of the next event */
+	struct list events;    /* struct vevent (veventq.c), owned, in order */
+	bool lost;	       /* behind them is the mark */
+	u32 lost_sequence;     /* of the last event that was lost */
+	struct list_link link; /* viommu->queues */
+};
+
+extern const struct object_class viommu_class, vdevice_class, veventq_class, hw_queue_class;
+
+int viommu_find(struct context *context, u32 id, struct viommu **ret, struct why *why);
+/* Its device goes: the id never means anything again. NULL is legal. */
+void vdevice_bury(struct vdevice *vdevice);
 
 /* ---- for drivers (spec 06 section 5) ---- */
 
@@ -42,7 +60,7 @@ struct vdevice *viommu_find_vdevice(const struct viommu *viommu, u64 virt_id); /
 int viommu_virt_id(const struct viommu *viommu, const struct iommu_device *device, u64 *ret, struct why *why);
 /* EVENT_EMPTY (EINVAL), EVENT_NO_QUEUE (EOPNOTSUPP), OUT_OF_MEMORY (counted as lost). A full queue: lost, 0. */
 int viommu_report_event(struct viommu *viommu, u32 type, const void *data, size_t size, struct why *why);
-/* b cannot be destroyed while a exists. DEPEND_SELF (EINVAL): of different kinds, or the same. */
+/* b cannot be destroyed while a exists. DEPEND_SELF (EINVAL): they are the same. */
 int hw_queue_depend(struct hw_queue *a, struct hw_queue *b, struct why *why);
 void hw_queue_undepend(struct hw_queue *a, struct hw_queue *b);
 

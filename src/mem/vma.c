@@ -6,11 +6,14 @@
  */
 #include "mem/vma.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* The kernel's ABI (include/uapi/linux/fs.h since 6.11), which Debian 12's headers do not have. */
@@ -127,4 +130,62 @@ bool vma_find(struct client *client, u64 address, struct vma *ret)
 		return false;
 	found = query(fd, address, ret);
 	return found < 0 ? vma_find_in_text(client, address, ret) : found;
+}
+
+/* ---- who maps a file ---- */
+
+/* Bytes of a file that somebody looks for. */
+struct file_range {
+	u32 device_major, device_minor;
+	u64 inode, start, last;
+	u64 ours; /* where we map it ourselves; 0: nowhere */
+};
+
+static bool vma_shows(const struct vma *vma, const struct file_range *range, bool self)
+{
+	return vma->inode == range->inode && vma->device_major == range->device_major &&
+	       vma->device_minor == range->device_minor && !(self && vma->start == range->ours) &&
+	       ranges_overlap(vma->file_offset, vma->file_offset + (vma->last - vma->start), range->start, range->last);
+}
+
+static bool process_maps(const char *pid, const struct file_range *range)
+{
+	bool self = strtol(pid, NULL, 10) == getpid(), found = false;
+	_memory_ char *line = NULL;
+	size_t size = 0;
+	struct vma vma;
+	char path[32];
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return false;
+	while (!found && getline(&line, &size, maps) > 0)
+		found = parse_line(line, &vma) && vma_shows(&vma, range, self);
+	fclose(maps);
+	return found;
+}
+
+bool memfd_is_mapped(int memfd, u64 offset, u64 size, const void *ours)
+{
+	struct file_range range = {.start = offset, .last = offset + size - 1, .ours = (uintptr_t)ours};
+	DIR *processes = opendir("/proc");
+	const struct dirent *entry;
+	bool found = false;
+	struct stat stat;
+
+	/* Without /proc nobody could tell; whoever frees the bytes then leaves a mapping of nothing behind. */
+	if (!processes)
+		return false;
+	if (fstat(memfd, &stat) == 0) {
+		range.device_major = gnu_dev_major(stat.st_dev);
+		range.device_minor = gnu_dev_minor(stat.st_dev);
+		range.inode = stat.st_ino;
+		while (!found && (entry = readdir(processes)))
+			found = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+				process_maps(entry->d_name, &range);
+	}
+	closedir(processes);
+	return found;
 }

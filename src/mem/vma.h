@@ -24,4 +24,10 @@ bool vma_find(struct client *client, u64 address, struct vma *ret);
 /* The same from the text of /proc/PID/maps, as on kernels before 6.11. */
 bool vma_find_in_text(struct client *client, u64 address, struct vma *ret);
 
+/*
+ * Is any byte of [offset, offset + size) of the file mapped, by any process that we can look into? Our own mapping at
+ * `ours` does not count (NULL: there is none). Reads all of /proc: for what is asked rarely.
+ */
+bool memfd_is_mapped(int memfd, u64 offset, u64 size, const void *ours);
+
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs conformance tests: conform [-l] [SUITE[.TEST]]... Prints a line for each, and what was wrong with it. */
+/*
+ * Runs conformance tests: conform [-l] [-x SUITE.TEST]... [SUITE[.TEST]]... Prints a line for each, and what was wrong
+ * with it. -l lists them, -x leaves one out.
+ */
 #include "tests/conform/conform.h"
 
 #include <linux/capability.h>
@@ -335,32 +338,47 @@ static void run_case(const struct conform_suite *suite, const struct conform_cas
 	fflush(stdout);
 }
 
-static bool chosen(const struct conform_suite *suite, const struct conform_case *test, int count, char **names)
+struct choice {
+	bool list;
+	int count;
+	char **names; /* with "-x" before those that are left out */
+};
+
+static bool names_test(const char *name, const struct conform_suite *suite, const struct conform_case *test)
 {
 	size_t length = strlen(suite->name);
 
-	for (int i = 0; i < count; i++) {
-		if (strncmp(names[i], suite->name, length) != 0)
-			continue;
-		if (!names[i][length] || (names[i][length] == '.' && strcmp(names[i] + length + 1, test->name) == 0))
-			return true;
-	}
-	return count == 0;
+	if (strncmp(name, suite->name, length) != 0)
+		return false;
+	return !name[length] || (name[length] == '.' && strcmp(name + length + 1, test->name) == 0);
 }
 
-int main(int argc, char **argv)
+static bool chosen(const struct choice *choice, const struct conform_suite *suite, const struct conform_case *test)
 {
-	bool list = argc > 1 && strcmp(argv[1], "-l") == 0;
-	unsigned counts[3] = {0};
-	int first = list ? 2 : 1;
+	bool named = false, any = false;
 
+	if (test->processes && !conform_has_processes())
+		return false;
+	for (int i = 0; i < choice->count; i++) {
+		bool left_out = strcmp(choice->names[i], "-x") == 0 && ++i < choice->count;
+		bool fits = i < choice->count && names_test(choice->names[i], suite, test);
+
+		if (left_out && fits)
+			return false;
+		any |= !left_out;
+		named |= !left_out && fits;
+	}
+	return named || !any;
+}
+
+static void run_chosen(const struct choice *choice, unsigned counts[static 3])
+{
 	FOR_EACH(suite, suites)
 	{
 		for (const struct conform_case *test = (*suite)->cases; test->name; test++) {
-			if (!chosen(*suite, test, argc - first, argv + first) ||
-			    (test->processes && !conform_has_processes()))
+			if (!chosen(choice, *suite, test))
 				continue;
-			if (list) {
+			if (choice->list) {
 				printf("%s.%s\n", (*suite)->name, test->name);
 				continue;
 			}
@@ -368,7 +386,18 @@ int main(int argc, char **argv)
 			counts[run.outcome]++;
 		}
 	}
-	if (list)
+}
+
+int main(int argc, char **argv)
+{
+	struct choice choice = {.list = argc > 1 && strcmp(argv[1], "-l") == 0};
+	unsigned counts[3] = {0};
+	int first = choice.list ? 2 : 1;
+
+	choice.count = argc - first;
+	choice.names = argv + first;
+	run_chosen(&choice, counts);
+	if (choice.list)
 		return 0;
 	if (counts[SKIPPED])
 		fprintf(stderr, "SKIP: %u tests, see their lines\n", counts[SKIPPED]);
