@@ -51,13 +51,18 @@ static long unmap(struct iommufd_room *self, u64 iova, u64 size, u32 flags, u64 
 	return ret < 0 ? ret : (long)unmap.size;
 }
 
+static void bind_device(struct iommufd_room *self, struct iommufd_device **ret)
+{
+	self->iommufd.unsafe_interrupts = true;
+	ASSERT_OK(self->why, iommufd_device_bind(self->context, self->room.alone, ret, &self->why));
+}
+
 /* A device of the room is bound and attached to the IOAS, so that there is a domain. */
 static struct iommufd_device *attach_device(struct iommufd_room *self, u32 ioas)
 {
 	struct iommufd_device *device;
 
-	self->iommufd.unsafe_interrupts = true;
-	ASSERT_OK(self->why, iommufd_device_bind(self->context, self->room.alone, &device, &self->why));
+	bind_device(self, &device);
 	ASSERT_OK(self->why, iommufd_device_attach(device, 0, &ioas, &self->why));
 	return device;
 }
@@ -243,11 +248,14 @@ IOMMUFD_TEST(compat, maps_where_it_is_told)
 								   .ioas_id = ioas,
 								   .iova = IOVA,
 								   .length = 4 * PAGE_SIZE}));
-	/* No permission is a permission, too. */
+	/* No permission is a permission, too, until there is a table that would have to say so. */
 	ASSERT_OK(self->why, map(self, IOVA, PAGE_SIZE, 0));
-	device = attach_device(self, ioas);
-	ASSERT_OK(self->why, map(self, IOVA + PAGE_SIZE, PAGE_SIZE, 0));
-	assert_int_equal(unmap(self, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL), 2 * PAGE_SIZE);
+	bind_device(self, &device);
+	EXPECT_REFUSED(AREA_FORBIDDEN, self->why, iommufd_device_attach(device, 0, &(u32){ioas}, &self->why));
+	assert_int_equal(unmap(self, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL), PAGE_SIZE);
+	ASSERT_OK(self->why, iommufd_device_attach(device, 0, &ioas, &self->why));
+	EXPECT_REFUSED(AREA_FORBIDDEN, self->why, map(self, IOVA, PAGE_SIZE, 0));
+	ASSERT_OK(self->why, map(self, IOVA, PAGE_SIZE, 1));
 	detach_device(device);
 }
 

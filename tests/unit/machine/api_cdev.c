@@ -101,7 +101,7 @@ TEST(api_cdev, a_device_by_its_own_node)
 				     &((struct vfio_device_bind_iommufd){
 					     .argsz = sizeof(struct vfio_device_bind_iommufd), .iommufd = iommufd}))));
 	/* A mapping is a holder like a descriptor. */
-	OK(isolde_close(f->machine, device));
+	assert_int_equal(isolde_close(f->machine, device), 0);
 	EXPECT_REFUSED(DEVICE_OPENED, f->expected,
 		       told(f, IOCTL(other, VFIO_DEVICE_BIND_IOMMUFD,
 				     &((struct vfio_device_bind_iommufd){

@@ -372,7 +372,7 @@ TEST(cdev, a_pasid_has_memory_of_its_own)
 	memory[0] = 0x77;
 	ASSERT_OK(room->why, room_ioas_map(room, iommufd, ioas, memory, IOVA, SIZE));
 	/* Domains that come by themselves take no PASID. */
-	EXPECT_REFUSED(DOMAIN_INCOMPATIBLE, room->why, room_attach_pasid(room, cdev, 1, &pt));
+	EXPECT_REFUSED(PASID_INCOMPATIBLE, room->why, room_attach_pasid(room, cdev, 1, &pt));
 	pt = first;
 	ASSERT_OK(room->why, room_attach_pasid(room, cdev, 1, &pt));
 	assert_int_equal(pt, first);
