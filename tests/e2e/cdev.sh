@@ -12,13 +12,12 @@ mdev=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 bound="iommufd cdev $bdf bind"
 up="$bound ioas attach bar 0 nvme map 0x200000 0x1000"
 
-said_all() # WORD=RESULT...: one line each in $work/out, in this order
+said_all() # WORD=RESULT...: lines of $work/out, in this order, whatever is between
 {
-	for line; do
-		echo "$line" | sed 's/=/ = /'
-	done >"$work/wanted"
-	sed -n 's/^\([a-z-]* = -\{0,1\}[A-Z0-9]*\)$/\1/p' "$work/out" | grep -F -x -f "$work/wanted" >"$work/got"
-	diff "$work/wanted" "$work/got" >"$work/differ" || fail "wanted, and got: $(cat "$work/differ" "$work/out")"
+	echo "$@" | awk 'NR == FNR { n = split($0, wanted); next }
+		{ line = $0; sub(/ = /, "=", line) }
+		line == wanted[i + 1] { i++ }
+		END { exit i < n }' - "$work/out" || fail "not in this order: $*: $(cat "$work/out")"
 }
 
 # The whole way, then back: what is detached is out of reach, what was unmapped stays so.
@@ -36,13 +35,13 @@ said_all close-container=0 identify=0 close-device=0
 healthy
 
 # Before BIND nothing works; while one is bound nobody else is let in.
-refused CDEV_UNBOUND "$bdf" --bind vfio-pci=$bdf -- "$poke" cdev $bdf bar 0
+refused CDEV_UNBOUND "$bdf" -- --bind vfio-pci=$bdf -- "$poke" cdev $bdf bar 0
 # shellcheck disable=SC2086
-refused DEVICE_OPENED "open in poke" --bind vfio-pci=$bdf -- "$poke" $bound cdev $bdf bind
+refused DEVICE_OPENED "open in poke" -- --bind vfio-pci=$bdf -- "$poke" $bound cdev $bdf bind
 # shellcheck disable=SC2086
-refused GROUP_BUSY "bound to an iommufd in poke" --bind vfio-pci=$bdf -- "$poke" $bound group $bdf
-refused GROUP_FILE_OPEN "/dev/vfio/" --bind vfio-pci=$bdf -- "$poke" group $bdf iommufd cdev $bdf bind
-refused NOT_AN_IOMMUFD "container" --bind vfio-pci=$bdf -- "$poke" container cdev $bdf bind
+refused GROUP_BUSY "bound to an iommufd in poke" -- --bind vfio-pci=$bdf -- "$poke" $bound group $bdf
+refused GROUP_FILE_OPEN "/dev/vfio/" -- --bind vfio-pci=$bdf -- "$poke" group $bdf iommufd cdev $bdf bind
+refused NOT_AN_IOMMUFD "container" -- --bind vfio-pci=$bdf -- "$poke" container cdev $bdf bind
 healthy
 
 # A child that inherited everything may set the device up itself; what it maps is its own memory.

@@ -363,13 +363,19 @@ static long bind_device(void)
 	return result < 0 ? result : (long)request.out_devid;
 }
 
-static long attach(unsigned long request_number)
+static long attach(void)
 {
-	/* DETACH has no pt_id, and takes a longer structure. */
 	struct attach_iommufd request = {sizeof(request), 0, poke.ioas};
-	long result = ioctl(poke.device, request_number, &request);
+	long result = ioctl(poke.device, ATTACH_IOMMUFD, &request);
 
 	return result < 0 ? result : (long)request.pt_id;
+}
+
+static long detach(void)
+{
+	struct attach_iommufd request = {8, 0, 0};
+
+	return ioctl(poke.device, DETACH_IOMMUFD, &request);
 }
 
 static long alloc_ioas(void)
@@ -462,9 +468,9 @@ static bool run_iommufd_word(const char *word, char **argument, long *ret)
 	else if (!strcmp(word, "ioas"))
 		*ret = alloc_ioas();
 	else if (!strcmp(word, "attach"))
-		*ret = attach(ATTACH_IOMMUFD);
+		*ret = attach();
 	else if (!strcmp(word, "detach"))
-		*ret = attach(DETACH_IOMMUFD);
+		*ret = detach();
 	else
 		return false;
 	return true;
