@@ -120,7 +120,13 @@ static int tree_read(const char *path, char *buffer, size_t size, off_t offset, 
 {
 	struct why why = WHY_INIT;
 
-	return (int)machine_attribute_read(served_machine(), NULL, path + 1, (u64)offset, buffer, size, &why);
+	/*
+	 * Only read(2) has an owner. What has none is a fault on a private mapping, and the one who faults may be the
+	 * supervisor, under machine.lock, reading an argument of the program's. sysfs has no such mappings.
+	 */
+	return info->lock_owner
+		       ? (int)machine_attribute_read(served_machine(), NULL, path + 1, (u64)offset, buffer, size, &why)
+		       : -EIO;
 }
 
 static int tree_write(const char *path, const char *buffer, size_t size, off_t offset, struct fuse_file_info *info)

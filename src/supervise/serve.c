@@ -255,10 +255,20 @@ static void job_post(struct job *job)
 	mutex_unlock(&server->lock);
 }
 
+/*
+ * Only read(2) has an owner. What has none is a fault on a private mapping, and the one who faults may be the
+ * supervisor, under machine.lock, reading a request's argument that the program has put there: it must not wait for the
+ * worker.
+ */
 static void serve_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *info)
 {
-	struct job *job = job_new(request, JOB_READ, info, 0);
+	struct job *job;
 
+	if (!info->lock_owner) {
+		fuse_reply_err(request, EIO);
+		return;
+	}
+	job = job_new(request, JOB_READ, info, 0);
 	if (!job)
 		return;
 	job->offset = (u64)offset;

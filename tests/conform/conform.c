@@ -357,7 +357,7 @@ static bool chosen(const struct choice *choice, const struct conform_suite *suit
 {
 	bool named = false, any = false;
 
-	if (test->processes && !conform_has_processes())
+	if (test->outside && !conform_is_outside())
 		return false;
 	for (int i = 0; i < choice->count; i++) {
 		bool left_out = strcmp(choice->names[i], "-x") == 0 && ++i < choice->count;

@@ -48,7 +48,7 @@ typedef long answer;
 struct conform_case {
 	const char *name;
 	void (*run)(void);
-	bool processes; /* it forks: not in-process */
+	bool outside; /* it forks, or calls what the library does not offer: not in-process */
 };
 
 struct conform_suite {
@@ -61,7 +61,7 @@ struct conform_suite {
 	{                                                                                                              \
 #name, name, false                                                                                     \
 	}
-#define CASE_PROCESSES(name)                                                                                           \
+#define CASE_OUTSIDE(name)                                                                                             \
 	{                                                                                                              \
 #name, name, true                                                                                      \
 	}
@@ -226,7 +226,7 @@ answer alloc_nested_hwpt(int fd, u32 idev, u32 parent, u32 flags, u32 fault_id);
 
 /* ---- who answers: native.c or inprocess.c ---- */
 
-bool conform_has_processes(void);	/* may a test fork()? */
+bool conform_is_outside(void);		/* may a test fork()? */
 void conform_begin_thread(bool beside); /* this one belongs to a test, too */
 void conform_begin(const char *name);
 /* Once more? Clears *passed or sets it, when steps were made to fail. */

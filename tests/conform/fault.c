@@ -69,11 +69,19 @@ TEST(a_queue_is_an_object_and_a_descriptor)
 	EXPECT_EQUAL(1, new_fault_queue(fd, &queue));
 	EXPECT_EQUAL(FD_CLOEXEC, fcntl(queue, F_GETFD));
 	EXPECT_EQUAL(O_RDWR, fcntl(queue, F_GETFL) & O_ACCMODE);
-	EXPECT_TRUE(lseek(queue, 0, SEEK_SET) == -1 && errno == ESPIPE);
 	EXPECT(-EBUSY, destroy(fd, 1));
 	EXPECT(-ENOTTY, ask(queue, IOMMU_IOAS_ALLOC, &(struct iommu_ioas_alloc){.size = 12}));
 	drop(queue);
 	EXPECT(0, destroy(fd, 1));
+}
+
+TEST(a_queue_has_no_positions)
+{
+	int fd = iommu(), queue;
+
+	new_fault_queue(fd, &queue);
+	EXPECT_TRUE(lseek(queue, 0, SEEK_SET) == -1 && errno == ESPIPE);
+	EXPECT_TRUE(lseek(queue, 0, SEEK_CUR) == -1 && errno == ESPIPE);
 }
 
 TEST(a_queue_keeps_its_context)
@@ -298,10 +306,11 @@ TEST(who_waits_for_a_request_is_woken)
 	EXPECT_EQUAL(POLLIN, poll_fd.revents);
 }
 
-SUITE(fault, CASE(a_queue_is_an_object_and_a_descriptor), CASE(a_queue_keeps_its_context),
-      CASE(an_empty_queue_gives_nothing_and_does_not_wait), CASE(sizes_that_are_no_multiple_are_refused),
-      CASE(a_page_request_is_a_record_until_it_is_answered), CASE(a_request_without_a_pasid_says_so),
-      CASE(as_many_groups_are_given_as_fit), CASE(cookies_are_given_again_from_the_lowest_on),
-      CASE(answers_count_until_one_is_wrong), CASE(records_that_cannot_be_given_stay),
-      CASE(a_detach_answers_what_is_left), CASE(requests_go_to_the_queue_of_their_pasid),
-      CASE(paging_domains_take_requests_too), CASE(who_waits_for_a_request_is_woken));
+SUITE(fault, CASE(a_queue_is_an_object_and_a_descriptor), CASE_OUTSIDE(a_queue_has_no_positions),
+      CASE(a_queue_keeps_its_context), CASE(an_empty_queue_gives_nothing_and_does_not_wait),
+      CASE(sizes_that_are_no_multiple_are_refused), CASE(a_page_request_is_a_record_until_it_is_answered),
+      CASE(a_request_without_a_pasid_says_so), CASE(as_many_groups_are_given_as_fit),
+      CASE(cookies_are_given_again_from_the_lowest_on), CASE(answers_count_until_one_is_wrong),
+      CASE(records_that_cannot_be_given_stay), CASE(a_detach_answers_what_is_left),
+      CASE(requests_go_to_the_queue_of_their_pasid), CASE(paging_domains_take_requests_too),
+      CASE(who_waits_for_a_request_is_woken));

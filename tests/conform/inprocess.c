@@ -485,7 +485,7 @@ static void machine_begin(void)
 	last_why.text[0] = '\0';
 }
 
-bool conform_has_processes(void)
+bool conform_is_outside(void)
 {
 	return false;
 }

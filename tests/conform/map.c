@@ -431,6 +431,23 @@ TEST(pinned_memory_stays_what_it_was)
 	EXPECT(PAGE, unmap(room.fd, room.ioas, FREE, PAGE));
 }
 
+/* Memory that is only read for a device is the process's own all the same: what it writes later, the device reads. */
+TEST(read_only_pins_see_what_is_written_later)
+{
+	struct map_room room = room_new(true);
+	int file = new_file(PAGE);
+	char *copy = mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0), PAGE);
+
+	EXPECT(0, ASK(room.fd, IOMMU_IOAS_MAP, iommu_ioas_map, .flags = FIXED | IOMMU_IOAS_MAP_READABLE,
+		      .ioas_id = room.ioas, .user_va = (uintptr_t)copy, .length = PAGE, .iova = FREE));
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, PAGE, copy));
+	copy[0] = 1;
+	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, PAGE, copy));
+	EXPECT(0, check_refs(room.fd, copy, PAGE, 1));
+	EXPECT(PAGE, unmap(room.fd, room.ioas, FREE, PAGE));
+	EXPECT(0, check_refs(room.fd, copy, PAGE, 0));
+}
+
 TEST(every_domain_of_an_ioas_holds_every_area)
 {
 	struct map_room room = room_new(true);
@@ -457,4 +474,5 @@ SUITE(map, CASE(map_is_refused_in_this_order), CASE(map_is_refused_in_this_order
       CASE(a_file_is_pinned_as_far_as_it_goes), CASE(any_file_can_be_mapped_until_it_must_be_pinned),
       CASE(copy_is_refused_in_this_order), CASE(copies_share_the_pins_of_what_they_copy),
       CASE(two_maps_of_the_same_memory_pin_it_twice), CASE(a_device_sees_what_is_mapped_while_it_is_mapped),
-      CASE(pinned_memory_stays_what_it_was), CASE(every_domain_of_an_ioas_holds_every_area));
+      CASE(pinned_memory_stays_what_it_was), CASE(read_only_pins_see_what_is_written_later),
+      CASE(every_domain_of_an_ioas_holds_every_area));

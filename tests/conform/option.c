@@ -409,11 +409,33 @@ TEST(memory_of_a_process_that_ended_cannot_be_pinned_any_more)
 	EXPECT(0, copy_at(fd, with, MOCK_FIRST + MIB, with, MOCK_FIRST, PAGE));
 }
 
+TEST(memory_of_another_process_is_pinned_while_it_lives)
+{
+	bool *shared = shared_memory(PAGE);
+	int fd = iommu(), status;
+	u32 ioas = new_ioas(fd);
+	struct mock mock;
+	pid_t child;
+
+	need_mock();
+	child = fork();
+	if (child == 0)
+		map_in_child(fd, ioas, &shared[0], &shared[1]);
+	while (!((volatile bool *)shared)[0])
+		usleep(1000);
+	EXPECT(0, try_mock(fd, ioas, 0, &mock));
+	EXPECT(0, destroy(fd, mock.stdev));
+	shared[1] = true;
+	EXPECT_TRUE(waitpid(child, &status, 0) == child && status == 0);
+	EXPECT(-EFAULT, try_mock(fd, ioas, 0, &mock));
+}
+
 SUITE(option, CASE(options_are_refused_in_this_order), CASE(only_the_value_of_an_option_is_answered),
       CASE(the_mode_of_accounting_can_be_set_before_there_are_objects),
       CASE(setting_the_mode_takes_a_capability_before_all_else), CASE(huge_pages_are_on_until_they_are_switched_off),
       CASE(huge_pages_cannot_be_switched_off_over_odd_areas), CASE(huge_pages_cannot_be_switched_off_under_a_device),
       CASE(the_user_pays_for_what_is_pinned), CASE(or_the_process_pays), CASE(who_may_lock_memory_is_not_limited),
       CASE(the_limit_is_met_when_a_device_attaches), CASE(files_only_change_the_process),
-      CASE_PROCESSES(a_child_takes_the_charges_over),
-      CASE_PROCESSES(memory_of_a_process_that_ended_cannot_be_pinned_any_more));
+      CASE_OUTSIDE(a_child_takes_the_charges_over),
+      CASE_OUTSIDE(memory_of_a_process_that_ended_cannot_be_pinned_any_more),
+      CASE_OUTSIDE(memory_of_another_process_is_pinned_while_it_lives));

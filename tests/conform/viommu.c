@@ -425,6 +425,13 @@ TEST(reads_of_events_are_refused_when_too_small)
 	EXPECT_EQUAL(1, got[0].sequence);
 	EXPECT_TRUE(pread(queue, got, sizeof(got), 0) == -1 && errno == ESPIPE);
 	EXPECT_TRUE(write(queue, got, sizeof(got)) == -1 && errno == EINVAL);
+}
+
+TEST(events_have_no_positions)
+{
+	int queue;
+
+	with_events(4, &queue);
 	EXPECT_TRUE(lseek(queue, 0, SEEK_SET) == -1 && errno == ESPIPE);
 }
 
@@ -626,7 +633,8 @@ SUITE(viommu, CASE(viommu_alloc_is_refused_in_this_order), CASE(data_of_a_viommu
       CASE(a_domain_on_a_viommu_takes_devices_that_it_knows), CASE(commands_are_done_until_one_is_wrong),
       CASE(arrays_of_commands_are_copied_whole), CASE(veventq_alloc_is_refused_in_this_order),
       CASE(events_come_in_order_with_their_numbers), CASE(reads_of_events_are_refused_when_too_small),
-      CASE(what_a_full_queue_loses_leaves_a_record_at_its_end), CASE(what_comes_after_the_lost_replaces_their_record),
-      CASE(a_record_of_loss_alone_fits_into_a_header), CASE(events_are_reported_where_somebody_listens),
-      CASE(hw_queue_alloc_is_refused_in_this_order), CASE(a_queue_locks_its_memory),
-      CASE(a_queue_needs_memory_it_can_read), CASE(a_published_region_is_mapped_exactly));
+      CASE_OUTSIDE(events_have_no_positions), CASE(what_a_full_queue_loses_leaves_a_record_at_its_end),
+      CASE(what_comes_after_the_lost_replaces_their_record), CASE(a_record_of_loss_alone_fits_into_a_header),
+      CASE(events_are_reported_where_somebody_listens), CASE(hw_queue_alloc_is_refused_in_this_order),
+      CASE(a_queue_locks_its_memory), CASE(a_queue_needs_memory_it_can_read),
+      CASE(a_published_region_is_mapped_exactly));

@@ -20,9 +20,11 @@
  *	config				mmap of configuration space (refused)
  *	nvme				bring the controller up: admin queues at IOVA 0x100000
  *	identify IOVA			NVMe Identify to IOVA; prints its status and the first bytes of the model name
- *	random N			N ioctls with random numbers and arguments on all three files; prints how many
- *succeeded reopen				open the device's descriptor again through /proc/self/fd readlink
- *what /proc/self/fd says the device is close-device, close-group, close-container
+ *	random N	N ioctls with random numbers and arguments on all three files; prints how many succeeded
+ *	mapped-argument BDF	an ioctl whose argument is in a mapping of a sysfs attribute
+ *	reopen			open the device's descriptor again through /proc/self/fd
+ *	readlink		what /proc/self/fd says the device is
+ *	close-device, close-group, close-container
  *	spin				print "ready" and Identify for ever
  *	wait				print "ready" and pause
  *	sleep MS
@@ -448,6 +450,22 @@ static long random_ioctls(long count, const char *bdf)
 	return succeeded;
 }
 
+/* GET_DEVICE_FD with its argument in a mapping of an attribute, which has nothing to read. */
+static long mapped_argument(const char *bdf)
+{
+	char path[64];
+	void *memory;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vendor", bdf);
+	fd = open(path, O_RDONLY);
+	memory = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (memory == MAP_FAILED)
+		return -1;
+	return ioctl(poke.group, VFIO_GROUP_GET_DEVICE_FD, memory);
+}
+
 static long close_one(int *fd)
 {
 	int result = close(*fd);
@@ -506,6 +524,8 @@ static long run_word(const char *word, char **argument)
 		return identify(strtoull(*argument, NULL, 0));
 	if (!strcmp(word, "random"))
 		return random_ioctls(atol(*argument), "0000:01:00.0");
+	if (!strcmp(word, "mapped-argument"))
+		return mapped_argument(*argument);
 	if (!strcmp(word, "reopen"))
 		return reopen();
 	if (!strcmp(word, "readlink"))
@@ -548,7 +568,8 @@ static long run_word(const char *word, char **argument)
 static int arguments_of(const char *word)
 {
 	static const char *const two[] = {"map", "unmap"};
-	static const char *const one[] = {"group", "iommu", "device", "cdev", "bar", "identify", "sleep", "random"};
+	static const char *const one[] = {"group",    "iommu", "device", "cdev",	   "bar",
+					  "identify", "sleep", "random", "mapped-argument"};
 
 	for (unsigned i = 0; i < sizeof(two) / sizeof(two[0]); i++)
 		if (!strcmp(word, two[i]))

@@ -51,6 +51,13 @@ END
 (cd "$work" && room --quiet --bind vfio-pci=$bdf -- sh ./race) || fail "the race had no single winner"
 healthy
 
+# An argument that only the supervisor's own file system could give, while the supervisor holds the machine's lock.
+# shellcheck disable=SC2086
+room --quiet --bind vfio-pci=$bdf -- "$poke" $up mapped-argument $bdf device $bdf >"$work/out" || fail "an argument in sysfs"
+grep -q '^mapped-argument = -EFAULT' "$work/out" || fail "an argument in sysfs: $(cat "$work/out")"
+grep -q '^device = [0-9]' "$work/out" || fail "the device after an argument in sysfs"
+healthy
+
 # Descriptors inherited by a fork and passed over a socket are the same device.
 # shellcheck disable=SC2086
 room --bind vfio-pci=$bdf -- "$poke" $up fork device $bdf bar 0 nvme map 0x200000 0x1000 identify 0x200000 >"$work/out" ||

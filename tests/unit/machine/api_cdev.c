@@ -29,7 +29,7 @@ static int make(struct fixture *f, const char *machine, const char *const *binds
 	return isolde_machine_new(&options, &f->machine, &f->why);
 }
 
-static void end(struct fixture *f)
+static void finish(struct fixture *f)
 {
 	isolde_machine_check(f->machine);
 	isolde_machine_free(f->machine);
@@ -108,7 +108,7 @@ TEST(api_cdev, a_device_by_its_own_node)
 					     .argsz = sizeof(struct vfio_device_bind_iommufd), .iommufd = iommufd}))));
 	munmap(registers, PAGE_SIZE);
 	bind_and_attach(f, other, iommufd, ioas);
-	end(f);
+	finish(f);
 }
 
 static const char provided[] = "options: {iommufd_provides_vfio: true}\n"
@@ -132,7 +132,7 @@ TEST(api_cdev, vfio_provided_by_iommufd)
 	EXPECT_REFUSED(COMPAT_NO_IOAS, f->expected,
 		       told(f, IOCTL(container, VFIO_SET_IOMMU, (uintptr_t)VFIO_TYPE1v2_IOMMU)));
 	alloc_ioas(f, container);
-	end(f);
+	finish(f);
 }
 
 TEST(api_cdev, an_emulated_device_moves_memory)
@@ -159,7 +159,7 @@ TEST(api_cdev, an_emulated_device_moves_memory)
 	assert_int_equal(OK(isolde_pread(f->machine, device, &status, 4, 0x0c, &f->why)), 4);
 	assert_int_equal(status, 0);
 	assert_memory_equal(f->memory, f->memory + PAGE_SIZE, 100);
-	end(f);
+	finish(f);
 }
 
 int main(void)

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "machine/files.h"
 #include "supervise/room.h"
@@ -130,6 +131,25 @@ TEST_F(errnos_are_the_queues_own)
 	EXPECT_ERRNO(ESPIPE, lseek(f->fd, 0, SEEK_SET));
 	EXPECT_ERRNO(ENOTTY, ioctl(f->fd, _IO(';', 100), 0));
 	assert_ptr_equal(mmap(NULL, 4096, PROT_READ, MAP_SHARED, f->fd, 0), MAP_FAILED);
+}
+
+/* The memory of a request's argument, as the supervisor reads it with the lock held that the worker needs. */
+TEST_F(a_mapping_of_it_has_nothing_to_read)
+{
+	void *memory = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_PRIVATE, f->fd, 0);
+	char byte;
+	struct iovec local = {&byte, 1}, remote = {memory, 1};
+	u32 record = 1;
+	ssize_t got;
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	/* The host thinks that it has a size now. */
+	assert_int_equal(write(f->fd, &record, 4), 4);
+	mutex_lock(&f->machine->lock);
+	got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+	mutex_unlock(&f->machine->lock);
+	assert_int_equal(got, -1);
+	munmap(memory, PAGE_SIZE);
 }
 
 TEST_F(refusals_name_the_reader)
@@ -446,6 +466,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE_F(records_come_back_by_plain_read_and_write),
 		CASE_F(errnos_are_the_queues_own),
+		CASE_F(a_mapping_of_it_has_nothing_to_read),
 		CASE_F(refusals_name_the_reader),
 		CASE_F(large_reads_arrive_whole),
 		CASE_F(poll_and_select_see_what_holds),
