@@ -326,7 +326,12 @@ static int machine_build(struct machine *machine, struct why *why)
 		err = sysfs_build(machine, why);
 	if (err == 0)
 		err = bind_boot_drivers(machine, why);
-	return err < 0 ? err : mdevs_bind(machine, why);
+	if (err == 0)
+		err = mdevs_bind(machine, why);
+	/* Last, so that what there is for tests changes nothing of the rest. */
+	if (err == 0 && machine->description->selftest)
+		err = selftest_init(&machine->selftest, &machine->iommufd, why);
+	return err;
 }
 
 int machine_new(struct description *description, struct machine **ret, struct why *why)
@@ -370,6 +375,7 @@ static void machine_fini(struct machine *machine)
 	unbind_all(machine);
 	mdevs_unbind(machine);
 	vfio_fini(&machine->vfio);
+	selftest_fini(&machine->selftest);
 	iommufd_fini(&machine->iommufd);
 	mdevs_free(machine);
 	sysfs_vfio_fini(machine);

@@ -12,6 +12,7 @@
 #include "machine/node.h"
 #include "machine/waiting.h"
 #include "mem/file.h"
+#include "selftest/selftest.h"
 #include "vfio/vfio.h"
 
 struct describer;
@@ -30,6 +31,7 @@ struct machine {
 	struct iommu iommu;
 	struct iommufd iommufd;
 	struct vfio vfio;
+	struct selftest selftest; /* zeroed unless the description asks for it */
 	struct journal journal;
 	struct list drivers;	   /* machine/driver.c */
 	struct list devices;	   /* machine/device.c: one per function: its driver, override, sysfs directory */
