@@ -180,6 +180,11 @@ static int refuse_operation(const struct file *file, const char *what, struct wh
 	return refuse(why, FILE_OPERATION, "%s is a %s, which cannot be %s", file->path, file->ops->kind, what);
 }
 
+static int refuse_mapping(const struct file *file, struct why *why)
+{
+	return refuse(why, FILE_UNMAPPABLE, "%s is a %s, which has no memory to map", file->path, file->ops->kind);
+}
+
 /* "VFIO_IOMMU_MAP_DMA /dev/vfio/vfio" */
 static void name_ioctl(const struct file *file, unsigned int cmd, char *text, size_t size)
 {
@@ -321,7 +326,7 @@ int machine_mmap(struct machine *machine, struct client *client, struct file *fi
 
 	if (ret == 0)
 		ret = file->ops->mmap ? file->ops->mmap(file, offset, size, prot, flags, why)
-				      : refuse_operation(file, "mapped", why);
+				      : refuse_mapping(file, why);
 	request_finish(machine, client, why, "mmap %s", path);
 	return ret;
 }

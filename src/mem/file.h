@@ -44,7 +44,7 @@ struct file_ops {
 
 	/*
 	 * May the client map [offset, offset + size)? prot and flags as in mmap(2). 0 lets the host's kernel map the
-	 * memory file; NULL refuses (FILE_OPERATION).
+	 * memory file; NULL refuses (FILE_UNMAPPABLE).
 	 */
 	int (*mmap)(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why);
 

@@ -193,7 +193,7 @@ static long do_open(struct call *call, int directory, u64 address, int flags)
 
 		if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL))
 			return GO_ON;
-		if (file.path[0] != '/') {
+		if (file.path[0] != '/' && caller(call)) {
 			refuse(&call->why, FILE_ANONYMOUS, "%s is %s: it cannot be opened again", path, file.path);
 			return journalled(call, "open");
 		}

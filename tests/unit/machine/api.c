@@ -371,6 +371,7 @@ TEST_F(opening_refuses_and_names_who_is_in_the_way)
 TEST_F(descriptors_of_others_are_refused)
 {
 	int pipes[2], container;
+	void *memory;
 	char byte;
 
 	assert_int_equal(pipe(pipes), 0);
@@ -382,6 +383,9 @@ TEST_F(descriptors_of_others_are_refused)
 	EXPECT_REFUSED(FILE_OPERATION, f->expected,
 		       told(f, isolde_pwrite(f->machine, container, &byte, 1, 0, &f->why)));
 	EXPECT_SUBSTR("/dev/vfio/vfio", f->why.text);
+	EXPECT_REFUSED(
+		FILE_UNMAPPABLE, f->expected,
+		told(f, isolde_mmap(f->machine, container, PAGE_SIZE, PROT_READ, MAP_SHARED, 0, &memory, &f->why)));
 	ASSERT_OK(f->expected, isolde_close(f->machine, container));
 	close(pipes[0]);
 	close(pipes[1]);

@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# /dev/iommu for a static program with plain system calls: contexts and processes, queues that are read and polled,
+# the order of closes, threads, and a death in the middle.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+need jq
+client=${IOMMU_CLIENT:?path of the iommu_client program}
+
+# Also after a failure no room stays.
+running=
+leave()
+{
+	[ -n "$running" ] && kill "$running" 2>/dev/null
+	rm -rf "$work"
+}
+trap leave EXIT
+
+story()
+{
+	room --quiet -- "$client" "$@" >"$work/out" || fail "iommu_client $*: $(cat "$work/out")"
+	healthy
+}
+
+# The last line but none of what a word printed.
+expect()
+{
+	grep -qxF -- "$1" "$work/out" || fail "\"$1\" is not in: $(cat "$work/out")"
+}
+
+# One context from its open to its close.
+story open ioas map 0x10000 0x2000 ranges unmap 0x10000 0x2000 unmap 0x10000 0x1000 destroy 1 destroy 1 close
+expect 'map = 0'
+expect 'unmap = 8192'
+expect 'unmap = -ENOENT'
+expect 'destroy = 0'
+expect 'destroy = -ENOENT'
+
+# A fault queue looks and behaves like Linux's, to any program.
+story open fault look read 40 read 400 read 0 read 39 write 0 write 8 write 7 poll 0
+expect 'link "anon_inode:[iommufd-pgfault]" mode 600 rdev 0 size 0 cloexec 1 flags 2'
+for call in lseek pread pwrite; do
+	expect "$call = -ESPIPE"
+done
+expect 'reopen = -ENXIO'
+expect 'mmap = -ENODEV'
+expect 'ioctl = -ENOTTY'
+expect 'look = -EINVAL'
+[ "$(grep '^read' "$work/out" | tr '\n' ' ')" = 'read = 0 read = 0 read = 0 read = -ESPIPE ' ] || fail "reads: $(cat "$work/out")"
+[ "$(grep '^write' "$work/out" | tr '\n' ' ')" = 'write = 0 write = -EINVAL write = -ESPIPE ' ] || fail "writes: $(cat "$work/out")"
+expect 'poll = 4'
+
+# DESTROY knows of every close before it: the queue's descriptor uses the queue.
+story open fault destroy 1 close-fault destroy 1 cycle 300
+[ "$(grep '^destroy' "$work/out" | tr '\n' ' ')" = 'destroy = -EBUSY destroy = 0 ' ] || fail "destroy: $(cat "$work/out")"
+expect 'cycle = 300'
+
+# Four threads at once, each with an IOVA range and queues of its own.
+story open ioas threads 1000 unmap 0 0xffffffffffffffff
+expect 'threads = 4000'
+
+# A child has its parent's context: what it maps is its own memory, and gone with it or unmapped.
+story open ioas map 0x10000 0x1000 fork map 0x20000 0x1000 unmap 0x10000 0x1000 fork unmap 0x20000 0x1000 ioas
+expect 'unmap = 4096'
+expect 'ioas = 2'
+
+# execve() and vfork() keep the context, whose descriptor stays open, and close the queue, whose does not.
+for way in exec vfork; do
+	story open fault ioas "$way" in 2 map 0x10000 0x1000 destroy 1 unmap 0x10000 0x1000 destroy 2
+	expect 'map = 0'
+	expect 'unmap = 4096'
+done
+# After execve() nobody has the queue; after vfork() the parent still does.
+story open fault exec destroy 1
+expect 'destroy = 0'
+story open fault vfork destroy 1
+expect 'destroy = -EBUSY'
+
+# SIGKILL in the middle of maps, unmaps and closes; the room goes on, and nothing of the dead is left.
+cat >"$work/kill" <<END
+i=0
+while [ \$i -lt 10 ]; do
+	$client open ioas spin >"$work/ready.\$i" &
+	victim=\$!
+	while ! grep -q ready "$work/ready.\$i"; do sleep 0.01; done
+	sleep 0.0\$i
+	kill -9 \$victim
+	wait \$victim 2>/dev/null
+	$client open ioas map 0x10000 0x1000 fault close-fault destroy 2 >"$work/after.\$i" || exit 1
+	grep -q '^destroy = 0' "$work/after.\$i" || exit 2
+	i=\$((i + 1))
+done
+echo left >"$work/left"
+exec $client wait
+END
+"$ISOLDE" run --quiet -- sh "$work/kill" >"$work/out" 2>"$said" &
+running=$!
+tries=0
+while ! grep -q ready "$work/out"; do
+	sleep 0.1
+	tries=$((tries + 1))
+	[ $tries -lt 600 ] || fail "ten deaths: $(cat "$work"/after.*)"
+done
+"$ISOLDE" inspect --json >"$work/json" || fail "inspect after ten deaths"
+jq -e '.contexts == [] and .files == [] and .clients == []' "$work/json" >/dev/null || fail "the dead have left: $(cat "$work/json")"
+kill "$running"
+wait "$running" 2>/dev/null
+running=
+healthy
+
+# From outside: who holds what.
+"$ISOLDE" run --quiet -- "$client" open ioas map 0x10000 0x2000 fault fork ioas map 0x40000 0x1000 wait >"$work/out" 2>"$said" &
+running=$!
+tries=0
+while ! grep -q ready "$work/out"; do
+	sleep 0.1
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || fail "the program to look at does not get ready"
+done
+"$ISOLDE" inspect --json --areas >"$work/json" || fail "inspect"
+ask() { jq -e "$1" "$work/json" >"$work/answer" || fail "$1 is $(cat "$work/answer"), in $(cat "$work/json")"; }
+ask '.contexts | length == 1'
+ask '.contexts[0].opener | startswith("iommu_client (pid ")'
+ask '.contexts[0].objects | map(.type) == ["IOAS", "FAULT", "IOAS"]'
+ask '.contexts[0].objects | map(.users) == [0, 1, 0]'
+ask '.contexts[0].objects[0].mappings | map([.iova, .last, .permission]) == [["0x10000", "0x11fff", "rw"]]'
+ask '.contexts[0].objects[2].mapping_count == 1'
+ask '[.files[].path] | sort == ["/dev/iommu", "anon_inode:[iommufd-pgfault]"]'
+"$ISOLDE" inspect | grep -q 'id 2, type FAULT, users 1' || fail "the text of inspect"
+kill "$running"
+wait "$running" 2>/dev/null
+running=
+healthy
+echo ok
