@@ -154,6 +154,7 @@ int machine_open(struct machine *machine, struct client *client, const char *pat
 	int ret;
 
 	request_start(machine, why);
+	client_look_again(client);
 	ret = decode_open(path, flags, why);
 	if (ret == 0)
 		ret = open_node(machine, client, path, &file, why);
