@@ -65,7 +65,9 @@ static bool try_namespaces(struct why *why)
 
 static bool try_fuse(struct why *why)
 {
-	return room_unshare(why) == 0 && room_mount_tree(why) >= 0;
+	int root;
+
+	return room_unshare(why) == 0 && room_mount_tree(why) >= 0 && room_mount_served(&root, why) >= 0;
 }
 
 /* Reads a child's memory, as every request and transfer does. */

@@ -116,14 +116,21 @@ static void on_event(struct room *room, const struct epoll_event *event)
 	}
 }
 
-/* One round of events; false when timeout_ms passed without any. */
+/*
+ * One round of events; false when timeout_ms passed without any. A trapped call comes last: what its process knows has
+ * happened, the end of a child above all, is then known here, too.
+ */
 static bool turn(struct room *room, int timeout_ms)
 {
-	struct epoll_event events[16];
+	struct epoll_event events[64];
 	int count = epoll_wait(room->epoll, events, ARRAY_SIZE(events), timeout_ms);
 
 	for (int i = 0; i < count; i++)
-		on_event(room, &events[i]);
+		if (events[i].data.fd != room->listener)
+			on_event(room, &events[i]);
+	for (int i = 0; i < count; i++)
+		if (events[i].data.fd == room->listener)
+			on_event(room, &events[i]);
 	return count != 0;
 }
 

@@ -18,6 +18,8 @@
  *	close-fault, close
  *	cycle N			N times: a queue, DESTROY is EBUSY, close, DESTROY works
  *	threads N		four threads, each N times map and unmap in a place of its own, and queue cycles
+ *	fail N			the Nth step of this thread's requests fails: /proc/self/task/TID/fail-nth
+ *	left			what is left of that
  *	fork			go on in a child that inherited every descriptor; the parent returns its status
  *	exec			go on in a new program, with what execve() leaves open
  *	vfork			the rest of the words in a program that vfork() and execve() start; then the parent ends
@@ -213,6 +215,22 @@ static long run_threads(long count)
 	return done;
 }
 
+static long fail_nth(const char *count)
+{
+	static int fd = -1;
+	char path[64], text[16];
+
+	if (fd < 0) {
+		snprintf(path, sizeof(path), "/proc/self/task/%d/fail-nth", gettid());
+		fd = open(path, O_RDWR);
+	}
+	if (fd < 0)
+		return -1;
+	if (count)
+		return pwrite(fd, count, strlen(count), 0);
+	return pread(fd, text, sizeof(text), 0) < 2 ? -1 : atol(text);
+}
+
 static int status_of(pid_t child)
 {
 	int status;
@@ -311,6 +329,10 @@ static long run_word(const char *word, char *const *argument)
 		return cycle(atol(argument[0]));
 	if (!strcmp(word, "threads"))
 		return run_threads(atol(argument[0]));
+	if (!strcmp(word, "fail"))
+		return fail_nth(argument[0]);
+	if (!strcmp(word, "left"))
+		return fail_nth(NULL);
 	if (!strcmp(word, "fork"))
 		return continue_in_child();
 	if (!strcmp(word, "exec"))
@@ -330,7 +352,7 @@ static long run_word(const char *word, char *const *argument)
 
 static int arguments_of(const char *word)
 {
-	static const char *const one[] = {"use", "in", "destroy", "read", "write", "poll", "cycle", "threads"};
+	static const char *const one[] = {"use", "in", "destroy", "read", "write", "poll", "cycle", "threads", "fail"};
 
 	if (!strcmp(word, "map") || !strcmp(word, "unmap"))
 		return 2;

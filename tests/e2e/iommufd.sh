@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 need jq
 client=${IOMMU_CLIENT:?path of the iommu_client program}
+poke=${POKE:?path of the poke program}
 
 # Also after a failure no room stays.
 running=
@@ -107,6 +108,40 @@ kill "$running"
 wait "$running" 2>/dev/null
 running=
 healthy
+
+# A room that tests itself makes the steps of a thread fail, one after the other, and then all is well.
+story fail 1
+expect 'fail = -ENOENT'
+room --quiet --selftest -- "$client" fail 1 open left fail 2 open left open fail 1 ioas left ioas fail 500 ioas fault \
+	close-fault left >"$work/out" || fail "fail-nth: $(cat "$work/out")"
+healthy
+[ "$(grep -c '^open = -' "$work/out")" = 2 ] || fail "opens that fail: $(cat "$work/out")"
+expect 'ioas = -ENOMEM'
+[ "$(grep '^left' "$work/out" | head -3 | tr '\n' ' ')" = 'left = 0 left = 0 left = 0 ' ] || fail "left: $(cat "$work/out")"
+left=$(sed -n 's/^left = //p' "$work/out" | tail -1)
+case $left in
+4[0-9][0-9]) ;;
+*) fail "left of 500: $(cat "$work/out")" ;;
+esac
+room --quiet --selftest -- sh -c 'echo N >/sys/kernel/debug/failslab/ignore-gfp-wait && cat /sys/kernel/debug/fail*/verbose' \
+	>"$work/out" || fail "debugfs"
+[ "$(tr '\n' ' ' <"$work/out")" = '2 2 ' ] || fail "debugfs: $(cat "$work/out")"
+
+# /proc/PID/status counts what a program has locked here, whoever reads it, and is the host's own otherwise.
+# shellcheck disable=SC2016 # for the shell in the room
+room --quiet --bind vfio-pci=0000:01:00.0 -- sh -c '
+	cd '"$work"'
+	'"$poke"' container group 0000:01:00.0 join iommu 3 map 0x100000 0x3000 wait >ready &
+	while ! grep -q ready ready; do sleep 0.05; done
+	grep -E "^Vm(Lck|Pin|Peak):|^Threads" /proc/$!/status /proc/$!/task/$!/status | sed "s/^[^:]*://"
+	dd if=/proc/$!/status bs=100 2>/dev/null | grep VmLck
+	cd /proc/$! && grep VmLck status
+	grep -E "^Vm(Lck|Pin):" /proc/self/status
+	kill $!' >"$work/out" || fail "status"
+healthy
+[ "$(grep -c '^VmLck:	      12 kB$' "$work/out")" = 4 ] || fail "VmLck: $(cat "$work/out")"
+[ "$(grep -c '^Vm\(Lck\|Pin\):	       0 kB$' "$work/out")" = 4 ] || fail "zeros: $(cat "$work/out")"
+[ "$(grep -c '^Threads:	1$' "$work/out")" = 2 ] || fail "the rest of the text: $(cat "$work/out")"
 
 # From outside: who holds what.
 "$ISOLDE" run --quiet -- "$client" open ioas map 0x10000 0x2000 fault fork ioas map 0x40000 0x1000 wait >"$work/out" 2>"$said" &
