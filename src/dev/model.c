@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "dev/model.h"
 
+#include "dev/mcopy.h"
 #include "dev/nvme.h"
 
 static const struct model *const models[] = {
 	&nvme_model,
+	&mcopy_model,
 };
 
 const struct model *model_at(unsigned index)

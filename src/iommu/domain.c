@@ -294,6 +294,10 @@ static int refuse_area(const struct domain *domain, const struct area *area, str
 			      "[0x%llx, 0x%llx] is not of whole pages of 0x%llx bytes, which %s has",
 			      (unsigned long long)start, (unsigned long long)last,
 			      (unsigned long long)smallest_leaf(domain), domain->unit->name);
+	if (!(area->permission & (ISOLDE_PT_READ | ISOLDE_PT_WRITE)))
+		return refuse(why, AREA_FORBIDDEN,
+			      "[0x%llx, 0x%llx] may neither be read nor written, which tables of %s cannot say",
+			      (unsigned long long)start, (unsigned long long)last, domain->unit->name);
 	if (domain->forces_write && !(area->permission & ISOLDE_PT_WRITE))
 		return refuse(why, AREA_READ_ONLY,
 			      "[0x%llx, 0x%llx] is read-only, which a nesting parent of %s cannot have",

@@ -71,6 +71,7 @@ int ioas_new(struct context *context, struct ioas **ret, struct why *why)
 		free(ioas);
 		return err;
 	}
+	payer_look_again();
 	space_init(&ioas->space, context->iommufd->iommu);
 	space_index_holes(&ioas->space);
 	ioas->alignment = 1;
@@ -99,7 +100,7 @@ const char *ioas_name(const struct ioas *ioas, char text[static OBJECT_TEXT])
 
 static int refuse_overlap(const struct ioas *ioas, u64 start, u64 last, struct why *why)
 {
-	const struct itree_node *area = itree_first(&ioas->space.areas, start, last);
+	const struct itree_node *area = itree_lowest(&ioas->space.areas, start, last);
 	const struct itree_node *allowed = itree_first(&ioas->allowed, start, last);
 	char name[OBJECT_TEXT];
 

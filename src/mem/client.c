@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "mem/charge.h"
 #include "mem/guard.h"
 #include "mem/vma.h"
 
@@ -49,8 +50,15 @@ void client_init(struct client *client, const struct client_ops *ops, pid_t pid)
 	*client = (struct client){.ops = ops, .pid = pid, .maps_fd = -1, .memory_fd = -1, .own = pid == getpid()};
 	ref_init(&client->ref);
 	read_name(pid, client->name);
-	if (client->own)
-		guard_install();
+	client_look_again(client);
+}
+
+void client_look_again(struct client *client)
+{
+	if (!client->own)
+		return;
+	guard_install();
+	payer_look_again();
 }
 
 /* Those that touch [start, last]. */

@@ -78,6 +78,8 @@ static inline pid_t client_task(const struct client *client)
 void client_init(struct client *client, const struct client_ops *ops, pid_t pid);
 struct client *client_get(struct client *client);
 void client_put(struct client *client); /* NULL is legal */
+/* What this very process may have changed about itself since: its handlers of signals, what it may do. */
+void client_look_again(struct client *client);
 
 static inline void client_put_pointer(struct client **client)
 {
