@@ -141,8 +141,9 @@ bool client_dma_write(struct client *client, const struct iovec *local, unsigned
 bool client_memory_lives(struct client *client, u64 address);
 
 /*
- * Has the client's process that capability (CAP_IPC_LOCK, ...) in its own user namespace? Where isolde runs as a root
- * that has been denied it, as in a container, root in the room counts as having it while it has all that isolde has.
+ * Has the client that capability (CAP_IPC_LOCK, ...) in its own user namespace? Where isolde runs as a root that has
+ * been denied it, as in a container, root in the room counts as having it while it has given up nothing for good: then
+ * it could have all that isolde has.
  */
 bool client_capable(struct client *client, unsigned capability);
 
