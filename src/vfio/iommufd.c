@@ -127,6 +127,19 @@ void vfio_iommufd_detach_pasid(struct vfio_device *device, u32 pasid)
 	free(attached);
 }
 
+/* GITS_TRANSLATER of an Arm machine's interrupt controller; where QEMU's `virt` has it. */
+#define MESSAGE_REGISTER 0x8090040u
+
+/* Linux: drivers/iommu/iommufd/driver.c:iommufd_sw_msi(), when vectors are allocated. */
+int vfio_iommufd_prepare_messages(struct vfio_device *device, struct why *why)
+{
+	u64 iova;
+
+	if (!device->iommufd.device)
+		return 0;
+	return iommufd_device_msi(device->iommufd.device, MESSAGE_REGISTER, &iova, why);
+}
+
 void vfio_iommufd_check(const struct vfio_device *device)
 {
 	const struct device_iommufd *iommufd = &device->iommufd;

@@ -41,6 +41,12 @@ void vfio_iommufd_detach(struct vfio_device *device); /* not attached: nothing h
 int vfio_iommufd_attach_pasid(struct vfio_device *device, u32 pasid, u32 *pt_id, struct why *why);
 void vfio_iommufd_detach_pasid(struct vfio_device *device, u32 pasid);
 
+/*
+ * The device is about to send interrupt messages: where the IOMMU translates these, too, they find the interrupt
+ * controller from now on. Not bound, not attached or no such IOMMU: nothing happens. What iommufd_device_msi() refuses.
+ */
+int vfio_iommufd_prepare_messages(struct vfio_device *device, struct why *why);
+
 void vfio_iommufd_check(const struct vfio_device *device);
 
 #endif

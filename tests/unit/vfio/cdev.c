@@ -2,6 +2,7 @@
 /* Character devices: what a file is before BIND, BIND's refusals in their order, ATTACH and DETACH, closing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include "iommu/port.h"
@@ -611,6 +612,50 @@ TEST(cdev, failures_leave_nothing_behind)
 	SWEEP_FAILURES(life);
 }
 
+/* ---- messages ---- */
+
+static struct isolde_pt *table_of(struct room *room, const char *name)
+{
+	return dma_port_domain(room_device(room, name)->port)->pt;
+}
+
+static long enable_msix(struct room *room, int cdev)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct {
+		struct vfio_irq_set head;
+		s32 fd;
+	} set = {.head = {.argsz = sizeof(set),
+			  .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			  .index = VFIO_PCI_MSIX_IRQ_INDEX,
+			  .count = 1},
+		 .fd = fd};
+	long ret = IOCTL(cdev, VFIO_DEVICE_SET_IRQS, &set);
+
+	close(fd);
+	return ret;
+}
+
+/* Arm: what is no area of the program's leads messages to the interrupt controller, in whichever domain. */
+TEST(cdev, messages_are_mapped_where_the_iommu_translates_them)
+{
+	struct room *room = room_new();
+	int iommufd = open_iommufd(room), cdev;
+	u32 first, second;
+
+	room->wide->regions[0] = (struct reserved_region){0x8000000, 0x80fffff, RESERVED_SW_MSI};
+	room->wide->nregions = 1;
+	first = room_ioas(room, iommufd);
+	second = room_ioas(room, iommufd);
+	cdev = room_use_cdev(room, ROOM_NVME, iommufd, first);
+	assert_int_equal(isolde_pt_iova_to_phys(table_of(room, ROOM_NVME), 0x8000040), 0);
+	ASSERT_OK(room->why, enable_msix(room, cdev));
+	assert_int_equal(isolde_pt_iova_to_phys(table_of(room, ROOM_NVME), 0x8000040), 0x8090040);
+	ASSERT_OK(room->why, room_attach(room, cdev, &second));
+	assert_int_equal(isolde_pt_iova_to_phys(table_of(room, ROOM_NVME), 0x8000040), 0x8090040);
+	room_free(room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -637,6 +682,7 @@ int main(void)
 		CASE(cdev, hot_reset_tells_ids),
 		CASE(cdev, hot_reset_takes_no_descriptors),
 		CASE(cdev, failures_leave_nothing_behind),
+		CASE(cdev, messages_are_mapped_where_the_iommu_translates_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

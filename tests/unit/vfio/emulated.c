@@ -242,7 +242,7 @@ TEST(emulated, is_open_through_its_group)
 	room_free(room);
 }
 
-TEST(emulated, two_programs_may_use_two_of_one_parent)
+TEST(emulated, one_program_at_a_time_uses_an_emulated_device)
 {
 	struct room *room = room_new();
 	int iommufd = open_iommufd(room), other = open_iommufd(room);
@@ -301,7 +301,7 @@ int main(void)
 		CASE(emulated, looks_like_a_pci_device_with_less),
 		CASE(emulated, knows_no_token),
 		CASE(emulated, is_open_through_its_group),
-		CASE(emulated, two_programs_may_use_two_of_one_parent),
+		CASE(emulated, one_program_at_a_time_uses_an_emulated_device),
 		CASE(emulated, failures_leave_nothing_behind),
 	};
 
