@@ -39,7 +39,8 @@ int isolde_machine_new(const struct isolde_machine_options *options, struct isol
 /* Closes what is still open. Mappings of this process stay valid memory, without a device behind them. */
 void isolde_machine_free(struct isolde_machine *machine); /* NULL is legal */
 
-/* "/dev/vfio/vfio", "/dev/vfio/7", "/dev/iommu". flags as in open(2). Returns a descriptor or -errno. */
+/* "/dev/vfio/vfio", "/dev/vfio/7", "/dev/vfio/devices/vfio0", "/dev/iommu". flags as in open(2). Returns a descriptor
+ * or -errno. */
 int isolde_open(struct isolde_machine *machine, const char *path, int flags, struct isolde_why *why);
 
 /* Returns what ioctl(2) would, or -errno. arg is the pointer or integer of the request. */

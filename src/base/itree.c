@@ -182,6 +182,24 @@ struct itree_node *itree_next(const struct itree_node *node, u64 start, u64 last
 	return found;
 }
 
+struct itree_node *itree_lowest(const struct itree *tree, u64 start, u64 last)
+{
+	struct itree_node *below = NULL, *above = NULL, *node = tree->root;
+
+	while (node) {
+		if (node->start <= start) {
+			below = node;
+			node = node->child[1];
+		} else {
+			above = node;
+			node = node->child[0];
+		}
+	}
+	if (below && below->last >= start)
+		return below;
+	return above && above->start <= last ? above : NULL;
+}
+
 struct itree_node *itree_at_or_below(const struct itree *tree, u64 where)
 {
 	struct itree_node *found = NULL;
@@ -240,6 +258,13 @@ struct itree_node *itree_previous(const struct itree_node *node)
 struct itree_node *itree_following(const struct itree_node *node)
 {
 	return neighbour(node, 1);
+}
+
+bool itree_stands_alone(const struct itree_node *node)
+{
+	const struct itree_node *below = neighbour(node, 0), *above = neighbour(node, 1);
+
+	return (!below || below->last < node->start) && (!above || above->start > node->last);
 }
 
 /* Recursion is as deep as the tree: some 2 ln(count). */

@@ -39,6 +39,9 @@ static inline bool itree_linked(const struct itree_node *node)
 void itree_insert(struct itree *tree, struct itree_node *node);
 void itree_remove(struct itree *tree, struct itree_node *node); /* node must be in tree */
 
+/* The same where no two nodes overlap: one node is looked at per level, where the others look at two. */
+struct itree_node *itree_lowest(const struct itree *tree, u64 start, u64 last);
+
 /* What the owner keeps of node alone has changed. Only with summarize. */
 void itree_changed(struct itree *tree, struct itree_node *node);
 
@@ -56,6 +59,9 @@ bool itree_gap(const struct itree *tree, u64 from, u64 last, u64 *ret_start, u64
 /* The neighbours of node in order; NULL: none. */
 struct itree_node *itree_previous(const struct itree_node *node);
 struct itree_node *itree_following(const struct itree_node *node);
+
+/* Does it overlap neither neighbour? Where no others overlap, it then overlaps none. */
+bool itree_stands_alone(const struct itree_node *node);
 
 /* Asserts order, heap priorities, augmentation and count; for machine_check(). */
 void itree_check(const struct itree *tree);

@@ -6,12 +6,14 @@
 
 #include "dev/dsa.h"
 #include "dev/ioat.h"
+#include "dev/mcopy.h"
 #include "dev/nvme.h"
 
 static const struct model *const models[] = {
 	&nvme_model,
 	&ioat_model,
 	&dsa_model,
+	&mcopy_model,
 };
 
 const struct model *model_at(unsigned index)

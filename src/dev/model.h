@@ -9,6 +9,8 @@
 #include "iommu/dma.h"
 #include "pci/caps.h"
 
+struct soft_memory;
+
 #define MODEL_OPTIONS 16
 
 /* key=value from the machine file or the command line; values are borrowed, checked by option_check(). */
@@ -41,7 +43,18 @@ struct model {
 	/* Sets function->ops and ->model. port outlives the function. Refuses bad options (a missing disk file). */
 	int (*attach)(struct pci_function *function, struct dma_port *port, const struct model_options *options,
 		      struct why *why);
+	/*
+	 * The same for an emulated device, in place of attach(): a function that is no hardware, with software memory
+	 * (iommu/soft.h), which outlives it too.
+	 */
+	int (*attach_soft)(struct pci_function *function, struct soft_memory *memory,
+			   const struct model_options *options, struct why *why);
 };
+
+static inline bool model_is_emulated(const struct model *model)
+{
+	return model->attach_soft;
+}
 
 const struct model *model_find(const char *name); /* NULL when unknown */
 const struct model *model_at(unsigned index);	  /* for lists; NULL past the end */

@@ -154,7 +154,7 @@ struct iommu_device {
 	struct iommu_unit *unit;       /* borrowed from iommu; NULL when emulated */
 	struct iommu_group *group;     /* borrowed */
 	const struct iommu_device *parent; /* of an emulated one: whose requester id its DMA would carry; NULL: none */
-	char name[32];			   /* "0000:01:00.0" */
+	char name[40];			   /* "0000:01:00.0", or the UUID of an emulated one */
 	const char *dma_api_driver;	   /* name of the bound driver that uses the kernel's DMA API; NULL if none */
 	const char *driver;		   /* name of whatever driver is bound; NULL if none; for texts */
 	unsigned intent;		   /* of that driver */

@@ -39,9 +39,9 @@ void space_insert(struct space *space, struct area *area)
 {
 	assert(area->offset < extent_size(area->extent));
 	assert(area->node.last - area->node.start < extent_size(area->extent) - area->offset);
-	assert(!itree_first(&space->areas, area->node.start, area->node.last));
 	space_stop(space);
 	itree_insert(&space->areas, &area->node);
+	assert(itree_stands_alone(&area->node));
 	if (space->areas.summarize)
 		holes_insert(&space->areas, area);
 	space_start(space);
@@ -58,7 +58,7 @@ void space_remove(struct space *space, struct area *area)
 
 struct area *space_area_at(const struct space *space, u64 iova)
 {
-	struct itree_node *node = itree_first(&space->areas, iova, iova);
+	struct itree_node *node = itree_lowest(&space->areas, iova, iova);
 
 	return node ? container_of(node, struct area, node) : NULL;
 }

@@ -108,6 +108,11 @@ u32 access_id(const struct access *access)
 	return access->object.id;
 }
 
+const struct ioas *access_ioas(const struct access *access)
+{
+	return access->ioas;
+}
+
 /* ---- attach ---- */
 
 u64 accesses_alignment(const struct ioas *ioas)

@@ -33,6 +33,7 @@ int access_create(struct context *context, const struct access_ops *ops, void *d
 int access_create_internal(struct context *context, struct access **ret, struct why *why);
 void access_destroy(struct access *access); /* detaches; NULL is legal */
 u32 access_id(const struct access *access);
+const struct ioas *access_ioas(const struct access *access); /* NULL: attached to none */
 
 /*
  * ACCESS_ATTACHED (EINVAL), OBJECT_MISSING (ENOENT), ALIGNMENT_MAPPED (EADDRINUSE). The IOAS is used from then on.

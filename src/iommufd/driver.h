@@ -40,10 +40,14 @@ struct user_array {
 	u32 done;
 };
 
-/* Entry `index`; USER_DATA_TYPE, USER_DATA_SIZE, CLIENT_FAULT as above; bytes beyond `size` must be 0 (FIELD_UNKNOWN).
- */
+/* Entry `index`; USER_DATA_TYPE, USER_DATA_SIZE, CLIENT_FAULT as above. */
 int user_array_read(const struct user_array *array, u32 index, u32 type, size_t min, void *to, size_t size,
 		    struct why *why);
+/*
+ * All entries, of `size` bytes each in `to`, by the rules of requests: what is not given is zero, what is beyond must
+ * be (FIELD_UNKNOWN, E2BIG). USER_DATA_TYPE, USER_DATA_SIZE: there are none (EINVAL), CLIENT_FAULT.
+ */
+int user_array_read_all(const struct user_array *array, u32 type, void *to, size_t size, struct why *why);
 
 struct iommufd_driver {
 	/* Can its MSI messages reach nobody else's interrupts (IRQ remapping, an ITS)? NULL: always. */

@@ -74,6 +74,7 @@ void eventq_release(struct file *file)
 
 	os_close(file->memfd);
 	file->memfd = -1;
+	file->watcher = NULL; /* whoever watched ends with the file; the object goes on, and wakes nobody */
 	queue->open = false;
 	object_unuse(&queue->object);
 	if (!queue->object.published)

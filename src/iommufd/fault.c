@@ -117,15 +117,15 @@ static u32 export_permission(unsigned permission)
 	       (permission & ISOLDE_PT_PRIVILEGED ? IOMMU_PGFAULT_PERM_PRIV : 0);
 }
 
-static void export_group(const struct asked *asked, struct iommu_hwpt_pgfault *to)
+/* The buffer may be anywhere in a reply. */
+static void export_group(const struct asked *asked, u8 *to)
 {
 	const struct page_group *group = asked->group;
 	u32 dev_id = device_id(group);
 
 	for (unsigned i = 0; i < group->count; i++) {
 		const struct page_request *request = &group->requests[i];
-
-		to[i] = (struct iommu_hwpt_pgfault){
+		const struct iommu_hwpt_pgfault record = {
 			.flags = (request->has_pasid ? IOMMU_PGFAULT_FLAGS_PASID_VALID : 0) |
 				 (request->last ? IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0),
 			.dev_id = dev_id,
@@ -135,10 +135,12 @@ static void export_group(const struct asked *asked, struct iommu_hwpt_pgfault *t
 			.addr = request->iova,
 			.cookie = asked->cookie,
 		};
+
+		memcpy(to + i * sizeof(record), &record, sizeof(record));
 	}
 }
 
-static int read_group(struct fault_queue *queue, struct iommu_hwpt_pgfault *to, size_t room, struct why *why)
+static int read_group(struct fault_queue *queue, u8 *to, size_t room, struct why *why)
 {
 	struct asked *asked = list_first(&queue->waiting, struct asked, link);
 	char text[OBJECT_TEXT];
@@ -160,16 +162,16 @@ static int read_group(struct fault_queue *queue, struct iommu_hwpt_pgfault *to, 
 static s64 fault_read(struct file *file, u64 offset, void *buffer, size_t size, struct why *why)
 {
 	struct fault_queue *queue = fault_of(eventq_of_file(file));
-	size_t room = size / sizeof(struct iommu_hwpt_pgfault), done = 0;
-	struct iommu_hwpt_pgfault *records = buffer;
+	const size_t record = sizeof(struct iommu_hwpt_pgfault);
+	size_t room = size / record, done = 0;
 	int count = eventq_at_start(&queue->eventq, offset, why);
 
 	if (count < 0)
 		return count;
-	if (size % sizeof(*records))
-		return refuse(why, QUEUE_RECORDS, "a read of %zu bytes: records have %zu", size, sizeof(*records));
+	if (size % record)
+		return refuse(why, QUEUE_RECORDS, "a read of %zu bytes: records have %zu", size, record);
 	while (!list_empty(&queue->waiting)) {
-		count = read_group(queue, records + done, room - done, why);
+		count = read_group(queue, (u8 *)buffer + done * record, room - done, why);
 		if (count < 0)
 			break;
 		done += (size_t)count;
@@ -178,7 +180,7 @@ static s64 fault_read(struct file *file, u64 offset, void *buffer, size_t size, 
 		return count;
 	/* The rest stays for the next read. */
 	why_clear(why);
-	return (s64)(done * sizeof(*records));
+	return (s64)(done * record);
 }
 
 /* ---- answering ---- */

@@ -99,7 +99,7 @@ const char *ioas_name(const struct ioas *ioas, char text[static OBJECT_TEXT])
 
 static int refuse_overlap(const struct ioas *ioas, u64 start, u64 last, struct why *why)
 {
-	const struct itree_node *area = itree_first(&ioas->space.areas, start, last);
+	const struct itree_node *area = itree_lowest(&ioas->space.areas, start, last);
 	const struct itree_node *allowed = itree_first(&ioas->allowed, start, last);
 	char name[OBJECT_TEXT];
 
@@ -233,6 +233,7 @@ long ioctl_ioas_alloc(struct request *request, struct why *why)
 	struct ioas *ioas;
 	int err = refuse_unknown_flags(request, alloc->flags, 0, why);
 
+	client_look_again(request->client);
 	if (err == 0)
 		err = ioas_new(request->context, &ioas, why);
 	if (err < 0)

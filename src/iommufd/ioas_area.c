@@ -118,7 +118,7 @@ static int decode_fixed(const struct ioas *ioas, u64 iova, u64 size, struct why 
 		return refuse(why, IOAS_RESERVED, "[0x%llx, 0x%llx] touches [0x%llx, 0x%llx], which is reserved in %s",
 			      (unsigned long long)iova, (unsigned long long)(iova + size - 1),
 			      (unsigned long long)taken->start, (unsigned long long)taken->last, ioas_name(ioas, name));
-	taken = itree_first(&ioas->space.areas, iova, iova + size - 1);
+	taken = itree_lowest(&ioas->space.areas, iova, iova + size - 1);
 	if (taken)
 		return refuse(why, IOVA_MAPPED, "[0x%llx, 0x%llx] overlaps the mapping [0x%llx, 0x%llx] of %s",
 			      (unsigned long long)iova, (unsigned long long)(iova + size - 1),
@@ -252,7 +252,7 @@ int ioas_unmap(struct ioas *ioas, u64 start, u64 last, u64 *ret_removed, struct 
 	struct itree_node *node;
 
 	*ret_removed = 0;
-	while ((node = itree_first(&ioas->space.areas, start, last))) {
+	while ((node = itree_lowest(&ioas->space.areas, start, last))) {
 		struct ioas_area *area = ioas_area_of(node);
 		u64 area_last = node->last;
 		int err = decode_unmap(ioas, area, start, last, why);

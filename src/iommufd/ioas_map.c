@@ -218,11 +218,30 @@ static int copy(struct request *request, const struct iommu_ioas_copy *copy, u64
 	return err;
 }
 
+#define COPY_TEST_IOVA BIT(16)
+
+/* Linux: drivers/iommu/iommufd/selftest.c:iommufd_test_syz_conv_iova_id() */
+static void convert_test_iova(struct request *request, struct iommu_ioas_copy *command)
+{
+	const struct iommufd *iommufd = request->context->iommufd;
+	struct why ignored;
+	struct ioas *ioas;
+
+	if (!iommufd->test_iova || !(command->flags & COPY_TEST_IOVA))
+		return;
+	command->flags &= ~(u32)COPY_TEST_IOVA;
+	if (ioas_find(request->context, command->src_ioas_id, &ioas, &ignored) == 0)
+		command->src_iova = iommufd->test_iova(ioas, command->src_iova);
+}
+
 long ioctl_ioas_copy(struct request *request, struct why *why)
 {
 	struct iommu_ioas_copy *command = &request->command->ioctl_ioas_copy_command;
 	u64 iova = command->dst_iova;
-	int err = decode_flags(request, command->flags, iova, command->src_iova, command->length, why);
+	int err;
+
+	convert_test_iova(request, command);
+	err = decode_flags(request, command->flags, iova, command->src_iova, command->length, why);
 
 	if (err == 0)
 		err = copy(request, command, &iova, why);

@@ -14,12 +14,18 @@ const struct iommufd_ioctl iommufd_ioctls[] = {
 };
 const unsigned iommufd_nioctls = ARRAY_SIZE(iommufd_ioctls);
 
+/* The same by number. */
 static const struct iommufd_ioctl *find_row(unsigned cmd)
 {
-	for (unsigned i = 0; i < iommufd_nioctls; i++)
-		if (iommufd_ioctls[i].cmd == cmd)
-			return &iommufd_ioctls[i];
-	return NULL;
+	static const struct iommufd_ioctl by_number[] = {
+#define IOMMUFD_IOCTL(name, type, last, handler)                                                                       \
+	[(name & 0xff) - FIRST_NR] = {name, #name, sizeof(struct type), THROUGH(struct type, last), handler},
+#include "iommufd/ioctls.def"
+#undef IOMMUFD_IOCTL
+	};
+	unsigned index = (cmd & 0xff) - FIRST_NR;
+
+	return index < ARRAY_SIZE(by_number) && by_number[index].cmd == cmd ? &by_number[index] : NULL;
 }
 
 const char *iommufd_ioctl_name(const struct file *file, unsigned int cmd)
@@ -47,6 +53,19 @@ int request_take(struct request *request, unsigned min, struct why *why)
 	err = client_read_struct(request->client, request->arg, request->user_size, request->command, request->size,
 				 why);
 	return err < 0 ? why_context(why, "%s", request->name) : 0;
+}
+
+/* A structure of our own size is copied in at once; any other, and one that is not there, is looked at bit by bit. */
+static bool take_usual(struct request *request, const struct iommufd_ioctl *row)
+{
+	struct why ignored;
+
+	if (client_read(request->client, request->arg, request->command, row->size, &ignored) < 0 ||
+	    request->command->size != row->size)
+		return false;
+	request->name = row->name;
+	request->size = request->user_size = row->size;
+	return true;
 }
 
 int request_answer(struct request *request, struct why *why)
@@ -88,6 +107,8 @@ long iommufd_ioctl_dispatch(struct context *context, struct client *client, unsi
 
 	if (nr < FIRST_NR || nr > last_nr(context))
 		return compat_ioctl(context, client, cmd, arg, why);
+	if (row && take_usual(&request, row))
+		return row->handler(&request, why);
 	err = client_read(client, arg, &request.user_size, sizeof(request.user_size), why);
 	if (err < 0)
 		return err;

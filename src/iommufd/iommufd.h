@@ -10,6 +10,7 @@
 #include "mem/file.h"
 
 struct context;
+struct ioas;
 struct request;
 struct why;
 
@@ -28,6 +29,8 @@ struct iommufd {
 	/* IOMMU_TEST (0x3ba0), where the machine has it (src/selftest); NULL: the number is unknown. */
 	long (*test)(struct request *request, struct why *why);
 	void *test_context;
+	/* There, IOAS_COPY knows a flag by which src_iova is the number of an area, and an offset in it. */
+	u64 (*test_iova)(const struct ioas *ioas, u64 numbers);
 };
 
 void iommufd_init(struct iommufd *iommufd, struct iommu *iommu);

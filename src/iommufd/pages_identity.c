@@ -25,8 +25,8 @@ static int client_run(struct client *client, u64 address, u64 npages, struct pag
 	u64 offset;
 
 	if (atomic_load_explicit(&client->gone, memory_order_acquire) || !vma_find(client, address, &vma) ||
-	    vma.start > address)
-		return refuse(why, CLIENT_FAULT, "%s has nothing mapped at 0x%llx", client_describe(client, who),
+	    vma.start > address || !vma.readable)
+		return refuse(why, CLIENT_FAULT, "%s has nothing to read at 0x%llx", client_describe(client, who),
 			      (unsigned long long)address);
 	offset = address - vma.start;
 	*ret = (struct page_run){

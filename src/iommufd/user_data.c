@@ -48,12 +48,27 @@ int user_data_write(const struct user_data *data, const void *from, size_t size,
 	return client_write(data->client, data->address, from, min_u64(data->size, size), why);
 }
 
+static u64 address_of(const struct user_array *array, u32 index)
+{
+	return array->address + (u64)index * array->entry_size;
+}
+
+/* Linux: include/linux/iommu.h:iommu_copy_struct_from_user_array() */
+int user_array_read(const struct user_array *array, u32 index, u32 type, size_t min, void *to, size_t size,
+		    struct why *why)
+{
+	const struct user_data entry = {array->client, array->type, array->entry_size, address_of(array, index)};
+
+	assert(index < array->count);
+	return user_data_read(&entry, type, min, to, size, why);
+}
+
 /* What a newer program knows more must be zero. */
 static int check_tail(const struct user_array *array, u32 index, size_t known, struct why *why)
 {
-	u8 tail[PAGE_SIZE];
+	u8 tail[PAGE_SIZE]; /* the request refuses longer entries */
 	size_t size = array->entry_size - known;
-	int err = client_read(array->client, array->address + (u64)index * array->entry_size + known, tail, size, why);
+	int err = client_read(array->client, address_of(array, index) + known, tail, size, why);
 
 	for (size_t i = 0; err == 0 && i < size; i++)
 		if (tail[i])
@@ -62,21 +77,24 @@ static int check_tail(const struct user_array *array, u32 index, size_t known, s
 	return err;
 }
 
-/* Linux: include/linux/iommu.h:iommu_copy_struct_from_user_array() */
-int user_array_read(const struct user_array *array, u32 index, u32 type, size_t min, void *to, size_t size,
-		    struct why *why)
+/* Linux: include/linux/iommu.h:iommu_copy_struct_from_full_user_array() */
+int user_array_read_all(const struct user_array *array, u32 type, void *to, size_t size, struct why *why)
 {
-	int err;
+	int err = 0;
 
-	assert(index < array->count && array->entry_size <= PAGE_SIZE);
 	if (array->type != type)
 		return refuse_type(array->type, type, why);
-	if (array->entry_size < min)
-		return refuse(why, USER_DATA_SIZE, "entries of %u bytes of type %#x, which needs %zu",
-			      array->entry_size, type, min);
-	if (array->entry_size > size && (err = check_tail(array, index, size, why)) < 0)
-		return err;
-	memset(to, 0, size);
-	return client_read(array->client, array->address + (u64)index * array->entry_size, to,
-			   min_u64(array->entry_size, size), why);
+	if (!array->count)
+		return refuse(why, USER_DATA_SIZE, "no entries of type %#x", type);
+	if (array->entry_size == size)
+		return client_read(array->client, array->address, to, size * array->count, why);
+	memset(to, 0, size * array->count);
+	for (u32 i = 0; err == 0 && i < array->count; i++) {
+		if (array->entry_size > size)
+			err = check_tail(array, i, size, why);
+		if (err == 0)
+			err = client_read(array->client, address_of(array, i), (u8 *)to + i * size,
+					  min_u64(array->entry_size, size), why);
+	}
+	return err;
 }

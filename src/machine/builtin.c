@@ -16,6 +16,7 @@
 EMBED(amd, MACHINES_FOLDER "/amd.yaml");
 EMBED(arm, MACHINES_FOLDER "/arm.yaml");
 EMBED(default, MACHINES_FOLDER "/default.yaml");
+EMBED(emulated, MACHINES_FOLDER "/emulated.yaml");
 EMBED(nesting, MACHINES_FOLDER "/nesting.yaml");
 EMBED(riscv, MACHINES_FOLDER "/riscv.yaml");
 EMBED(selftest_vfio, MACHINES_FOLDER "/selftest-vfio.yaml");
@@ -25,6 +26,7 @@ static const struct {
 	const char *name, *text, *behind;
 } machines[] = {
 	{"default", machine_default_text, machine_default_text_behind},
+	{"emulated", machine_emulated_text, machine_emulated_text_behind},
 	{"amd", machine_amd_text, machine_amd_text_behind},
 	{"arm", machine_arm_text, machine_arm_text_behind},
 	{"nesting", machine_nesting_text, machine_nesting_text_behind},

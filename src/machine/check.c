@@ -2,7 +2,7 @@
 /* machine_check(): what must hold between two requests, whatever the programs have done. */
 #include "machine/device.h"
 #include "machine/files.h"
-#include "machine/machine.h"
+#include "machine/mdev.h"
 
 /* Only the links to devices have a colon in their name. */
 static unsigned count_links(const struct node *directory)
@@ -61,6 +61,7 @@ void machine_check(struct machine *machine)
 	vfio_check(&machine->vfio);
 	check_drivers(machine);
 	check_devices(machine);
+	mdevs_check(machine);
 	check_files(machine);
 	node_check(machine->root);
 	mutex_unlock(&machine->lock);

@@ -37,13 +37,19 @@ static int read_selftest(struct yaml_reader *reader, yaml_node_t *node, void *ta
 	return yaml_bool(reader, node, &((struct description *)target)->selftest);
 }
 
-/* Where the room is to do other than Linux. */
+static int read_provides_vfio(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->iommufd_provides_vfio);
+}
+
+/* Where the room is to do other than Linux, or than Linux does with its usual configuration. */
 static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
 					       {"private_domains", read_private_domains},
 					       {"alias_domains", read_alias_domains},
-					       {"selftest", read_selftest}};
+					       {"selftest", read_selftest},
+					       {"iommufd_provides_vfio", read_provides_vfio}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }
@@ -60,14 +66,20 @@ static int keep_roots(struct yaml_reader *reader, yaml_node_t *node, void *targe
 	return 0;
 }
 
+static int keep_emulated(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	reading_of(reader)->emulated = node;
+	return 0;
+}
+
 static int read_as_found(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	return yaml_bool(reader, node, &reading_of(reader)->description->as_found);
 }
 
 static const struct yaml_key machine_keys[] = {
-	{"name", read_name},	   {"iommu", read_iommu},     {"as_found", read_as_found},
-	{"options", read_options}, {"devices", keep_devices}, {"roots", keep_roots},
+	{"name", read_name},	   {"iommu", read_iommu}, {"as_found", read_as_found}, {"options", read_options},
+	{"devices", keep_devices}, {"roots", keep_roots}, {"emulated", keep_emulated},
 };
 
 static int read_machine(struct reading *reading)
@@ -79,7 +91,8 @@ static int read_machine(struct reading *reading)
 		return err;
 	if (!reading->devices && !reading->roots)
 		return yaml_refuse(&reading->yaml, root, "a machine needs devices");
-	return tree_read(reading);
+	err = tree_read(reading);
+	return err < 0 ? err : emulated_read(reading);
 }
 
 static void free_functions(struct list *functions)
@@ -99,6 +112,7 @@ int description_parse(const char *text, size_t size, const char *file, struct de
 	if (!description)
 		return -why->err;
 	list_init(&description->functions);
+	list_init(&description->emulated);
 	list_init(&reading.virtuals);
 	snprintf(description->name, sizeof(description->name), "machine");
 	err = yaml_reader_init(&reading.yaml, text, size, file, why);
@@ -116,6 +130,7 @@ void description_free(struct description *description)
 {
 	if (!description)
 		return;
+	emulated_descriptions_free(&description->emulated);
 	free_functions(&description->functions);
 	free(description->by_address);
 	free(description);

@@ -100,6 +100,18 @@ struct function_description {
 	struct list_link link;
 };
 
+#define MACHINE_EMULATED 64
+#define UUID_TEXT	 37
+
+/* A device that is no hardware (mdev). */
+struct emulated_description {
+	char uuid[UUID_TEXT]; /* its name, in lower case */
+	const struct model *model;
+	const struct function_description *parent; /* whose directory has it; NULL: one of its own */
+	struct model_options options;
+	struct list_link link;
+};
+
 #define MACHINE_UNITS	64
 #define MACHINE_REGIONS 64 /* different ones, of all devices */
 
@@ -121,12 +133,14 @@ struct description {
 	struct unit_description iommu; /* each of them */
 	struct iommu_options options;
 	bool selftest;					 /* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
+	bool iommufd_provides_vfio;			 /* as with CONFIG_IOMMUFD_VFIO_CONTAINER */
 	bool as_found;					 /* captured: what is where was not questioned */
 	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;
 	struct list functions;			  /* owned; enumeration order, virtual functions last */
 	struct function_description **by_address; /* owned; count of them */
 	size_t count;
+	struct list emulated; /* struct emulated_description, owned */
 };
 
 /*

@@ -8,6 +8,7 @@
 
 #include "machine/driver.h"
 #include "machine/machine.h"
+#include "machine/sysfs_vfio.h"
 
 /* How a device can be reset, in the order Linux tries (drivers/pci/pci.c:pci_reset_fn_methods). */
 enum reset_method { RESET_FLR, RESET_AF_FLR, RESET_PM, RESET_BUS, RESET_METHODS };
@@ -30,9 +31,8 @@ struct device {
 	struct node *node;		   /* the tree's: its sysfs directory */
 	struct node *driver_link;	   /* the tree's: node/driver and drivers/NAME/BDF while bound */
 	struct node *driver_entry;
-	struct node *vfio_node; /* owned while withdrawn: node/vfio-dev */
-	struct node *vfio_link; /* likewise: sys/class/vfio-dev/vfioN */
-	struct list_link link;	/* machine->devices, enumeration order */
+	struct vfio_dev_nodes vfio_nodes; /* what vfio shows of it */
+	struct list_link link;		  /* machine->devices, enumeration order */
 };
 
 int device_new(struct machine *machine, struct pci_function *function, struct iommu_device *iommu, struct device **ret,

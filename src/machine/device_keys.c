@@ -244,6 +244,8 @@ static int read_model(struct yaml_reader *reader, yaml_node_t *node, void *targe
 	if (!function->model)
 		return yaml_refuse(reader, node, "there is no model \"%.40s\"; `isolde machine models` lists them",
 				   text);
+	if (model_is_emulated(function->model))
+		return yaml_refuse(reader, node, "%s is no hardware; it stands under `emulated`", text);
 	return 0;
 }
 

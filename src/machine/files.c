@@ -214,6 +214,8 @@ static bool holds_lock(const struct file *file)
 static void files_release(struct files *files, struct file *file)
 {
 	files_leave(files, file);
+	/* A thread of this process may wait for what another has closed. */
+	file_wake(file);
 	file->ops->release(file);
 }
 

@@ -16,12 +16,15 @@
 #include "iommu/dma.h"
 #include "machine/device.h"
 #include "machine/files.h"
+#include "machine/mdev.h"
 #include "machine/sysfs.h"
 #include "machine/unit.h"
 
-static struct device *device_of(struct machine *machine, const struct vfio_device *vfio)
+static struct vfio_dev_nodes *nodes_of(struct machine *machine, const struct vfio_device *vfio)
 {
-	return device_find(machine, vfio_device_iommu(vfio)->function->addr);
+	struct mdev *mdev = mdev_of(machine, vfio);
+
+	return mdev ? &mdev->vfio_nodes : &device_find(machine, vfio_device_iommu(vfio)->function->addr)->vfio_nodes;
 }
 
 static void group_added(void *context, int group_id, unsigned minor)
@@ -36,12 +39,12 @@ static void group_removed(void *context, int group_id)
 
 static void device_added(void *context, struct vfio_device *vfio, unsigned index)
 {
-	sysfs_vfio_device_added(device_of(context, vfio), index);
+	vfio_dev_nodes_publish(context, nodes_of(context, vfio), index);
 }
 
 static void device_removed(void *context, struct vfio_device *vfio, unsigned index)
 {
-	sysfs_vfio_device_removed(device_of(context, vfio));
+	vfio_dev_nodes_withdraw(context, nodes_of(context, vfio));
 }
 
 static void device_closed(void *context, struct vfio_device *vfio)
@@ -51,12 +54,21 @@ static void device_closed(void *context, struct vfio_device *vfio)
 	pthread_cond_broadcast(&machine->changed);
 }
 
+/* A request that an emulated device made for itself: there is nobody to answer. */
+static void soft_fault(void *context, struct vfio_device *vfio, const struct why *why)
+{
+	struct machine *machine = context;
+
+	journal_append(&machine->journal, 0, vfio_device_name(vfio), "software DMA", why);
+}
+
 static const struct vfio_listener vfio_listener = {
 	.group_added = group_added,
 	.group_removed = group_removed,
 	.device_added = device_added,
 	.device_removed = device_removed,
 	.device_closed = device_closed,
+	.soft_fault = soft_fault,
 };
 
 /* On the device's thread, without machine.lock. */
@@ -87,10 +99,12 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommu.fault = dma_faulted;
 	machine->iommu.fault_context = machine;
 	iommufd_init(&machine->iommufd, &machine->iommu);
+	machine->iommufd.provides_vfio = description->iommufd_provides_vfio;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
 	journal_init(&machine->journal);
 	list_init(&machine->drivers);
 	list_init(&machine->devices);
+	list_init(&machine->mdevs);
 	list_init(&machine->vfio_nodes);
 }
 
@@ -327,12 +341,21 @@ static int machine_build(struct machine *machine, struct why *why)
 	if (err == 0)
 		enable_pasids(machine);
 	if (err == 0)
+		err = mdevs_add(machine, why);
+	if (err == 0)
 		err = attach_models(machine, why);
 	if (err == 0)
 		err = add_drivers(machine, why);
 	if (err == 0)
 		err = sysfs_build(machine, why);
-	return err < 0 ? err : bind_boot_drivers(machine, why);
+	if (err == 0)
+		err = bind_boot_drivers(machine, why);
+	if (err == 0)
+		err = mdevs_bind(machine, why);
+	/* Last, so that what there is for tests changes nothing of the rest. */
+	if (err == 0 && machine->description->selftest)
+		err = selftest_init(&machine->selftest, &machine->iommufd, why);
+	return err;
 }
 
 int machine_new(struct description *description, struct machine **ret, struct why *why)
@@ -374,8 +397,11 @@ static void machine_fini(struct machine *machine)
 	if (machine->files)
 		files_close_all(machine->files);
 	unbind_all(machine);
+	mdevs_unbind(machine);
 	vfio_fini(&machine->vfio);
+	selftest_fini(&machine->selftest);
 	iommufd_fini(&machine->iommufd);
+	mdevs_free(machine);
 	sysfs_vfio_fini(machine);
 	node_remove(machine->root);
 	list_for_each_safe(device, next_device, &machine->devices, link)

@@ -12,6 +12,7 @@
 #include "machine/node.h"
 #include "machine/waiting.h"
 #include "mem/file.h"
+#include "selftest/selftest.h"
 #include "vfio/vfio.h"
 
 struct describer;
@@ -30,13 +31,16 @@ struct machine {
 	struct iommu iommu;
 	struct iommufd iommufd;
 	struct vfio vfio;
+	struct selftest selftest; /* zeroed unless the description asks for it */
 	struct journal journal;
-	struct list drivers;	/* machine/driver.c */
-	struct list devices;	/* machine/device.c: one per function: its driver, override, sysfs directory */
-	struct node *root;	/* owned: sys/ and dev/ */
-	struct files *files;	/* owned: machine/files.c */
-	struct list vfio_nodes; /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
-	bool autoprobe_off;	/* drivers_autoprobe; remembered */
+	struct list drivers;	   /* machine/driver.c */
+	struct list devices;	   /* machine/device.c: one per function: its driver, override, sysfs directory */
+	struct list mdevs;	   /* machine/mdev.c: emulated devices */
+	struct node *root;	   /* owned: sys/ and dev/ */
+	struct files *files;	   /* owned: machine/files.c */
+	struct list vfio_nodes;	   /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
+	struct node *vfio_devices; /* dev/vfio/devices; owned while it is empty, and so withdrawn */
+	bool autoprobe_off;	   /* drivers_autoprobe; remembered */
 	u64 fault_knobs[FAULT_KNOBS]; /* machine/sysfs_debug.c */
 };
 

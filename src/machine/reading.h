@@ -2,7 +2,7 @@
 /*
  * A machine file while it is read. description.c reads the machine, tree.c walks the devices, device_keys.c and
  * device_caps.c read what a device's mapping says, device_check.c looks whether it makes sense as a whole and where it
- * stands.
+ * stands; emulated_keys.c reads those that are no hardware.
  */
 #ifndef MACHINE_READING_H
 #define MACHINE_READING_H
@@ -20,7 +20,7 @@ struct bus_numbers {
 struct reading {
 	struct yaml_reader yaml; /* first: what the tables' functions get */
 	struct description *description;
-	yaml_node_t *devices, *roots;
+	yaml_node_t *devices, *roots, *emulated;
 	struct bus_numbers buses;
 	struct list virtuals; /* owned: virtual functions, until all others are there */
 	unsigned depth, functions;
@@ -68,6 +68,10 @@ int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target); /* 
 
 /* Reads all devices: those on bus 0000:00, and those of the other root buses. */
 int tree_read(struct reading *reading);
+
+/* Those under `emulated`; the functions are there already. */
+int emulated_read(struct reading *reading);
+void emulated_descriptions_free(struct list *emulated);
 
 void function_description_free(struct function_description *function); /* NULL is legal */
 

@@ -13,8 +13,9 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 
-#define DEV_VFIO  "/dev/vfio/"
-#define DEV_IOMMU "/dev/iommu"
+#define DEV_VFIO	"/dev/vfio/"
+#define DEV_VFIO_DEVICE DEV_VFIO "devices/"
+#define DEV_IOMMU	"/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -43,13 +44,19 @@ static void request_finish(struct machine *machine, const struct client *client,
 	mutex_unlock(&machine->lock);
 }
 
-bool machine_owns_path(const char *path)
+static bool has_prefix(const char *path, const char *prefix)
 {
-	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0 || strcmp(path, DEV_IOMMU) == 0;
+	return strncmp(path, prefix, strlen(prefix)) == 0;
 }
 
-/* The number after /dev/vfio/, as the kernel writes it: no sign, no leading zeros. */
-static bool parse_group(const char *name, int *ret)
+/* The directory of character devices is listed like any other. */
+bool machine_owns_path(const char *path)
+{
+	return strcmp(path, DEV_IOMMU) == 0 || (has_prefix(path, DEV_VFIO) && strcmp(path, DEV_VFIO "devices") != 0);
+}
+
+/* A number as the kernel writes it: no sign, no leading zeros. */
+static bool parse_number(const char *name, int *ret)
 {
 	char again[16];
 
@@ -57,6 +64,15 @@ static bool parse_group(const char *name, int *ret)
 		return false;
 	snprintf(again, sizeof(again), "%d", *ret);
 	return strcmp(again, name) == 0;
+}
+
+static const char *describe_member(const struct machine *machine, const struct iommu_device *member,
+				   char text[static DEVICE_DESCRIPTION])
+{
+	if (member->function)
+		return device_describe(device_find(machine, member->function->addr), text);
+	snprintf(text, DEVICE_DESCRIPTION, "%s", member->name);
+	return text;
 }
 
 /* The node is not there. If it is that of a group, its devices have the wrong drivers: say which. */
@@ -68,14 +84,13 @@ static int refuse_missing(struct machine *machine, const char *path, struct why 
 	size_t used = 0;
 	int id;
 
-	if (parse_group(path + strlen(DEV_VFIO), &id))
+	if (parse_number(path + strlen(DEV_VFIO), &id))
 		group = iommu_group_find(&machine->iommu, id);
 	if (!group)
 		return refuse(why, NODE_MISSING, "there is no %s in this machine", text_sample(path, sample));
 	list_for_each(member, &group->devices, group_link) {
-		const struct device *device = device_find(machine, member->function->addr);
 		int length = snprintf(members + used, sizeof(members) - used, "%s%s", used ? ", " : "",
-				      device_describe(device, name));
+				      describe_member(machine, member, name));
 
 		used = min_u64(used + (size_t)length, sizeof(members) - 1);
 	}
@@ -83,22 +98,30 @@ static int refuse_missing(struct machine *machine, const char *path, struct why 
 		      text_sample(path, sample), id, members);
 }
 
+static int open_container(struct machine *machine, struct client *client, struct file **ret, struct why *why)
+{
+	if (machine->iommufd.provides_vfio)
+		return iommufd_vfio_open(&machine->iommufd, client, ret, why);
+	return vfio_container_open(&machine->vfio, client, ret, why);
+}
+
 static int open_node(struct machine *machine, struct client *client, const char *path, struct file **ret,
 		     struct why *why)
 {
 	const struct node *node = node_at(machine->root, path);
-	int id;
+	int number;
 
 	if (!node || node->kind != NODE_DEVICE)
 		return refuse_missing(machine, path, why);
 	if (strcmp(path, DEV_IOMMU) == 0)
 		return iommufd_context_open(&machine->iommufd, client, ret, why);
-	if (strcmp(node->name, "vfio") == 0)
-		return vfio_container_open(&machine->vfio, client, ret, why);
-	/* All other nodes there are groups. */
-	if (!parse_group(node->name, &id))
-		return refuse_missing(machine, path, why);
-	return vfio_group_open(&machine->vfio, id, client, ret, why);
+	if (strcmp(path, DEV_VFIO "vfio") == 0)
+		return open_container(machine, client, ret, why);
+	if (has_prefix(path, DEV_VFIO_DEVICE "vfio") && parse_number(path + strlen(DEV_VFIO_DEVICE "vfio"), &number))
+		return vfio_cdev_open(&machine->vfio, (unsigned)number, client, ret, why);
+	if (parse_number(path + strlen(DEV_VFIO), &number))
+		return vfio_group_open(&machine->vfio, number, client, ret, why);
+	return refuse_missing(machine, path, why);
 }
 
 static int decode_open(const char *path, int flags, struct why *why)
@@ -131,6 +154,7 @@ int machine_open(struct machine *machine, struct client *client, const char *pat
 	int ret;
 
 	request_start(machine, why);
+	client_look_again(client);
 	ret = decode_open(path, flags, why);
 	if (ret == 0)
 		ret = open_node(machine, client, path, &file, why);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "machine/device.h"
+#include "machine/mdev.h"
 
 s64 show_text(char *text, size_t size, const char *format, ...)
 {
@@ -97,6 +98,8 @@ int sysfs_build(struct machine *machine, struct why *why)
 	if (err == 0)
 		err = sysfs_build_vfio(machine, why);
 	if (err == 0)
+		err = sysfs_build_mdevs(machine, why);
+	if (err == 0)
 		err = sysfs_build_iommufd(machine, why);
 	if (err == 0 && machine->description->selftest)
 		err = sysfs_build_debug(machine, why);
@@ -136,5 +139,5 @@ void sysfs_check_device(const struct device *device)
 		return;
 	assert(node_child(driver->node, device->name) == device->driver_entry);
 	assert(node_walk(device->machine->root, "sys/bus/pci/devices"));
-	assert(node_child(device->node, "vfio-dev") == (device->vfio ? device->vfio_node : NULL));
+	assert(node_child(device->node, "vfio-dev") == (device->vfio ? device->vfio_nodes.directory : NULL));
 }

@@ -31,11 +31,9 @@ int sysfs_add_driver(struct machine *machine, struct driver *driver, struct why 
 int sysfs_driver_bound(struct device *device, struct driver *driver, struct why *why);
 void sysfs_driver_unbound(struct device *device);
 
-/* What vfio tells: nodes of a group and of a device appear and disappear. */
+/* What vfio tells: nodes of a group appear and disappear (those of devices: machine/sysfs_vfio.h). */
 void sysfs_vfio_group_added(struct machine *machine, int group_id, unsigned minor);
 void sysfs_vfio_group_removed(struct machine *machine, int group_id);
-void sysfs_vfio_device_added(struct device *device, unsigned index);
-void sysfs_vfio_device_removed(struct device *device);
 /* Frees what is withdrawn; the tree goes with machine->root. */
 void sysfs_vfio_fini(struct machine *machine);
 

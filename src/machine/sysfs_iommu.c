@@ -224,7 +224,7 @@ static int build_group(struct machine *machine, struct iommu_group *group, struc
 	if (err == 0)
 		err = sysfs_directory(directory, "devices", &members, why);
 	list_for_each(member, &group->devices, group_link)
-		if (err == 0)
+		if (err == 0 && member->function) /* an emulated one links itself: machine/sysfs_mdev.c */
 			err = link_device(device_find(machine, member->function->addr), directory, members, why);
 	return err;
 }

@@ -3,8 +3,6 @@
  * What vfio shows: /dev/vfio, sys/class/vfio and vfio-dev. Groups and devices come and go inside calls that cannot fail
  * any more, so all their nodes are made at the start, withdrawn, and published when vfio says so. A number that is only
  * known then (a minor, an index) is filled in at that moment.
- *
- * This kernel has no character devices per device (CONFIG_VFIO_DEVICE_CDEV=n): vfio-dev/vfioN has no `dev`.
  */
 #include <stdio.h>
 #include <sys/sysmacros.h>
@@ -49,11 +47,6 @@ static s64 show_container_uevent(struct node *node, char *text, size_t size, str
 			 VFIO_MISC_MINOR);
 }
 
-static s64 show_nothing(struct node *node, char *text, size_t size, struct why *why)
-{
-	return 0;
-}
-
 static const struct attribute group_attributes[] = {
 	{"dev", 0444, {.show = show_group_number}},
 	{"uevent", 0644, {.show = show_group_uevent, .store = store_uevent}},
@@ -62,10 +55,6 @@ static const struct attribute group_attributes[] = {
 static const struct attribute container_attributes[] = {
 	{"dev", 0444, {.show = show_container_number}},
 	{"uevent", 0644, {.show = show_container_uevent, .store = store_uevent}},
-};
-
-static const struct attribute vfio_dev_attributes[] = {
-	{"uevent", 0644, {.show = show_nothing, .store = store_uevent}},
 };
 
 /* Takes the child out as soon as it was made. */
@@ -155,47 +144,20 @@ static int build_group(struct machine *machine, struct iommu_group *group, struc
 	return make_nodes(machine, nodes, why);
 }
 
-/* vfio-dev/vfioN of a device and its class link; N is the widest until it is known. */
-#define VFIO_WIDEST "vfio4294967295"
-
-static int build_device(struct device *device, struct why *why)
-{
-	struct node *class = node_at(device->machine->root, "sys/class/vfio-dev");
-	struct node *above, *directory;
-	int err = node_directory(device->node, "vfio-dev", &above, why);
-
-	if (err == 0)
-		err = node_directory(above, VFIO_WIDEST, &directory, why);
-	if (err == 0)
-		err = sysfs_attributes(directory, vfio_dev_attributes, ARRAY_SIZE(vfio_dev_attributes), device, why);
-	if (err == 0)
-		err = node_link_to(directory, "device", device->node, why);
-	if (err == 0)
-		err = node_link_to(directory, "subsystem", class, why);
-	if (err == 0)
-		err = node_link_to(class, VFIO_WIDEST, directory, why);
-	if (err < 0)
-		return err;
-	device->vfio_link = withdrawn(class, VFIO_WIDEST);
-	device->vfio_node = withdrawn(device->node, "vfio-dev");
-	return 0;
-}
-
 int sysfs_build_vfio(struct machine *machine, struct why *why)
 {
 	struct iommu_group *group;
 	struct device *device;
-	struct node *unused;
 	int err = build_container(machine, why);
 
 	if (err == 0)
-		err = sysfs_directory(machine->root, "sys/class/vfio-dev", &unused, why);
+		err = vfio_dev_nodes_init(machine, why);
 	list_for_each(group, &machine->iommu.groups, link)
 		if (err == 0)
 			err = build_group(machine, group, why);
 	list_for_each(device, &machine->devices, link)
 		if (err == 0 && device->iommu && !pci_is_bridge(device->function))
-			err = build_device(device, why);
+			err = vfio_dev_nodes_make(machine, device->node, &device->vfio_nodes, why);
 	return err;
 }
 
@@ -233,34 +195,14 @@ void sysfs_vfio_group_removed(struct machine *machine, int group_id)
 	node_withdraw(nodes->directory);
 }
 
-void sysfs_vfio_device_added(struct device *device, unsigned index)
-{
-	struct node *directory = list_first(&device->vfio_node->children, struct node, link);
-	char *number = strrchr(device->vfio_link->target, '/') + strlen("/vfio");
-
-	snprintf(directory->name, sizeof(directory->name), "vfio%u", index);
-	snprintf(device->vfio_link->name, sizeof(device->vfio_link->name), "vfio%u", index);
-	/* The target was made for the widest number there is. */
-	snprintf(number, strlen(VFIO_WIDEST) - strlen("vfio") + 1, "%u", index);
-	node_publish(device->vfio_node);
-	node_publish(device->vfio_link);
-}
-
-void sysfs_vfio_device_removed(struct device *device)
-{
-	node_withdraw(device->vfio_link);
-	node_withdraw(device->vfio_node);
-}
-
 void sysfs_vfio_fini(struct machine *machine)
 {
 	struct vfio_nodes *nodes, *following;
 	struct device *device;
 
-	list_for_each(device, &machine->devices, link) {
-		node_remove(device->vfio_link);
-		node_remove(device->vfio_node);
-	}
+	list_for_each(device, &machine->devices, link)
+		vfio_dev_nodes_remove(&device->vfio_nodes);
+	vfio_dev_nodes_fini(machine);
 	list_for_each_safe(nodes, following, &machine->vfio_nodes, link) {
 		node_remove(nodes->device);
 		node_remove(nodes->number);

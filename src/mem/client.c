@@ -49,8 +49,15 @@ void client_init(struct client *client, const struct client_ops *ops, pid_t pid)
 	*client = (struct client){.ops = ops, .pid = pid, .maps_fd = -1, .memory_fd = -1, .own = pid == getpid()};
 	ref_init(&client->ref);
 	read_name(pid, client->name);
-	if (client->own)
-		guard_install();
+	client_look_again(client);
+}
+
+void client_look_again(struct client *client)
+{
+	if (!client->own)
+		return;
+	guard_install();
+	client->powers.asked = 0;
 }
 
 /* Those that touch [start, last]. */
@@ -348,14 +355,14 @@ static bool transfer(struct client *client, bool write, const struct iovec *loca
 
 /* What /proc/PID/status says of a process's privileges; zeros when it is gone. */
 struct privileges {
-	u64 effective; /* capabilities */
+	u64 effective, permitted; /* capabilities: those that count, and those it could have back */
 	bool root;
 };
 
 static struct privileges privileges_of(pid_t pid)
 {
 	char path[32], text[4096];
-	const char *effective, *uid;
+	const char *effective, *permitted, *uid;
 	unsigned long id = 1;
 	ssize_t size;
 	_close_ int fd = -1;
@@ -365,10 +372,13 @@ static struct privileges privileges_of(pid_t pid)
 	size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
 	text[size > 0 ? size : 0] = '\0';
 	effective = strstr(text, "\nCapEff:");
+	permitted = strstr(text, "\nCapPrm:");
 	uid = strstr(text, "\nUid:");
-	if (!effective || !uid || sscanf(uid, "\nUid: %*u %lu", &id) != 1)
+	if (!effective || !permitted || !uid || sscanf(uid, "\nUid: %*u %lu", &id) != 1)
 		return (struct privileges){};
-	return (struct privileges){strtoull(effective + strlen("\nCapEff:"), NULL, 16), id == 0};
+	return (struct privileges){.effective = strtoull(effective + strlen("\nCapEff:"), NULL, 16),
+				   .permitted = strtoull(permitted + strlen("\nCapPrm:"), NULL, 16),
+				   .root = id == 0};
 }
 
 bool client_capable(struct client *client, unsigned capability)
@@ -378,7 +388,7 @@ bool client_capable(struct client *client, unsigned capability)
 	if (theirs.effective & BIT(capability) || !theirs.root)
 		return theirs.effective & BIT(capability);
 	ours = privileges_of(getpid());
-	return ours.root && !(ours.effective & BIT(capability)) && !(ours.effective & ~theirs.effective);
+	return ours.root && !(ours.effective & BIT(capability)) && !(ours.effective & ~theirs.permitted);
 }
 
 /*

@@ -63,6 +63,16 @@ struct client {
 	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
 	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
 	bool own;	    /* it is this very process: its memory is ours, as long as it is there */
+	/*
+	 * own only, under machine.lock: what it may do (mem/charge.c), for one tick of the host's coarse clock (1 to 4
+	 * ms) or until client_look_again(). Who gives up a capability and maps within the same tick may still be taken
+	 * for privileged.
+	 */
+	struct {
+		u64 asked; /* in that tick; 0: never */
+		u32 uid;
+		bool may_lock_any;
+	} powers;
 	struct itree mapped_files; /* struct mapped_file, owned: where files of the machine may be mapped; own only */
 	u64 locked_bytes;	   /* charged against the RLIMIT_MEMLOCK of the process (VmLck); under machine.lock */
 	u64 pinned_bytes;	   /* pinned by iommufd, whoever pays for it (VmPin); under machine.lock */
@@ -78,6 +88,8 @@ static inline pid_t client_task(const struct client *client)
 void client_init(struct client *client, const struct client_ops *ops, pid_t pid);
 struct client *client_get(struct client *client);
 void client_put(struct client *client); /* NULL is legal */
+/* What this very process may have changed about itself since: its handlers of signals, what it may do. */
+void client_look_again(struct client *client);
 
 static inline void client_put_pointer(struct client **client)
 {
@@ -139,8 +151,9 @@ bool client_dma_write(struct client *client, const struct iovec *local, unsigned
 bool client_memory_lives(struct client *client, u64 address);
 
 /*
- * Has the client's process that capability (CAP_IPC_LOCK, ...) in its own user namespace? Where isolde runs as a root
- * that has been denied it, as in a container, root in the room counts as having it while it has all that isolde has.
+ * Has the client that capability (CAP_IPC_LOCK, ...) in its own user namespace? Where isolde runs as a root that has
+ * been denied it, as in a container, root in the room counts as having it while it has given up nothing for good: then
+ * it could have all that isolde has.
  */
 bool client_capable(struct client *client, unsigned capability);
 

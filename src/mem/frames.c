@@ -51,7 +51,7 @@ static u64 find_fit(const struct frames *frames, u64 from, u64 last, u64 iova, u
 
 		if (start > last || size - 1 > last - start)
 			return 0;
-		taken = itree_first(&frames->extents, start, start + size - 1);
+		taken = itree_lowest(&frames->extents, start, start + size - 1);
 		if (!taken)
 			return start;
 		from = taken->last + 1;
@@ -97,8 +97,8 @@ void extent_fini(struct extent *extent)
 
 void frames_insert(struct frames *frames, struct extent *extent)
 {
-	assert(!itree_first(&frames->extents, extent->node.start, extent->node.last));
 	itree_insert(&frames->extents, &extent->node);
+	assert(itree_stands_alone(&extent->node));
 	frames->cursor = extent->node.last + 1;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VFIO_DEVICE_FEATURE: spec 05 section 11. Plain vfio-pci has the three low-power features, each only to be set. A
- * device in low power has no pages to map; every request and access wakes it for its duration, and ends the variant
- * with a wake-up eventfd.
+ * VFIO_DEVICE_FEATURE: spec 05 section 11. Plain vfio-pci has the three low-power features, each only to be set, and
+ * dma-bufs of its BARs, only to be got (pci_dmabuf.c). A device in low power has no pages to map; every request and
+ * access wakes it for its duration, and ends the variant with a wake-up eventfd.
  */
 #include "base/os.h"
 #include "vfio/ioctl.h"
@@ -22,7 +22,7 @@ struct feature {
 	const char *name;
 	u32 directions; /* 0: not there (ENOTTY) */
 	u32 payload;
-	int (*set)(const struct feature_request *request, struct why *why);
+	long (*perform)(const struct feature_request *request, struct why *why);
 };
 
 static int enter(struct pci_session *session, enum low_power kind, int wake_fd, struct why *why)
@@ -35,12 +35,12 @@ static int enter(struct pci_session *session, enum low_power kind, int wake_fd, 
 	return 0;
 }
 
-static int set_entry(const struct feature_request *request, struct why *why)
+static long set_entry(const struct feature_request *request, struct why *why)
 {
 	return enter(request->session, LOW_POWER_ENTRY, -1, why);
 }
 
-static int set_entry_with_wakeup(const struct feature_request *request, struct why *why)
+static long set_entry_with_wakeup(const struct feature_request *request, struct why *why)
 {
 	struct vfio_device_low_power_entry_with_wakeup entry;
 	int fd, err = client_read(request->client, request->data, &entry, sizeof(entry), why);
@@ -77,10 +77,15 @@ void low_power_resume(struct pci_session *session)
 	low_power_exit(session);
 }
 
-static int set_exit(const struct feature_request *request, struct why *why)
+static long set_exit(const struct feature_request *request, struct why *why)
 {
 	low_power_exit(request->session);
 	return 0;
+}
+
+static long get_dma_buf(const struct feature_request *request, struct why *why)
+{
+	return dmabuf_get(request->session, request->client, request->data, why);
 }
 
 /* Those without a direction belong to other drivers or to functions that a physical function here never has. */
@@ -98,7 +103,8 @@ static const struct feature features[] = {
 	[VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] = {"DMA_LOGGING_REPORT"},
 	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = {"MIG_DATA_SIZE"},
 	[VFIO_DEVICE_FEATURE_BUS_MASTER] = {"BUS_MASTER"},
-	[VFIO_DEVICE_FEATURE_DMA_BUF] = {"DMA_BUF"},
+	[VFIO_DEVICE_FEATURE_DMA_BUF] = {"DMA_BUF", VFIO_DEVICE_FEATURE_GET, sizeof(struct vfio_device_feature_dma_buf),
+					 get_dma_buf},
 };
 
 static int decode_flags(u32 flags, struct why *why)
@@ -110,19 +116,21 @@ static int decode_flags(u32 flags, struct why *why)
 	return 0;
 }
 
-static int decode_feature(const char *device, u32 flags, const struct feature **ret, struct why *why)
+static int decode_feature(const struct vfio_device *device, u32 flags, const struct feature **ret, struct why *why)
 {
+	const char *name = device->name;
 	u32 id = flags & VFIO_DEVICE_FEATURE_MASK;
 	const struct feature *feature = id < ARRAY_SIZE(features) ? &features[id] : NULL;
 
 	/* Linux answers EINVAL, not ENOTTY, for this one of a device that cannot migrate. */
 	if (id == VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2)
-		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s cannot migrate", id, device);
-	if (!feature || !feature->directions)
-		return refuse(why, FEATURE_UNKNOWN, "%s has no feature %u (%s)", device, id,
+		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s cannot migrate", id, name);
+	if (!feature || !feature->directions || device->soft)
+		return refuse(why, FEATURE_UNKNOWN, "%s has no feature %u (%s)", name, id,
 			      feature ? feature->name : "unknown");
 	if (flags & DIRECTIONS & ~feature->directions)
-		return refuse(why, FEATURE_DIRECTION, "feature %s of %s can only be set", feature->name, device);
+		return refuse(why, FEATURE_DIRECTION, "feature %s of %s can only be %s", feature->name, name,
+			      feature->directions == VFIO_DEVICE_FEATURE_SET ? "set" : "got");
 	*ret = feature;
 	return 0;
 }
@@ -135,7 +143,7 @@ long pci_feature(struct file *file, struct client *client, const union vfio_head
 	int err = decode_flags(request->flags, why);
 
 	if (err == 0)
-		err = decode_feature(session->device->name, request->flags, &feature, why);
+		err = decode_feature(session->device, request->flags, &feature, why);
 	if (err < 0)
 		return err;
 	if (request->flags & VFIO_DEVICE_FEATURE_PROBE)
@@ -145,5 +153,5 @@ long pci_feature(struct file *file, struct client *client, const union vfio_head
 	if (request->argsz - sizeof(*request) < feature->payload)
 		return refuse(why, ARGSZ_SHORT, "VFIO_DEVICE_FEATURE %s: argsz is %u, %zu are needed", feature->name,
 			      request->argsz, sizeof(*request) + feature->payload);
-	return feature->set(&(struct feature_request){session, client, arg + sizeof(*request)}, why);
+	return feature->perform(&(struct feature_request){session, client, arg + sizeof(*request)}, why);
 }

@@ -3,12 +3,16 @@
  * /dev/vfio/GROUP. Two objects with lives of their own:
  *
  *	vfio_group	from the first device that vfio-pci takes to the last it gives back; longer while a file is
- *open, but then without its IOMMU group, and all it answers is ENODEV
- *	group_file	from open(2) until its descriptors and all devices got from it are gone: devices hold it, so
- *that no second program opens the group between the close of the group and the close of its devices
+ *			open, but then without its IOMMU group, and all it answers is ENODEV
+ *	group_file	from open(2) until its descriptors are gone and, with a container, all devices got from it:
+ *			they hold it, so that no second program opens the group between the close of the group and the
+ *			close of its devices
  *
  * While a container is set the IOMMU group is claimed, with the vfio_group as its owner. A container cannot be unset
- *while devices are open, so an open device always has one, with its IOMMU set.
+ * while devices are open, so an open device always has one, with its IOMMU set.
+ *
+ * An iommufd may stand where a container does. It claims nothing: each device is bound to it when it is opened, and
+ * stays so whatever becomes of the group's file.
  *
  * Before SET_CONTAINER "viable" is advice: it says whether a claim would succeed now. A group that is not viable is no
  * error of GET_STATUS; who is in the way is left in why as a remark, because programs say "not viable" and no more.
@@ -19,9 +23,10 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "iommufd/compat.h"
 #include "vfio/container.h"
+#include "vfio/device.h"
 #include "vfio/ioctl.h"
-#include "vfio/pci.h"
 
 #define MODE_CHARACTER_0600 0020600
 #define NAME_SIZE	    4096 /* what Linux copies of a name at most, a page */
@@ -101,6 +106,20 @@ void group_leave(struct vfio_group *group)
 	group_put(group);
 }
 
+/* What SET_CONTAINER set. */
+static bool has_iommu(const struct vfio_group *group)
+{
+	return group->container || group->context;
+}
+
+static void unset_iommu(struct vfio_group *group)
+{
+	if (group->container)
+		container_detach(group);
+	if (group->context)
+		context_put(take(group->context));
+}
+
 void group_file_get(struct group_file *file)
 {
 	file->users++;
@@ -113,8 +132,7 @@ void group_file_put(struct group_file *file)
 	assert(file->users > 0);
 	if (--file->users)
 		return;
-	if (group->container)
-		container_detach(group);
+	unset_iommu(group);
 	group->opened = NULL;
 	group_put(group);
 	free(file);
@@ -142,12 +160,55 @@ long group_get_status(struct file *file, struct client *client, const union vfio
 
 	if (!group->iommu)
 		return refuse_gone(group, why);
-	if (group->container)
+	if (has_iommu(group))
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (iommu_group_may_claim(group->iommu, why) == 0)
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	/* Not viable is an answer, not an error; why stays filled as a remark. */
 	return client_write(client, arg, &status, sizeof(status), why);
+}
+
+/* Its only device, which Linux gives a group of its own. */
+static bool group_is_emulated(const struct vfio_group *group)
+{
+	const struct vfio_device *device;
+
+	list_for_each(device, &group->vfio->devices, link)
+		if (device->group == group)
+			return device->soft;
+	return false;
+}
+
+/* The context learns of the group now, but nothing is claimed before a device is opened. */
+static int set_context(struct vfio_group *group, struct context *context, struct why *why)
+{
+	int err = compat_ioas_ensure(context, why);
+
+	if (err < 0)
+		return err;
+	context_get(context);
+	group->context = context;
+	return 0;
+}
+
+static int set_iommu(struct vfio_group *group, struct file *file, int fd, struct why *why)
+{
+	struct context *context = iommufd_context_of(file);
+
+	if (file && file->ops == &container_file_ops && group_is_emulated(group))
+		return refuse(why, EMULATED_CONTAINER, "group %d is that of an emulated device", group->id);
+	if (file && file->ops == &container_file_ops)
+		return container_attach(container_of_file(file), group, why);
+	if (context)
+		return set_context(group, context, why);
+	return refuse(why, NOT_A_CONTAINER, "descriptor %d is a %s, neither container nor iommufd", fd,
+		      file ? file->ops->kind : "file of the host");
+}
+
+static bool is_set(const struct vfio_group *group, const struct file *file)
+{
+	return (group->container && file == &group->container->file) ||
+	       (group->context && file == &group->context->file);
 }
 
 long group_set_container(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
@@ -163,30 +224,38 @@ long group_set_container(struct file *file, struct client *client, const union v
 	err = client->ops->find_file(client, fd, &container, why);
 	if (err < 0)
 		return err;
-	if (group->container)
-		return refuse(why, CONTAINER_ALREADY_SET, "group %d has %s container set", group->id,
-			      container == &group->container->file ? "this" : "another");
+	if (has_iommu(group))
+		return refuse(why, CONTAINER_ALREADY_SET, "group %d has %s %s set", group->id,
+			      is_set(group, container) ? "this" : "another", group->context ? "iommufd" : "container");
 	if (!group->iommu)
 		return refuse_gone(group, why);
-	if (!container || container->ops != &container_file_ops)
-		return refuse(why, NOT_A_CONTAINER, "descriptor %d is a %s, no container", fd,
-			      container ? container->ops->kind : "file of the host");
-	return container_attach(container_of_file(container), group, why);
+	return set_iommu(group, container, fd, why);
+}
+
+/* With an iommufd open devices stay bound and attached (Linux asks only containers for their users). */
+static int decode_unset(const struct vfio_group *group, struct why *why)
+{
+	const struct vfio_device *device;
+
+	if (!has_iommu(group))
+		return refuse(why, NO_CONTAINER, "group %d has no container to unset", group->id);
+	if (!group->container)
+		return 0;
+	list_for_each(device, &group->vfio->devices, link)
+		if (device->group == group && device->opened)
+			return refuse(why, GROUP_DEVICES_OPEN, "%s of group %d is open", device->name, group->id);
+	return 0;
 }
 
 long group_unset_container(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
 			   struct why *why)
 {
-	const struct group_file *opened = group_of_file(file);
-	struct vfio_group *group = opened->group;
-	const struct vfio_device *device;
+	struct vfio_group *group = group_of_file(file)->group;
+	int err = decode_unset(group, why);
 
-	if (!group->container)
-		return refuse(why, NO_CONTAINER, "group %d has no container to unset", group->id);
-	list_for_each(device, &group->vfio->devices, link)
-		if (device->group == group && device->session)
-			return refuse(why, GROUP_DEVICES_OPEN, "%s of group %d is open", device->name, group->id);
-	container_detach(group);
+	if (err < 0)
+		return err;
+	unset_iommu(group);
 	return 0;
 }
 
@@ -209,7 +278,7 @@ static const struct iommu_device *find_by_address(const struct iommu *iommu, str
 
 	list_for_each(group, &iommu->groups, link)
 		list_for_each(device, &group->devices, group_link)
-			if (pci_addr_equal(device->function->addr, addr))
+			if (device->function && pci_addr_equal(device->function->addr, addr))
 				return device;
 	return NULL;
 }
@@ -302,9 +371,9 @@ static int decode_get_device_fd(const struct vfio_group *group, struct client *c
 	err = find_device(group, name, ret, why);
 	if (err < 0)
 		return err;
-	if (!group->container)
+	if (!has_iommu(group))
 		return refuse(why, NO_CONTAINER, "%s: group %d has no container yet", (*ret)->name, group->id);
-	if (!(*ret)->session && !group->container->backend)
+	if (!(*ret)->opened && group->container && !group->container->backend)
 		return refuse(why, NO_IOMMU_SET, "%s: the container of group %d has no IOMMU yet", (*ret)->name,
 			      group->id);
 	return 0;
@@ -313,11 +382,10 @@ static int decode_get_device_fd(const struct vfio_group *group, struct client *c
 long group_get_device_fd(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
 			 struct why *why)
 {
-	struct group_file *opened = group_of_file(file);
 	struct vfio_device *device;
-	int err = decode_get_device_fd(opened->group, client, arg, &device, why);
+	int err = decode_get_device_fd(group_of_file(file)->group, client, arg, &device, why);
 
-	return err < 0 ? err : pci_open(device, opened, client, why);
+	return err < 0 ? err : vfio_device_open_by_group(device, client, why);
 }
 
 static long group_ioctl(struct file *file, struct client *client, unsigned int cmd, u64 arg, struct why *why)
@@ -331,6 +399,17 @@ const struct file_ops group_file_ops = {
 	.release = group_release,
 };
 
+/* One of the group's devices that is open, through the group or not; NULL: none. */
+static const struct vfio_device *open_device(const struct vfio_group *group, bool by_group)
+{
+	const struct vfio_device *device;
+
+	list_for_each(device, &group->vfio->devices, link)
+		if (device->group == group && device->opened && device->opened->by_group == by_group)
+			return device;
+	return NULL;
+}
+
 static int decode_open(const struct vfio *vfio, int id, struct vfio_group **ret, struct why *why)
 {
 	struct vfio_group *group = group_find(vfio, id);
@@ -338,16 +417,17 @@ static int decode_open(const struct vfio *vfio, int id, struct vfio_group **ret,
 
 	if (!group)
 		return refuse(why, GROUP_GONE, "group %d has no device bound to vfio-pci", id);
+	device = open_device(group, false);
+	if (device)
+		return refuse(why, GROUP_BUSY, "%s of group %d is bound to an iommufd in %s", device->name, id,
+			      device->opened->opener);
 	*ret = group;
 	if (!group->opened)
 		return 0;
 	if (group->opened->open)
 		return refuse(why, GROUP_BUSY, "/dev/vfio/%d is open in %s", id, group->opened->opener);
-	list_for_each(device, &vfio->devices, link)
-		if (device->group == group && device->session)
-			break;
 	return refuse(why, GROUP_BUSY, "/dev/vfio/%d was opened by %s, and its %s is still open or mapped", id,
-		      group->opened->opener, device->name);
+		      group->opened->opener, open_device(group, true)->name);
 }
 
 int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, struct file **ret, struct why *why)
@@ -373,28 +453,35 @@ int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, stru
 	return 0;
 }
 
+static void check_file(const struct vfio_group *group, unsigned holders)
+{
+	const struct group_file *opened = group->opened;
+
+	if (!opened) {
+		assert(!has_iommu(group) && !holders);
+		return;
+	}
+	assert(opened->group == group);
+	assert(opened->users == holders + opened->open);
+	assert(!open_device(group, false));
+}
+
 void group_check(const struct vfio_group *group)
 {
 	const struct vfio_device *device;
-	unsigned bound = 0, open = 0;
+	unsigned bound = 0, holders = 0;
 
 	assert(group->iommu && group->iommu->id == group->id);
 	list_for_each(device, &group->vfio->devices, link) {
 		if (device->group != group)
 			continue;
 		bound++;
-		if (device->session) {
-			assert(device->session->group == group->opened);
-			open++;
-		}
+		holders += device->opened && device->opened->held;
 	}
 	assert(bound == group->ndevices && bound > 0);
-	if (group->opened) {
-		assert(group->opened->group == group);
-		assert(group->opened->users == open + group->opened->open);
-	}
-	assert(group->opened || (!group->container && open == 0));
-	assert(group->container || open == 0);
+	check_file(group, holders);
+	assert(!group->container || !group->context);
+	assert(group->container || holders == 0);
 	assert((group->iommu->owner == &group->owner) == (group->container != NULL));
 	if (group->container)
 		container_check(group->container);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An IOMMU group as VFIO shows it: there as long as vfio-pci has a device of it, or as long as its file is open. One
- * opener at a time: the file counts as open until its own descriptors and those of its devices are gone.
+ * opener at a time: with a container the file counts as open until its own descriptors and those of its devices are
+ * gone; with an iommufd in the place of a container devices live on without it.
  */
 #ifndef VFIO_GROUP_H
 #define VFIO_GROUP_H
@@ -9,6 +10,7 @@
 #include "vfio/vfio.h"
 
 struct container;
+struct context;
 struct group_file;
 
 struct vfio_group {
@@ -20,6 +22,7 @@ struct vfio_group {
 	unsigned ndevices;		 /* bound to vfio-pci */
 	struct group_file *opened;	 /* owned; NULL when nobody has the group */
 	struct container *container;	 /* kept alive by us; NULL when none is set */
+	struct context *context;	 /* an iommufd that was set in place of one; kept alive by us */
 	struct list_link container_link; /* container->groups */
 	struct list_link link;		 /* vfio->groups, while iommu is set */
 };
@@ -27,7 +30,7 @@ struct vfio_group {
 struct group_file {
 	struct file file;
 	struct vfio_group *group; /* kept alive by us */
-	unsigned users;		  /* one for the descriptors, one for each open device */
+	unsigned users;		  /* one for the descriptors, one for each device that holds us */
 	bool open;		  /* the descriptors are not gone yet */
 	char opener[CLIENT_DESCRIPTION];
 };

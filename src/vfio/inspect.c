@@ -77,6 +77,7 @@ static void inspect_group(const struct vfio_group *group, struct describer *desc
 	describe_text(describer, "opener", group->opened ? group->opened->opener : NULL);
 	describe_flag(describer, "open", group->opened && group->opened->open);
 	describe_flag(describer, "in_container", group->container != NULL);
+	describe_flag(describer, "in_iommufd", group->context != NULL);
 	describe_end(describer);
 }
 
@@ -89,8 +90,14 @@ static void inspect_device(const struct vfio_device *device, struct describer *d
 	describe_text(describer, "name", device->name);
 	describe_number(describer, "group", (u64)device->group->id);
 	describe_number(describer, "index", device->index);
+	describe_flag(describer, "emulated", device->soft != NULL);
+	describe_number(describer, "file_count", list_length(&device->files));
 	describe_flag(describer, "open", session != NULL);
 	if (session) {
+		describe_text(describer, "opener", device->opened->opener);
+		describe_text(describer, "way", device->opened->by_group ? "group" : "character device");
+		if (vfio_iommufd_bound(device))
+			describe_number(describer, "iommufd_object", vfio_iommufd_id(device));
 		describe_text(describer, "interrupts", modes[session->irq_mode]);
 		describe_flag(describer, "registers_revoked", session->revoked);
 	}

@@ -2,8 +2,8 @@
 #include "vfio/ioctl.h"
 
 #include "vfio/container.h"
+#include "vfio/device.h"
 #include "vfio/group.h"
-#include "vfio/pci.h"
 
 const struct vfio_ioctl vfio_ioctls[] = {
 #define VFIO_IOCTL(kind, name, type, min, handler) {VFIO_KIND_##kind, name, #name, sizeof(type), min, handler},
@@ -51,8 +51,8 @@ static const struct vfio_ioctl *find_for_file(const struct file *file, unsigned 
 
 	if (file->ops == &group_file_ops)
 		return vfio_ioctl_find(VFIO_KIND_GROUP, cmd);
-	if (file->ops == &pci_file_ops)
-		return vfio_ioctl_find(VFIO_KIND_DEVICE, cmd);
+	if (file->ops == &device_file_ops)
+		return device_file_request(file, cmd);
 	if (file->ops != &container_file_ops)
 		return NULL;
 	row = vfio_ioctl_find(VFIO_KIND_CONTAINER, cmd);

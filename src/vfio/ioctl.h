@@ -7,8 +7,19 @@
 #include "isolde/abi/vfio.h"
 #include "mem/file.h"
 
-/* Which file a request belongs to. A container has two: its own, and those of its IOMMU backend. */
-enum vfio_kind { VFIO_KIND_CONTAINER, VFIO_KIND_TYPE1, VFIO_KIND_GROUP, VFIO_KIND_DEVICE, VFIO_KINDS };
+/*
+ * Which file a request belongs to. A container has two: its own, and those of its IOMMU backend. A device's file has
+ * those of all devices, those that only vfio-pci answers, and those of its character device alone.
+ */
+enum vfio_kind {
+	VFIO_KIND_CONTAINER,
+	VFIO_KIND_TYPE1,
+	VFIO_KIND_GROUP,
+	VFIO_KIND_DEVICE,
+	VFIO_KIND_PCI,
+	VFIO_KIND_CDEV,
+	VFIO_KINDS,
+};
 
 /* Bytes of a structure up to and including a field: what argsz must be at least. */
 #define THROUGH(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session of an open device: begun with the first GET_DEVICE_FD, shared by the following ones, over when the last
- * descriptor and the last mapping are gone. Spec 05 section 1.
+ * The session of an open device: begun when the first file gets it, over when that file's last descriptor and last
+ * mapping are gone. Spec 05 section 1.
  *
- * Beginning: everything that can fail first (memory file, mappings, the descriptor), then what changes the device: bus
- * mastering off, memory decoding on, a reset if one works, the view of configuration space, the registers into the
- * memory file. Ending cannot fail and leaves the device as it was found.
+ * Beginning: everything that can fail first (mappings of the memory file), then what changes the device: bus mastering
+ * off, memory decoding on, a reset if one works, the view of configuration space, the registers into the memory file.
+ * Ending cannot fail and leaves the device as it was found.
  */
 #include "vfio/pci.h"
 
@@ -15,38 +15,33 @@
 #include "vfio/info.h"
 #include "vfio/ioctl.h"
 
-#define MODE_0600 0000600
-
 /* ---- begin and end ---- */
 
-static void pci_session_free(struct pci_session *session)
+void pci_session_free(struct pci_session *session)
 {
 	if (!session)
 		return;
 	backing_fini(session);
 	free(session);
 }
-DEFINE_FREE(pci_session)
 
-static int session_new(struct vfio_device *device, struct group_file *group, struct pci_session **ret, struct why *why)
+int pci_session_new(struct vfio_device *device, struct device_file *file, struct pci_session **ret, struct why *why)
 {
-	struct pci_session *session = alloc_new(struct pci_session, why);
+	_free_(pci_session) struct pci_session *session = alloc_new(struct pci_session, why);
 	int err;
 
 	if (!session)
 		return -why->err;
-	file_init(&session->file, &pci_file_ops, "anon_inode:[vfio-device]", MODE_0600, 0);
+	session->file = file;
 	session->device = device;
 	session->function = device->function;
-	session->group = group;
 	session->unmask.fd = session->err_fd = session->req_fd = session->wake_fd = -1;
 	list_init(&session->ioeventfds);
+	list_init(&session->dmabufs);
 	err = backing_init(session, why);
-	if (err < 0) {
-		pci_session_free(session);
+	if (err < 0)
 		return err;
-	}
-	*ret = session;
+	*ret = take(session);
 	return 0;
 }
 
@@ -69,7 +64,7 @@ static void clear_master(struct pci_function *function)
 	pci_config_write(function, PCI_COMMAND, 2, pci_command(function) & ~(u32)PCI_COMMAND_MASTER);
 }
 
-static void session_begin(struct pci_session *session)
+void pci_session_begin(struct pci_session *session)
 {
 	struct pci_function *function = session->function;
 
@@ -85,8 +80,8 @@ static void session_begin(struct pci_session *session)
 	backing_update(session);
 	if (function->ops->opened)
 		function->ops->opened(function);
-	group_file_get(session->group);
 	session->device->session = session;
+	session->device->opened = session->file;
 }
 
 /* Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. */
@@ -97,11 +92,12 @@ static void reset_at_close(struct vfio_device *device, bool can_reset)
 	device->needs_reset = !can_reset;
 }
 
-static void session_finish(struct pci_session *session)
+void pci_session_end(struct pci_session *session)
 {
 	struct vfio_device *device = session->device;
 	struct pci_function *function = session->function;
 
+	dmabufs_drop(session);
 	low_power_exit(session);
 	backing_send_home(session);
 	clear_master(function);
@@ -113,39 +109,9 @@ static void session_finish(struct pci_session *session)
 	if (function->ops->closed)
 		function->ops->closed(function);
 	device->session = NULL;
+	device->opened = NULL;
 	if (device->needs_reset)
 		reset_idle_set(device);
-}
-
-static void pci_release(struct file *file)
-{
-	struct pci_session *session = pci_session_of(file);
-	struct vfio_device *device = session->device;
-	struct group_file *group = session->group;
-	struct vfio *vfio = device->vfio;
-
-	session_finish(session);
-	pci_session_free(session);
-	group_file_put(group);
-	if (vfio->listener && vfio->listener->device_closed)
-		vfio->listener->device_closed(vfio->listener_context, device);
-}
-
-long pci_open(struct vfio_device *device, struct group_file *group, struct client *client, struct why *why)
-{
-	_free_(pci_session) struct pci_session *session = NULL;
-	int fd;
-
-	if (device->session)
-		return client->ops->install_file(client, &device->session->file, true, why);
-	fd = session_new(device, group, &session, why);
-	if (fd < 0)
-		return fd;
-	fd = client->ops->install_file(client, &session->file, true, why);
-	if (fd < 0)
-		return fd;
-	session_begin(take(session));
-	return fd;
 }
 
 /* ---- information ---- */
@@ -223,22 +189,7 @@ long pci_get_region_info(struct file *file, struct client *client, const union v
 	return err;
 }
 
-/* Only a file of /dev/vfio/devices can be bound; this one came through its group. */
-long pci_bind_iommufd(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
-{
-	const struct vfio_device *device = pci_session_of(file)->device;
-
-	return refuse(why, OPENED_BY_GROUP, "%s was opened through group %d and cannot be bound to an iommufd",
-		      device->name, device->group->id);
-}
-
 /* ---- accesses ---- */
-
-static long pci_ioctl(struct file *file, struct client *client, unsigned int cmd, u64 arg, struct why *why)
-{
-	low_power_resume(pci_session_of(file));
-	return vfio_ioctl_dispatch(VFIO_KIND_DEVICE, file, client, cmd, arg, why);
-}
 
 static int decode_region(const struct pci_session *session, u64 offset, unsigned *ret, struct why *why)
 {
@@ -251,9 +202,8 @@ static int decode_region(const struct pci_session *session, u64 offset, unsigned
 	return 0;
 }
 
-static s64 pci_read(struct file *file, u64 offset, void *buffer, size_t size, struct why *why)
+s64 pci_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why)
 {
-	struct pci_session *session = pci_session_of(file);
 	u64 within = offset & (BIT(REGION_SHIFT) - 1);
 	unsigned region = 0;
 	int err;
@@ -269,9 +219,8 @@ static s64 pci_read(struct file *file, u64 offset, void *buffer, size_t size, st
 	return bar_read(session, region, within, buffer, size, why);
 }
 
-static s64 pci_write(struct file *file, u64 offset, const void *buffer, size_t size, struct why *why)
+s64 pci_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why)
 {
-	struct pci_session *session = pci_session_of(file);
 	u64 within = offset & (BIT(REGION_SHIFT) - 1);
 	unsigned region = 0;
 	int err;
@@ -287,15 +236,6 @@ static s64 pci_write(struct file *file, u64 offset, const void *buffer, size_t s
 	return bar_write(session, region, within, buffer, size, why);
 }
 
-const struct file_ops pci_file_ops = {
-	.kind = "device",
-	.ioctl = pci_ioctl,
-	.read = pci_read,
-	.write = pci_write,
-	.mmap = pci_mmap,
-	.release = pci_release,
-};
-
 /* ---- invariants ---- */
 
 void pci_check(const struct vfio_device *device)
@@ -303,14 +243,13 @@ void pci_check(const struct vfio_device *device)
 	const struct pci_session *session = device->session;
 	struct pci_function *function __attribute__((unused)) = device->function; /* without assertions */
 
-	assert(device->group->iommu == device->iommu->group);
 	if (!session) {
 		for (unsigned bar = 0; bar < PCI_BARS; bar++)
 			assert(function->bars[bar].memory == function->bars[bar].home);
 		assert(pci_irq_current(&function->irq) == PCI_IRQ_OFF);
 		return;
 	}
-	assert(session->device == device && session->file.memfd >= 0);
+	assert(session->device == device && session->file == device->opened);
 	assert(session->irq_mode == pci_irq_current(&function->irq));
 	assert(session->unmask.fd < 0 || session->irq_mode == PCI_IRQ_INTX);
 	assert((session->wake_fd >= 0) == (session->low_power == LOW_POWER_WAKEUP));

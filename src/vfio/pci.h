@@ -11,28 +11,13 @@
 #define VFIO_PCI_H
 
 #include "isolde/abi/vfio.h"
-#include "vfio/vfio.h"
+#include "mem/buffer.h"
+#include "vfio/device.h"
 
 #define REGION_SHIFT 40
 #define CONFIG_SIZE  4096
 
-struct group_file;
-struct vfio_group;
-struct pci_session;
 struct perm_cap;
-
-struct vfio_device {
-	char name[PCI_ADDR_TEXT];
-	struct vfio *vfio;	       /* borrowed */
-	struct iommu_device *iommu;    /* borrowed */
-	struct pci_function *function; /* borrowed */
-	struct vfio_group *group;      /* keeps the group entered */
-	unsigned index;		       /* vfio-dev/vfioINDEX */
-	bool hidden;		       /* an unbind has begun */
-	bool needs_reset;	       /* closed without one */
-	struct pci_session *session;   /* owned; NULL while closed */
-	struct list_link link;	       /* vfio->devices */
-};
 
 /* An eventfd of the program that we listen to; see vfio_events(). */
 struct vfio_event {
@@ -62,10 +47,9 @@ struct pci_ioeventfd {
 enum low_power { LOW_POWER_NONE, LOW_POWER_ENTRY, LOW_POWER_WAKEUP };
 
 struct pci_session {
-	struct file file;
+	struct device_file *file;      /* borrowed: it ends us before it goes. Its memory file is ours */
 	struct vfio_device *device;    /* borrowed */
 	struct pci_function *function; /* borrowed */
-	struct group_file *group;      /* kept open by us */
 	bool can_reset;		       /* a function reset worked at open */
 	void *shared[PCI_BARS];	       /* owned mappings of the memory file; NULL where no memory BAR is */
 	bool revoked;		       /* the registers are in their home, the file is empty */
@@ -80,17 +64,27 @@ struct pci_session {
 	int wake_fd; /* owned; -1: none */
 	struct list ioeventfds;
 	unsigned nioeventfds;
+	struct list dmabufs; /* struct pci_dmabuf: pci_dmabuf.c */
 };
 
-extern const struct file_ops pci_file_ops;
-
+/* Only of a file that has it. */
 static inline struct pci_session *pci_session_of(struct file *file)
 {
-	return container_of(file, struct pci_session, file);
+	return device_file_of(file)->device->session;
 }
 
-/* GET_DEVICE_FD: a descriptor of the session, which is begun if there is none. */
-long pci_open(struct vfio_device *device, struct group_file *group, struct client *client, struct why *why);
+/*
+ * The session of a device that is closed, for that file of it. new() does all that can fail and touches the device not
+ * yet, begin() the rest; end() leaves the device as it was found. free() is legal before begin() and after end().
+ */
+int pci_session_new(struct vfio_device *device, struct device_file *file, struct pci_session **ret, struct why *why);
+void pci_session_begin(struct pci_session *session);
+void pci_session_end(struct pci_session *session);
+void pci_session_free(struct pci_session *session); /* NULL is legal */
+DEFINE_FREE(pci_session)
+
+s64 pci_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why);
+s64 pci_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why);
 
 void pci_check(const struct vfio_device *device);
 
@@ -120,14 +114,14 @@ bool msix_table(const struct pci_function *function, struct msix_table *ret);
 
 /* ---- pci_mmap.c: the memory file ---- */
 
-int backing_init(struct pci_session *session, struct why *why); /* makes file.memfd and the mappings */
+int backing_init(struct pci_session *session, struct why *why); /* takes the file's memory file, makes the mappings */
 void backing_fini(struct pci_session *session);			/* legal at any stage; registers are in their home */
 /* Moves the registers to where they belong by COMMAND, power state and low power. */
 void backing_update(struct pci_session *session);
 void backing_revoke(struct pci_session *session);    /* the registers go home, mappings die */
 void backing_send_home(struct pci_session *session); /* mappings stay as plain memory: for the end of a session */
 bool bar_is_mappable(const struct pci_session *session, unsigned bar);
-int pci_mmap(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why);
+int pci_mmap(const struct pci_session *session, u64 offset, u64 size, int flags, struct why *why);
 
 /* ---- pci_irq.c ---- */
 
@@ -140,6 +134,8 @@ void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds c
 bool function_can_reset(const struct vfio_device *device);
 /* A function reset with everything restored that the system put there; interrupts stay set up. */
 void function_reset(struct pci_function *function);
+/* The same of an open device: what others use of its registers is taken back meanwhile. */
+void session_reset(struct pci_session *session);
 /* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why);
 /* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
@@ -150,6 +146,14 @@ void function_restore(struct pci_function *function, const u8 saved[static CONFI
 /* ---- pci_ioeventfd.c ---- */
 
 void ioeventfds_drop(struct pci_session *session);
+
+/* ---- pci_dmabuf.c ---- */
+
+/* DEVICE_FEATURE DMA_BUF; data is its payload. A descriptor. */
+long dmabuf_get(struct pci_session *session, struct client *client, u64 data, struct why *why);
+/* Before the registers go and after they are back; and for good, with the session. */
+void dmabufs_revoke(struct pci_session *session, bool revoked);
+void dmabufs_drop(struct pci_session *session);
 
 /* ---- feature.c ---- */
 

@@ -406,7 +406,7 @@ static void write_exp(struct pci_session *session, u16 at, unsigned width, u16 b
 		value &= (u16)~EXP_DEVCTL_FLR;
 		put_u16(shadow, value);
 		if (get_u32(function->config + session->config.exp + EXP_DEVCAP) & EXP_DEVCAP_FLR)
-			function_reset(function);
+			session_reset(session);
 	}
 	if ((value & EXP_READ_REQUEST) == (before & EXP_READ_REQUEST))
 		return;
@@ -424,7 +424,7 @@ static void write_af(struct pci_session *session)
 		return;
 	*control &= (u8)~AF_FLR;
 	if ((session->function->config[session->config.af + AF_CAPABLE] & AF_TP_FLR) == AF_TP_FLR)
-		function_reset(session->function);
+		session_reset(session);
 }
 
 static enum perm_effect effect_at(const struct pci_session *session, u16 at)

@@ -111,8 +111,11 @@ static void write_enables(struct pci_session *session, enum pci_irq_mode mode, u
 
 static int mode_enable(struct pci_session *session, enum pci_irq_mode mode, unsigned vectors, struct why *why)
 {
-	int err = pci_irq_enable(&session->function->irq, mode, vectors, why);
+	bool messages = mode == PCI_IRQ_MSI || mode == PCI_IRQ_MSIX;
+	int err = messages ? vfio_iommufd_prepare_messages(session->device, why) : 0;
 
+	if (err == 0)
+		err = pci_irq_enable(&session->function->irq, mode, vectors, why);
 	if (err < 0)
 		return err;
 	session->irq_mode = mode;

@@ -20,14 +20,17 @@ static u64 mapped_size(const struct pci_function *function, unsigned bar)
 	return align_up(bar_size(function, bar), PAGE_SIZE);
 }
 
+/* What a program wrote into the file before it had the device is gone; what it mapped of it reads as zero. */
 int backing_init(struct pci_session *session, struct why *why)
 {
 	struct pci_function *function = session->function;
-	int fd = os_memfd("vfio-device", FILE_SIZE, why);
+	int fd = session->file->file.memfd;
+	int err = os_resize(fd, 0, why);
 
-	if (fd < 0)
-		return fd;
-	session->file.memfd = fd;
+	if (err == 0)
+		err = os_resize(fd, FILE_SIZE, why);
+	if (err < 0)
+		return err;
 	session->revoked = true;
 	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
 		if (!bar_is_memory(function, bar) || !function->bars[bar].home)
@@ -43,8 +46,6 @@ void backing_fini(struct pci_session *session)
 {
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
 		os_unmap(session->shared[bar], mapped_size(session->function, bar));
-	os_close(session->file.memfd);
-	session->file.memfd = -1;
 }
 
 /*
@@ -92,9 +93,10 @@ void backing_revoke(struct pci_session *session)
 
 	if (session->revoked)
 		return;
+	dmabufs_revoke(session, true);
 	backing_send_home(session);
 	/* Cannot fail on our own memory file: it only drops pages. */
-	os_resize(session->file.memfd, 0, &ignored);
+	os_resize(session->file->file.memfd, 0, &ignored);
 }
 
 void backing_update(struct pci_session *session)
@@ -106,10 +108,11 @@ void backing_update(struct pci_session *session)
 		return;
 	}
 	/* A host that limits the size of files (RLIMIT_FSIZE) leaves the mappings dead; requests still work. */
-	if (!session->revoked || os_resize(session->file.memfd, FILE_SIZE, &ignored) < 0)
+	if (!session->revoked || os_resize(session->file->file.memfd, FILE_SIZE, &ignored) < 0)
 		return;
 	move(session, false);
 	session->revoked = false;
+	dmabufs_revoke(session, false);
 }
 
 /* A BAR smaller than a page shares it with nobody when it starts on a page boundary. */
@@ -122,9 +125,8 @@ bool bar_is_mappable(const struct pci_session *session, unsigned bar)
 	return function->bars[bar].size >= PAGE_SIZE || is_aligned(function->bars[bar].address, PAGE_SIZE);
 }
 
-int pci_mmap(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why)
+int pci_mmap(const struct pci_session *session, u64 offset, u64 size, int flags, struct why *why)
 {
-	const struct pci_session *session = pci_session_of(file);
 	const char *name = session->device->name;
 	u64 region = offset >> REGION_SHIFT, start = offset & (BIT(REGION_SHIFT) - 1), limit;
 	int sharing = flags & MAP_TYPE;

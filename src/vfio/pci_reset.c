@@ -6,14 +6,16 @@
  * COMMAND, link and message control. So a program sees its device in D0, silent, but with its interrupts still enabled.
  *
  * A bus reset hits every function below the bridge. Whoever asks for it must own them all: each is bound to vfio-pci,
- * and its group is among the group files given. Owning a group proves its closed devices too. Here too all is decided
- * before the first function is touched.
+ * and its group is among the group files given. Owning a group proves its closed devices too. Who has the device by its
+ * character device gives no files: then all must belong to its iommufd, itself or by a sibling of its group. Here too
+ * all is decided before the first function is touched.
  *
  * A device that no function reset works on "needs reset" from its close on, until the bus is idle and can be reset
  * whole.
  */
 #include "base/alloc.h"
 #include "iommu/attach.h"
+#include "iommufd/device.h"
 #include "vfio/group.h"
 #include "vfio/ioctl.h"
 #include "vfio/pci.h"
@@ -34,16 +36,19 @@ static unsigned count_on_bus(const struct iommu *iommu, const struct pci_functio
 
 	list_for_each(group, &iommu->groups, link)
 		list_for_each(device, &group->devices, group_link)
-			count += device->function->parent == bridge;
+			count += device->function && device->function->parent == bridge;
 	return count;
 }
 
-/* Some method works: FLR, the conventional FLR, a trip through D3hot, or a bus reset that hits nobody else. */
+/* Some method works: its own of an emulated device, FLR, the conventional FLR, a trip through D3hot, or a bus reset
+ * that hits nobody else. */
 bool function_can_reset(const struct vfio_device *device)
 {
 	const struct pci_function *function = device->function;
 	const u8 *config = function->config;
 
+	if (device->soft)
+		return true;
 	if (function->cap_pcie && get_u32(config + function->cap_pcie + 4) & EXP_DEVCAP_FLR)
 		return true;
 	if (function->cap_af && (config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR)
@@ -107,6 +112,14 @@ void function_reset(struct pci_function *function)
 	function_restore(function, saved);
 }
 
+void session_reset(struct pci_session *session)
+{
+	dmabufs_revoke(session, true);
+	function_reset(session->function);
+	backing_update(session); /* D0 again */
+	dmabufs_revoke(session, session->revoked);
+}
+
 /* Without an IOMMU nobody has to be told. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why)
 {
@@ -129,11 +142,12 @@ long pci_device_reset(struct file *file, struct client *client, const union vfio
 		return refuse(why, DEVICE_NOT_RESETTABLE,
 			      "%s has no function-level reset, keeps its state in D3hot and shares its bus",
 			      session->device->name);
-	err = device_function_reset(session->device->iommu, session->function, why);
+	err = iommu_reset_prepare(session->device->iommu, why);
 	if (err < 0)
 		return err;
+	session_reset(session);
+	iommu_reset_done(session->device->iommu);
 	session->device->needs_reset = false;
-	backing_update(session); /* D0 again */
 	return 0;
 }
 
@@ -162,7 +176,7 @@ static unsigned collect(const struct iommu *iommu, const struct pci_function *br
 
 	list_for_each(group, &iommu->groups, link) {
 		list_for_each(device, &group->devices, group_link) {
-			if (!pci_is_below(device->function, bridge))
+			if (!device->function || !pci_is_below(device->function, bridge))
 				continue;
 			if (devices)
 				devices[count] = device;
@@ -188,44 +202,6 @@ static int affected_init(const struct vfio_device *device, struct affected *ret,
 	return 0;
 }
 
-long pci_get_hot_reset_info(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
-			    struct why *why)
-{
-	const struct vfio_device *device = pci_session_of(file)->device;
-	struct vfio_pci_hot_reset_info info = {.argsz = head->argsz};
-	_memory_ struct vfio_pci_dependent_device *entries = NULL;
-	u32 room = (u32)((head->argsz - sizeof(info)) / sizeof(entries[0]));
-	struct affected affected = {};
-	_memory_ const struct iommu_device **devices = NULL;
-	int err = affected_init(device, &affected, why);
-
-	if (err < 0)
-		return err;
-	devices = affected.devices;
-	info.count = affected.count;
-	err = client_write(client, arg, &info, sizeof(info), why);
-	if (err < 0)
-		return err;
-	if (room < info.count)
-		return refuse(why, HOT_RESET_ARRAY,
-			      "a reset of the bus of %s hits %u devices, the array has room for %u", device->name,
-			      info.count, room);
-	entries = alloc_array(info.count, sizeof(entries[0]), why);
-	if (!entries)
-		return -why->err;
-	for (unsigned i = 0; i < info.count; i++) {
-		struct pci_addr addr = devices[i]->function->addr;
-
-		entries[i] = (struct vfio_pci_dependent_device){
-			.group_id = (u32)devices[i]->group->id,
-			.segment = (u16)addr.segment,
-			.bus = addr.bus,
-			.devfn = addr.devfn,
-		};
-	}
-	return client_write(client, arg + sizeof(info), entries, info.count * sizeof(entries[0]), why);
-}
-
 static struct vfio_device *bound_to_vfio(const struct vfio *vfio, const struct iommu_device *device)
 {
 	struct vfio_device *found;
@@ -234,6 +210,80 @@ static struct vfio_device *bound_to_vfio(const struct vfio *vfio, const struct i
 		if (found->iommu == device)
 			return found;
 	return NULL;
+}
+
+/*
+ * What a device's owner in iommufd is told of another (drivers/vfio/iommufd.c:vfio_iommufd_get_dev_id()): its id there;
+ * 0, it is ours by its group; -1, it is not.
+ */
+static s32 device_id(const struct vfio *vfio, const struct iommu_device *device, const struct context *context)
+{
+	const struct vfio_device *bound = bound_to_vfio(vfio, device);
+
+	if (!bound)
+		return VFIO_PCI_DEVID_NOT_OWNED;
+	if (vfio_iommufd_context(bound) == context)
+		return (s32)vfio_iommufd_id(bound);
+	return context_has_group(context, device->group) ? VFIO_PCI_DEVID_OWNED : VFIO_PCI_DEVID_NOT_OWNED;
+}
+
+static void describe_affected(const struct vfio_device *device, const struct iommu_device *affected,
+			      struct vfio_pci_hot_reset_info *info, struct vfio_pci_dependent_device *ret)
+{
+	struct pci_addr addr = affected->function->addr;
+	s32 id = affected->group->id;
+
+	if (!device->opened->by_group) {
+		id = device_id(device->vfio, affected, vfio_iommufd_context(device));
+		if (id == VFIO_PCI_DEVID_NOT_OWNED)
+			info->flags &= ~(u32)VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	}
+	*ret = (struct vfio_pci_dependent_device){
+		.group_id = (u32)id,
+		.segment = (u16)addr.segment,
+		.bus = addr.bus,
+		.devfn = addr.devfn,
+	};
+}
+
+/* The array, if there is room for it, then the head; without room the flags stay 0. */
+static long write_affected(const struct vfio_device *device, const struct affected *affected, struct client *client,
+			   u64 arg, struct vfio_pci_hot_reset_info *info, struct why *why)
+{
+	_memory_ struct vfio_pci_dependent_device *entries = alloc_array(affected->count, sizeof(entries[0]), why);
+	int err;
+
+	if (!entries)
+		return -why->err;
+	if (!device->opened->by_group)
+		info->flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	for (unsigned i = 0; i < affected->count; i++)
+		describe_affected(device, affected->devices[i], info, &entries[i]);
+	err = client_write(client, arg + sizeof(*info), entries, affected->count * sizeof(entries[0]), why);
+	return err < 0 ? err : client_write(client, arg, info, sizeof(*info), why);
+}
+
+long pci_get_hot_reset_info(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
+			    struct why *why)
+{
+	const struct vfio_device *device = pci_session_of(file)->device;
+	struct vfio_pci_hot_reset_info info = {.argsz = head->argsz};
+	u32 room = (u32)((head->argsz - sizeof(info)) / sizeof(struct vfio_pci_dependent_device));
+	struct affected affected = {};
+	_memory_ const struct iommu_device **devices = NULL;
+	int err = affected_init(device, &affected, why);
+
+	if (err < 0)
+		return err;
+	devices = affected.devices;
+	info.count = affected.count;
+	if (room >= info.count)
+		return write_affected(device, &affected, client, arg, &info, why);
+	err = client_write(client, arg, &info, sizeof(info), why);
+	if (err < 0)
+		return err;
+	return refuse(why, HOT_RESET_ARRAY, "a reset of the bus of %s hits %u devices, the array has room for %u",
+		      device->name, info.count, room);
 }
 
 /* The descriptors as groups; the array is the caller's, count long. */
@@ -265,8 +315,8 @@ static bool among(const struct vfio_group *const *groups, unsigned count, const 
 	return false;
 }
 
-static int decode_owned(const struct vfio *vfio, const struct affected *affected,
-			const struct vfio_group *const *groups, unsigned count, struct why *why)
+/* All in one hand at all: what another driver has cannot be reset. */
+static int decode_drivers(const struct vfio *vfio, const struct affected *affected, struct why *why)
 {
 	char name[PCI_ADDR_TEXT];
 
@@ -278,6 +328,12 @@ static int decode_owned(const struct vfio *vfio, const struct affected *affected
 			return refuse(why, HOT_RESET_NOT_VFIO, "the reset hits %s, which is bound to %s", name,
 				      device->driver ? device->driver : "no driver");
 	}
+	return 0;
+}
+
+static int decode_owned(const struct vfio *vfio, const struct affected *affected,
+			const struct vfio_group *const *groups, unsigned count, struct why *why)
+{
 	for (unsigned i = 0; i < affected->count; i++) {
 		const struct vfio_device *device = bound_to_vfio(vfio, affected->devices[i]);
 
@@ -289,15 +345,33 @@ static int decode_owned(const struct vfio *vfio, const struct affected *affected
 	return 0;
 }
 
+/* The same of a device that is bound: what it hits must be its iommufd's. */
+static int decode_owned_by(const struct vfio *vfio, const struct affected *affected, const struct context *context,
+			   struct why *why)
+{
+	char who[CONTEXT_TEXT], owner[OWNER_TEXT];
+
+	for (unsigned i = 0; i < affected->count; i++) {
+		const struct iommu_device *device = affected->devices[i];
+
+		if (device_id(vfio, device, context) == VFIO_PCI_DEVID_NOT_OWNED)
+			return refuse(why, HOT_RESET_NOT_OWNED, "the reset hits %s, which is not in %s but has %s",
+				      device->name, context_describe(context, who),
+				      device->group->owner ? iommu_describe_owner(device->group, owner) : "nobody");
+	}
+	return 0;
+}
+
 static void perform_hot_reset(const struct vfio *vfio, const struct affected *affected)
 {
 	for (unsigned i = 0; i < affected->count; i++) {
 		struct vfio_device *device = bound_to_vfio(vfio, affected->devices[i]);
 
-		function_reset(device->function);
-		device->needs_reset = false;
 		if (device->session)
-			backing_update(device->session);
+			session_reset(device->session);
+		else
+			function_reset(device->function);
+		device->needs_reset = false;
 	}
 }
 
@@ -322,14 +396,18 @@ void reset_idle_set(struct vfio_device *device)
 static int decode_hot_reset(const struct vfio_device *device, const struct vfio_pci_hot_reset *reset,
 			    struct affected *ret, struct why *why)
 {
+	bool by_group = device->opened->by_group;
 	int err;
 
 	if (reset->flags)
 		return refuse(why, HOT_RESET_ARGUMENT, "flags %#x of the reset of %s: none are known", reset->flags,
 			      device->name);
-	if (!reset->count)
+	if (by_group && !reset->count)
 		return refuse(why, HOT_RESET_ARGUMENT, "%s was opened through group %d: its descriptor must be given",
 			      device->name, device->group->id);
+	if (!by_group && reset->count)
+		return refuse(why, HOT_RESET_ARGUMENT, "%s is bound to an iommufd: no descriptors are given, not %u",
+			      device->name, reset->count);
 	err = affected_init(device, ret, why);
 	if (err < 0)
 		return err;
@@ -339,24 +417,33 @@ static int decode_hot_reset(const struct vfio_device *device, const struct vfio_
 	return 0;
 }
 
+/* Spec 05 section 13: the descriptors are looked at before anything they should prove. */
+static int decode_proof(const struct vfio_device *device, const struct vfio_pci_hot_reset *reset,
+			const struct affected *affected, struct client *client, u64 address, struct why *why)
+{
+	_memory_ const struct vfio_group **groups = alloc_array(reset->count + 1ull, sizeof(groups[0]), why);
+	int err = groups ? decode_groups(client, address, reset->count, groups, why) : -why->err;
+
+	if (err == 0)
+		err = decode_drivers(device->vfio, affected, why);
+	if (err < 0)
+		return err;
+	if (device->opened->by_group)
+		return decode_owned(device->vfio, affected, groups, reset->count, why);
+	return decode_owned_by(device->vfio, affected, vfio_iommufd_context(device), why);
+}
+
 long pci_hot_reset(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
 {
 	const struct vfio_device *device = pci_session_of(file)->device;
 	const struct vfio_pci_hot_reset *reset = (const void *)head;
-	_memory_ const struct vfio_group **groups = NULL;
 	_memory_ const struct iommu_device **devices = NULL;
 	struct affected affected = {};
 	int err = decode_hot_reset(device, reset, &affected, why);
 
 	devices = affected.devices;
-	if (err < 0)
-		return err;
-	groups = alloc_array(reset->count, sizeof(groups[0]), why);
-	if (!groups)
-		return -why->err;
-	err = decode_groups(client, arg + sizeof(*reset), reset->count, groups, why);
 	if (err == 0)
-		err = decode_owned(device->vfio, &affected, groups, reset->count, why);
+		err = decode_proof(device, reset, &affected, client, arg + sizeof(*reset), why);
 	if (err < 0)
 		return err;
 	perform_hot_reset(device->vfio, &affected);

@@ -100,19 +100,12 @@ static unsigned lowest_index(const struct vfio *vfio)
 	return index;
 }
 
-int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *name, struct vfio_device **ret,
-		   struct why *why)
+int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_function *function,
+		    struct soft_memory *soft, const char *name, struct vfio_device **ret, struct why *why)
 {
-	struct vfio_device *device;
+	struct vfio_device *device = alloc_new(struct vfio_device, why);
 	int err;
 
-	if (iommu->function->config[PCI_HEADER_TYPE] & 0x7f)
-		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name,
-			      iommu->function->config[PCI_HEADER_TYPE] & 0x7fu);
-	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
-		return refuse(why, VFIO_INCOHERENT, "%s: the driver of %s, %s, promises no coherent DMA", name,
-			      iommu->unit->name, iommu->unit->driver->name);
-	device = alloc_new(struct vfio_device, why);
 	if (!device)
 		return -why->err;
 	err = group_enter(vfio, iommu->group, &device->group, why);
@@ -123,10 +116,10 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *na
 	snprintf(device->name, sizeof(device->name), "%s", name);
 	device->vfio = vfio;
 	device->iommu = iommu;
-	device->function = iommu->function;
+	device->function = function;
+	device->soft = soft;
+	list_init(&device->files);
 	device->index = lowest_index(vfio);
-	/* A driver starts with a device that is quiet; a native one may have left it mastering the bus. */
-	pci_config_write(device->function, PCI_COMMAND, 2, pci_command(device->function) & ~(u32)PCI_COMMAND_MASTER);
 	list_append(&vfio->devices, &device->link);
 	*ret = device;
 	if (vfio->listener && vfio->listener->device_added)
@@ -134,11 +127,11 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *na
 	return 0;
 }
 
-void vfio_pci_remove(struct vfio_device *device)
+void vfio_device_free(struct vfio_device *device)
 {
 	struct vfio *vfio = device->vfio;
 
-	assert(!device->session);
+	assert(!vfio_device_busy(device));
 	list_remove(&device->link);
 	if (vfio->listener && vfio->listener->device_removed)
 		vfio->listener->device_removed(vfio->listener_context, device, device->index);
@@ -146,9 +139,31 @@ void vfio_pci_remove(struct vfio_device *device)
 	free(device);
 }
 
+int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *name, struct vfio_device **ret,
+		   struct why *why)
+{
+	struct pci_function *function = iommu->function;
+	unsigned header = function->config[PCI_HEADER_TYPE] & 0x7fu;
+
+	if (header)
+		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name, header);
+	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
+		return refuse(why, VFIO_INCOHERENT, "%s: the driver of %s, %s, promises no coherent DMA", name,
+			      iommu->unit->name, iommu->unit->driver->name);
+	/* A driver starts with a device that is quiet; a native one may have left it mastering the bus. */
+	pci_config_write(function, PCI_COMMAND, 2, pci_command(function) & ~(u32)PCI_COMMAND_MASTER);
+	return vfio_device_new(vfio, iommu, function, NULL, name, ret, why);
+}
+
+void vfio_pci_remove(struct vfio_device *device)
+{
+	assert(!device->soft);
+	vfio_device_free(device);
+}
+
 bool vfio_device_busy(const struct vfio_device *device)
 {
-	return device->session != NULL;
+	return !list_empty(&device->files);
 }
 
 void vfio_device_hide(struct vfio_device *device)
@@ -182,7 +197,7 @@ void vfio_check(const struct vfio *vfio)
 	list_for_each(group, &vfio->groups, link)
 		group_check(group);
 	list_for_each(device, &vfio->devices, link) {
-		pci_check(device);
+		vfio_device_check(device);
 		list_for_each(other, &vfio->devices, link)
 			assert(other == device || other->index != device->index);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VFIO of a machine: which functions are bound to vfio-pci, their groups, and the ways in (/dev/vfio/vfio,
- * /dev/vfio/GROUP). All under machine.lock.
+ * /dev/vfio/GROUP, /dev/vfio/devices/vfioN). All under machine.lock.
  */
 #ifndef VFIO_VFIO_H
 #define VFIO_VFIO_H
@@ -9,8 +9,9 @@
 #include "iommu/own.h"
 #include "mem/file.h"
 
+struct soft_memory;
 struct vfio_group;
-struct vfio_device; /* one function bound to vfio-pci */
+struct vfio_device; /* one function bound to vfio-pci, or one emulated device */
 
 /* Told as names come and go; the machine keeps /dev/vfio and sysfs in step. */
 struct vfio_listener {
@@ -19,11 +20,16 @@ struct vfio_listener {
 	void (*device_added)(void *context, struct vfio_device *device, unsigned index); /* vfio-dev/vfioINDEX */
 	void (*device_removed)(void *context, struct vfio_device *device, unsigned index);
 	void (*device_closed)(void *context, struct vfio_device *device); /* a last close: unbind may go on */
+	/* An emulated device did not get at the memory it wanted. */
+	void (*soft_fault)(void *context, struct vfio_device *device, const struct why *why);
 };
 
-#define VFIO_MAJOR	511 /* of /dev/vfio/N, dynamic on a real host */
-#define VFIO_MISC_MAJOR 10
-#define VFIO_MISC_MINOR 196 /* /dev/vfio/vfio */
+#define VFIO_MAJOR	  511 /* of /dev/vfio/N, dynamic on a real host */
+#define VFIO_DEVICE_MAJOR 510 /* of /dev/vfio/devices/vfioN, likewise; the minor is N */
+#define VFIO_MISC_MAJOR	  10
+#define VFIO_MISC_MINOR	  196 /* /dev/vfio/vfio */
+
+#define VFIO_NAME 40 /* of a device: an address, or the UUID of an emulated one */
 
 struct vfio {
 	struct iommu *iommu; /* borrowed */
@@ -46,7 +52,15 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *device, const char *n
 		   struct why *why);
 /* Unbind: the caller has waited until vfio_device_busy() is false. */
 void vfio_pci_remove(struct vfio_device *device);
-bool vfio_device_busy(const struct vfio_device *device); /* some program has it open */
+/*
+ * The driver of an emulated device (spec 06 section 6): iommu is one of iommu_emulated_add(), function what programs
+ * see, soft how the device gets at memory. All three outlive it.
+ */
+int vfio_emulated_probe(struct vfio *vfio, struct iommu_device *iommu, struct pci_function *function,
+			struct soft_memory *soft, const char *name, struct vfio_device **ret, struct why *why);
+void vfio_emulated_remove(struct vfio_device *device); /* nobody has it open */
+
+bool vfio_device_busy(const struct vfio_device *device); /* some program has it open, bound or not */
 /* An unbind has begun: from now on nobody finds the device to open it, GET_DEVICE_FD is ENODEV. vfio_pci_remove()
  * follows. */
 void vfio_device_hide(struct vfio_device *device);
@@ -57,6 +71,7 @@ struct iommu_device *vfio_device_iommu(const struct vfio_device *device);
 
 int vfio_container_open(struct vfio *vfio, struct client *client, struct file **ret, struct why *why);
 int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, struct file **ret, struct why *why);
+int vfio_cdev_open(struct vfio *vfio, unsigned index, struct client *client, struct file **ret, struct why *why);
 
 /*
  * Eventfds of programs that vfio itself listens to: INTx unmask, IOEVENTFD. The descriptor is to be polled; when it is

@@ -157,7 +157,7 @@ static void *run_powerless(void *argument)
 
 	/* Of this thread alone: libc would drop them in all. */
 	if (syscall(SYS_capget, &header, data) == 0) {
-		data[0].effective = data[1].effective = 0;
+		data[0] = data[1] = (struct __user_cap_data_struct){.effective = 0};
 		syscall(SYS_capset, &header, data);
 	}
 	conform_begin_thread(false);

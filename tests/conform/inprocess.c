@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "isolde/abi/vfio.h"
 #include "isolde/isolde.h"
 #include "machine/api.h"
 #include "machine/machine.h"
@@ -111,6 +112,8 @@ static void restore(const struct call *call, struct saved *saved)
 		(void)!process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
 }
 
+static answer perform_mmap(struct call *call);
+
 static bool is_coped(unsigned step)
 {
 	for (unsigned i = 0; i < inside.known_coped; i++)
@@ -126,13 +129,30 @@ static void note_coped(unsigned step)
 	inside.coped[inside.ncoped++] = (struct coped){inside.ncalls, step};
 }
 
+/*
+ * An unmap of VFIO's may have cut an area at its one end before the other (so has Linux's, iopt_cut_iova()); a region
+ * counts as mapped until somebody wants to know better (iommufd/mmap.c).
+ */
+static bool may_leave_traces(const struct call *call)
+{
+	return call->request == VFIO_IOMMU_UNMAP_DMA || call->perform == perform_mmap;
+}
+
+/* An event that cannot be stored counts as lost: no attempt is without effect. */
+static bool always_counts(const struct call *call)
+{
+	const struct mock_request *request = call->buffer;
+
+	return call->request == MOCK_CMD && request && request->op == MOCK_EVENT;
+}
+
 /* A failed attempt leaves the machine as it was, as far as anybody can see. */
 static void check_as_before(const struct call *call, unsigned step, const char *before)
 {
 	char *now = state_text(inside.machine->machine);
 	const char *left = before, *right = now;
 
-	if (state_differs(&left, &right))
+	if (state_differs(&left, &right) && !may_leave_traces(call))
 		broken("request %#lx: step %u failed (%s), and now something is different\nbefore: %.200s\nafter: "
 		       "%.200s",
 		       call->request, step, last_why.text, left, right);
@@ -169,9 +189,13 @@ static answer sweep_attempts(struct call *call, const char *before)
 
 static answer sweep_call(struct call *call)
 {
-	char *before = state_text(inside.machine->machine);
-	answer got = sweep_attempts(call, before);
+	char *before;
+	answer got;
 
+	if (always_counts(call))
+		return call->perform(call);
+	before = state_text(inside.machine->machine);
+	got = sweep_attempts(call, before);
 	free(before);
 	return got;
 }
@@ -535,8 +559,8 @@ bool conform_end(bool *passed)
 		again = inside.ncoped > inside.known_coped;
 	else if (inside.sweep == SWEEP_ALL)
 		again = inside.fired;
-	if (inside.fired)
-		*passed = true; /* because a step failed */
+	if (again)
+		*passed = true; /* it failed because a step did; the last pass counts */
 	check_nothing_left();
 	isolde_machine_free(inside.machine);
 	inside.machine = NULL;

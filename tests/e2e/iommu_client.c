@@ -20,11 +20,11 @@
  *	threads N		four threads, each N times map and unmap in a place of its own, and queue cycles
  *	fail N			the Nth step of this thread's requests fails: /proc/self/task/TID/fail-nth
  *	left			what is left of that
- *	fork			go on in a child that inherited every descriptor; the parent returns its status
- *	exec			go on in a new program, with what execve() leaves open
- *	vfork			the rest of the words in a program that vfork() and execve() start; then the parent ends
- *	spin			print "ready"; map and unmap for ever
- *	wait			print "ready" and pause
+ *	page-request		a device of IOMMU_TEST asks for a page while one thread sleeps in poll(); prints what
+ *comes fork			go on in a child that inherited every descriptor; the parent returns its status exec
+ *go on in a new program, with what execve() leaves open vfork			the rest of the words in a program that
+ *vfork() and execve() start; then the parent ends spin			print "ready"; map and unmap for ever wait
+ *print "ready" and pause
  *
  * Each prints "WORD = RESULT" and goes on; a result below zero is an errno by name. Exit status 0.
  */
@@ -43,6 +43,7 @@
 #include <unistd.h>
 
 #include "isolde/abi/iommufd.h"
+#include "selftest/abi.h"
 
 enum { PAGE = 4096, THREADS = 4 };
 
@@ -231,6 +232,65 @@ static long fail_nth(const char *count)
 	return pread(fd, text, sizeof(text), 0) < 2 ? -1 : atol(text);
 }
 
+static long test_request(struct iommu_test_cmd *request, uint32_t op, uint32_t id)
+{
+	request->size = sizeof(*request);
+	request->op = op;
+	request->id = id;
+	return ioctl(client.fd, IOMMU_TEST_CMD, request);
+}
+
+static void *trigger(void *argument)
+{
+	struct iommu_test_cmd request = {.trigger_iopf = {.dev_id = *(uint32_t *)argument, .perm = 1, .addr = 0x5000}};
+
+	usleep(50000);
+	test_request(&request, IOMMU_TEST_OP_TRIGGER_IOPF, 0);
+	return NULL;
+}
+
+/* A test device with a domain whose page requests go to a new queue; its id. */
+static long device_with_queue(void)
+{
+	struct iommu_test_cmd request = {0};
+	struct iommu_hwpt_alloc hwpt = {.size = sizeof(hwpt), .flags = IOMMU_HWPT_FAULT_ID_VALID, .pt_id = client.ioas};
+	uint32_t stdev, device;
+
+	client.queue = new_queue(&hwpt.fault_id);
+	if (client.queue < 0 || test_request(&request, IOMMU_TEST_OP_MOCK_DOMAIN, client.ioas) < 0)
+		return -1;
+	stdev = request.mock_domain.out_stdev_id;
+	device = hwpt.dev_id = request.mock_domain.out_idev_id;
+	if (ioctl(client.fd, IOMMU_HWPT_ALLOC, &hwpt) < 0)
+		return -1;
+	request.mock_domain_replace.pt_id = hwpt.out_hwpt_id;
+	return test_request(&request, IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE, stdev) < 0 ? -1 : (long)device;
+}
+
+static long page_request(void)
+{
+	struct iommu_hwpt_pgfault fault = {0};
+	struct iommu_hwpt_page_response response = {.code = IOMMUFD_PAGE_RESP_SUCCESS};
+	struct pollfd at = {.events = POLLIN};
+	long device = device_with_queue();
+	uint32_t id = (uint32_t)device;
+	pthread_t thread;
+
+	if (device < 0)
+		return -1;
+	at.fd = client.queue;
+	say("before", poll_queue(0));
+	pthread_create(&thread, NULL, trigger, &id);
+	say("woken", poll(&at, 1, 20000));
+	say("fault", read(client.queue, &fault, sizeof(fault)));
+	printf("of the device %d, at 0x%llx\n", fault.dev_id == id, (unsigned long long)fault.addr);
+	response.cookie = fault.cookie;
+	say("answer", write(client.queue, &response, sizeof(response)));
+	say("again", write(client.queue, &response, sizeof(response)));
+	pthread_join(thread, NULL);
+	return poll_queue(0);
+}
+
 static int status_of(pid_t child)
 {
 	int status;
@@ -333,6 +393,8 @@ static long run_word(const char *word, char *const *argument)
 		return fail_nth(argument[0]);
 	if (!strcmp(word, "left"))
 		return fail_nth(NULL);
+	if (!strcmp(word, "page-request"))
+		return page_request();
 	if (!strcmp(word, "fork"))
 		return continue_in_child();
 	if (!strcmp(word, "exec"))

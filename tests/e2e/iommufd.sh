@@ -51,6 +51,13 @@ expect 'look = -EINVAL'
 [ "$(grep '^write' "$work/out" | tr '\n' ' ')" = 'write = 0 write = -EINVAL write = -ESPIPE ' ] || fail "writes: $(cat "$work/out")"
 expect 'poll = 4'
 
+# A page request wakes who sleeps in poll(), is read and answered, once.
+room --quiet --selftest -- "$client" open ioas page-request >"$work/out" || fail "a page request: $(cat "$work/out")"
+healthy
+for line in 'before = 4' 'woken = 1' 'fault = 40' 'of the device 1, at 0x5000' 'answer = 8' 'again = -EINVAL' 'page-request = 4'; do
+	expect "$line"
+done
+
 # DESTROY knows of every close before it: the queue's descriptor uses the queue.
 story open fault destroy 1 close-fault destroy 1 cycle 300
 [ "$(grep '^destroy' "$work/out" | tr '\n' ' ')" = 'destroy = -EBUSY destroy = 0 ' ] || fail "destroy: $(cat "$work/out")"

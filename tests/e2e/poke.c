@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A VFIO program in words, for the end-to-end tests: does what its arguments say, one after the other, with plain
- * system calls and the system's own <linux/vfio.h>, as any driver would. It knows nothing of isolde.
+ * system calls and the system's own <linux/vfio.h>, as any driver would (what that lacks on old systems is below). It
+ * knows nothing of isolde.
  *
  *	container			open /dev/vfio/vfio
+ *	iommufd				open /dev/iommu; it is also the container then
  *	group BDF			open the /dev/vfio/N that the device's iommu_group link names
  *	join				VFIO_GROUP_SET_CONTAINER
  *	iommu TYPE			VFIO_SET_IOMMU
  *	device BDF			VFIO_GROUP_GET_DEVICE_FD
+ *	cdev BDF			open the /dev/vfio/devices/vfioN that the device's vfio-dev directory names
+ *	bind				VFIO_DEVICE_BIND_IOMMUFD
+ *	ioas				IOMMU_IOAS_ALLOC; map and unmap use it from then on
+ *	attach, detach			VFIO_DEVICE_ATTACH_IOMMUFD_PT to it, VFIO_DEVICE_DETACH_IOMMUFD_PT
  *	map IOVA SIZE			VFIO_IOMMU_MAP_DMA of fresh anonymous memory
  *	unmap IOVA SIZE			VFIO_IOMMU_UNMAP_DMA
  *	bar INDEX			mmap of the BAR's first page; stays mapped
@@ -27,6 +33,7 @@
  *
  * Each prints "WORD = RESULT" and goes on; a result below zero is an errno by name. Exit status 0.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -38,15 +45,48 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Newer than Debian 12's headers. */
+struct bind_iommufd {
+	uint32_t argsz, flags;
+	int32_t iommufd;
+	uint32_t out_devid;
+};
+struct attach_iommufd {
+	uint32_t argsz, flags, pt_id;
+};
+struct ioas_alloc {
+	uint32_t size, flags, out_ioas_id;
+};
+struct ioas_map {
+	uint32_t size, flags, ioas_id, reserved;
+	uint64_t user_va, length, iova;
+};
+struct ioas_unmap {
+	uint32_t size, ioas_id;
+	uint64_t iova, length;
+};
+enum {
+	BIND_IOMMUFD = 0x3b76,
+	ATTACH_IOMMUFD = 0x3b77,
+	DETACH_IOMMUFD = 0x3b78,
+	IOAS_ALLOC = 0x3b81,
+	IOAS_MAP = 0x3b85,
+	IOAS_UNMAP = 0x3b86,
+	IOAS_FIXED_READ_WRITE = 7,
+};
 
 enum { QUEUE_IOVA = 0x100000, QUEUE_ENTRIES = 32, MAPPINGS = 64 };
 
 static struct poke {
 	int container, group, device;
+	uint32_t ioas; /* 0: none */
 	volatile uint8_t *bar;
 	uint8_t *queues;
 	unsigned tail, head, phase;
@@ -66,6 +106,13 @@ static void say(const char *what, long result)
 	fflush(stdout);
 }
 
+static long map_to_ioas(const uint8_t *memory, uint64_t iova, uint64_t size)
+{
+	struct ioas_map request = {sizeof(request), IOAS_FIXED_READ_WRITE, poke.ioas, 0, (uintptr_t)memory, size, iova};
+
+	return ioctl(poke.container, IOAS_MAP, &request);
+}
+
 static long map(uint64_t iova, uint64_t size)
 {
 	uint8_t *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -76,18 +123,29 @@ static long map(uint64_t iova, uint64_t size)
 		.iova = iova,
 		.size = size,
 	};
-	long result = ioctl(poke.container, VFIO_IOMMU_MAP_DMA, &request);
+	long result = poke.ioas ? map_to_ioas(memory, iova, size) : ioctl(poke.container, VFIO_IOMMU_MAP_DMA, &request);
 
 	if (result == 0 && poke.nmappings < MAPPINGS)
 		poke.mappings[poke.nmappings++] = (struct mapping){iova, size, memory};
 	return result;
 }
 
+static long unmap_from_ioas(uint64_t iova, uint64_t size)
+{
+	struct ioas_unmap request = {sizeof(request), poke.ioas, iova, size};
+	long result = ioctl(poke.container, IOAS_UNMAP, &request);
+
+	return result < 0 ? result : (long)request.length;
+}
+
 static long unmap(uint64_t iova, uint64_t size)
 {
 	struct vfio_iommu_type1_dma_unmap request = {.argsz = sizeof(request), .iova = iova, .size = size};
-	long result = ioctl(poke.container, VFIO_IOMMU_UNMAP_DMA, &request);
+	long result;
 
+	if (poke.ioas)
+		return unmap_from_ioas(iova, size);
+	result = ioctl(poke.container, VFIO_IOMMU_UNMAP_DMA, &request);
 	return result < 0 ? result : (long)request.size;
 }
 
@@ -266,6 +324,70 @@ static long open_group(const char *bdf)
 	return poke.group = open(path, O_RDWR);
 }
 
+/* As libvfn and QEMU find it, with the check that QEMU makes. */
+static long open_cdev(const char *bdf)
+{
+	char path[128], number[32] = "";
+	const struct dirent *entry;
+	struct stat stat;
+	DIR *directory;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
+	directory = opendir(path);
+	if (!directory)
+		return -1;
+	while ((entry = readdir(directory)) && strncmp(entry->d_name, "vfio", 4) != 0)
+		;
+	if (!entry)
+		return errno = ENODEV, -1;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/%.20s/dev", bdf, entry->d_name);
+	file = fopen(path, "r");
+	if (!file || !fgets(number, sizeof(number), file))
+		return -1;
+	fclose(file);
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%.20s", entry->d_name);
+	closedir(directory);
+	poke.device = open(path, O_RDWR);
+	if (poke.device < 0)
+		return -1;
+	if (fstat(poke.device, &stat) < 0 || !S_ISCHR(stat.st_mode))
+		return errno = ENOTTY, -1;
+	snprintf(path, sizeof(path), "%u:%u\n", major(stat.st_rdev), minor(stat.st_rdev));
+	return strcmp(path, number) == 0 ? poke.device : (errno = EXDEV, -1);
+}
+
+static long bind_device(void)
+{
+	struct bind_iommufd request = {sizeof(request), 0, poke.container, 0};
+	long result = ioctl(poke.device, BIND_IOMMUFD, &request);
+
+	return result < 0 ? result : (long)request.out_devid;
+}
+
+static long attach(void)
+{
+	struct attach_iommufd request = {sizeof(request), 0, poke.ioas};
+	long result = ioctl(poke.device, ATTACH_IOMMUFD, &request);
+
+	return result < 0 ? result : (long)request.pt_id;
+}
+
+static long detach(void)
+{
+	struct attach_iommufd request = {8, 0, 0};
+
+	return ioctl(poke.device, DETACH_IOMMUFD, &request);
+}
+
+static long alloc_ioas(void)
+{
+	struct ioas_alloc request = {sizeof(request), 0, 0};
+	long result = ioctl(poke.container, IOAS_ALLOC, &request);
+
+	return result < 0 ? result : (long)(poke.ioas = request.out_ioas_id);
+}
+
 static long reopen(void)
 {
 	char path[64];
@@ -352,8 +474,32 @@ static long close_one(int *fd)
 	return result;
 }
 
+/* Whether it is one of them. */
+static bool run_iommufd_word(const char *word, char **argument, long *ret)
+{
+	if (!strcmp(word, "iommufd"))
+		*ret = poke.container = open("/dev/iommu", O_RDWR);
+	else if (!strcmp(word, "cdev"))
+		*ret = open_cdev(*argument);
+	else if (!strcmp(word, "bind"))
+		*ret = bind_device();
+	else if (!strcmp(word, "ioas"))
+		*ret = alloc_ioas();
+	else if (!strcmp(word, "attach"))
+		*ret = attach();
+	else if (!strcmp(word, "detach"))
+		*ret = detach();
+	else
+		return false;
+	return true;
+}
+
 static long run_word(const char *word, char **argument)
 {
+	long ret;
+
+	if (run_iommufd_word(word, argument, &ret))
+		return ret;
 	if (!strcmp(word, "container"))
 		return poke.container = open("/dev/vfio/vfio", O_RDWR);
 	if (!strcmp(word, "group"))
@@ -422,7 +568,7 @@ static long run_word(const char *word, char **argument)
 static int arguments_of(const char *word)
 {
 	static const char *const two[] = {"map", "unmap"};
-	static const char *const one[] = {"group",    "iommu", "device", "bar",
+	static const char *const one[] = {"group",    "iommu", "device", "cdev",	   "bar",
 					  "identify", "sleep", "random", "mapped-argument"};
 
 	for (unsigned i = 0; i < sizeof(two) / sizeof(two[0]); i++)

@@ -9,6 +9,7 @@ bdf=0000:01:00.0
 chmod 755 "$work" "$XDG_RUNTIME_DIR"
 # The user may not be able to reach the build folder.
 cp "$ISOLDE" "$work/isolde" && chmod 755 "$work/isolde"
+cp "${IOMMU_CLIENT:?path of the iommu_client program}" "$work/iommu_client" && chmod 755 "$work/iommu_client"
 mkdir -m 777 "$work/home"
 cat >"$work/story" <<END
 cd $work/home && export HOME=$work/home XDG_RUNTIME_DIR=$work/home
@@ -18,6 +19,8 @@ grep -q 'Kernel driver in use: nvme' lspci || exit 3
 $work/isolde run -- sh -c 'echo $bdf > /sys/bus/pci/drivers/nvme/unbind &&
 	echo vfio-pci > /sys/bus/pci/devices/$bdf/driver_override && echo $bdf > /sys/bus/pci/drivers_probe &&
 	qemu-io -f raw -c "write -P 0x5a 0 1M" -c "read -P 0x5a 0 1M" nvme://$bdf/1' || exit 4
+$work/isolde run -- $work/iommu_client open ioas map 0x10000 0x1000 fault read 40 poll 0 cycle 20 > iommu || exit 5
+grep -q 'poll = 4' iommu && grep -q 'cycle = 20' iommu || exit 6
 END
 if [ "$(id -u)" = 0 ]; then
 	unshare -m sh -c "mount -t tmpfs -o mode=755 none /mnt && mknod -m 666 /mnt/fuse c 10 229 &&

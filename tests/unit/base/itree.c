@@ -252,6 +252,27 @@ TEST(itree, neighbours_are_next_in_order)
 }
 
 /* Overlapping intervals over 64 places, against looking at each place. */
+TEST(itree, the_lowest_of_disjoint_intervals)
+{
+	static struct itree_node nodes[64];
+	struct itree tree = ITREE_INIT;
+
+	srand(7);
+	assert_null(itree_lowest(&tree, 0, UINT64_MAX));
+	for (unsigned step = 0; step < 4000; step++) {
+		unsigned i = (unsigned)rand() % ARRAY_SIZE(nodes);
+		u64 start = (u64)rand() % 700, last = start + (u64)rand() % 30;
+
+		if (itree_linked(&nodes[i])) {
+			itree_remove(&tree, &nodes[i]);
+		} else {
+			nodes[i] = (struct itree_node){.start = i * 10, .last = i * 10 + (u64)rand() % 10};
+			itree_insert(&tree, &nodes[i]);
+		}
+		assert_ptr_equal(itree_lowest(&tree, start, last), itree_first(&tree, start, last));
+	}
+}
+
 TEST(itree, gaps_are_what_no_interval_covers)
 {
 	static struct itree_node nodes[12];
@@ -320,6 +341,7 @@ int main(void)
 		CASE(itree, ascending_insertion_stays_balanced),
 		CASE(itree, what_the_owner_keeps_of_subtrees_follows),
 		CASE(itree, neighbours_are_next_in_order),
+		CASE(itree, the_lowest_of_disjoint_intervals),
 		CASE(itree, gaps_are_what_no_interval_covers),
 		CASE(itree, check_sees_a_node_changed_in_the_tree),
 		CASE(itree, double_insertion_and_removal_assert),

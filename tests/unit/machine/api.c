@@ -355,7 +355,10 @@ TEST_F(opening_refuses_and_names_who_is_in_the_way)
 {
 	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/99")));
 	EXPECT_SUBSTR("/dev/vfio/99", f->why.text);
-	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/devices/vfio0")));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/devices/vfio99")));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/devices/vfio00")));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/devices/0")));
+	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/devices")));
 	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/null")));
 	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/")));
 	EXPECT_REFUSED(NODE_MISSING, f->expected, told(f, OPEN("/dev/vfio/007")));

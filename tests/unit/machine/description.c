@@ -429,6 +429,50 @@ TEST(description, regions_are_checked)
 }
 
 /* The same without questions. */
+#define UUID	 "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+#define EMULATED "devices: []\nemulated:\n"
+
+TEST(description, emulated_devices_are_checked)
+{
+	struct description *description = parse(
+		PORT "      - {slot: \"00.0\", model: nvme}\n"
+		     "emulated:\n"
+		     "  - {uuid: \"83B8F4F2-509F-382F-3C1E-E6BFE0FA1001\", model: mcopy, parent: \"0000:01:00.0\"}\n");
+	const struct emulated_description *emulated = list_first(&description->emulated, struct emulated_description,
+								 link);
+
+	assert_int_equal(list_length(&description->emulated), 1);
+	assert_string_equal(emulated->uuid, UUID);
+	assert_string_equal(emulated->model->name, "mcopy");
+	assert_int_equal(emulated->parent->addr.bus, 1);
+	description_free(description);
+
+	expect_refused(EMULATED "  - {model: mcopy}\n", "test.yaml:3:5", "a uuid and a model");
+	expect_refused(EMULATED "  - {uuid: \"" UUID "\"}\n", "test.yaml:3:5", "a uuid and a model");
+	expect_refused(EMULATED "  - {uuid: \"83b8f4f2\", model: mcopy}\n", "test.yaml:3:12", "no UUID");
+	expect_refused(EMULATED "  - {uuid: \"83b8f4f2-509f-382f-3c1e-e6bfe0fa100g\", model: mcopy}\n",
+		       "test.yaml:3:12", "no UUID");
+	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: nvme}\n", "test.yaml:3:", "hardware");
+	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopie}\n", "test.yaml:3:", "no model");
+	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopy, parent: here}\n", "test.yaml:3:", "no address");
+	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopy, parent: \"0000:01:00.0\"}\n",
+		       "test.yaml:3:", "no device 0000:01:00.0");
+	expect_refused(EMULATED "  - {uuid: \"" UUID "\", model: mcopy}\n  - {uuid: \"" UUID "\", model: mcopy}\n",
+		       "test.yaml:4:5", "two devices");
+	expect_refused(DEVICES "  - {slot: \"00.0\", model: mcopy}\n", "test.yaml:2:27", "under `emulated`");
+}
+
+TEST(description, emulated_devices_are_bounded)
+{
+	char text[8192] = EMULATED;
+	size_t used = strlen(text);
+
+	for (unsigned i = 0; i <= MACHINE_EMULATED; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "  - {uuid: \"83b8f4f2-509f-382f-3c1e-%012u\", model: mcopy}\n", i);
+	expect_refused(text, "test.yaml:67:5", "at most 64");
+}
+
 TEST(description, a_machine_as_found_may_have_odd_places)
 {
 	struct description *description = parse(
@@ -604,6 +648,8 @@ int main(void)
 		CASE(description, virtual_functions_that_cannot_be_are_refused),
 		CASE(description, details_of_capabilities_are_checked),
 		CASE(description, regions_are_checked),
+		CASE(description, emulated_devices_are_checked),
+		CASE(description, emulated_devices_are_bounded),
 		CASE(description, says_whether_the_room_is_for_tests_of_the_kernel),
 		CASE(description, a_machine_as_found_may_have_odd_places),
 		CASE(description, options_are_checked_against_the_model),

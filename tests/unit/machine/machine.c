@@ -277,7 +277,6 @@ TEST_F(a_device_goes_to_vfio_and_comes_back)
 	assert_non_null(at(f, class));
 	assert_non_null(at(f, DEVICE(NVME, "vfio-dev/vfio0/device/vendor")));
 	assert_ptr_equal(at(f, "sys/class/vfio-dev/vfio0/device"), at(f, "sys/bus/pci/devices/" NVME));
-	assert_null(at(f, DEVICE(NVME, "vfio-dev/vfio0/dev")));
 	assert_string_equal(
 		node_at(f->machine->root, "sys/devices/pci0000:00/" PORT "/" NVME "/vfio-dev/vfio0/device")->target,
 		"../../../" NVME);
@@ -290,6 +289,34 @@ TEST_F(a_device_goes_to_vfio_and_comes_back)
 	EXPECT_DRIVER("", NVME);
 	ASSERT_OK(f->why, echo(f, PROBE, NVME));
 	EXPECT_DRIVER("nvme", NVME);
+}
+
+/* The directory in /dev is there while something is in it, as devtmpfs has it. */
+TEST_F(a_device_has_a_character_device_of_its_own)
+{
+	struct node *node;
+
+	assert_null(at(f, "dev/vfio/devices"));
+	give_to(f, "vfio-pci", NVME);
+	give_to(f, "vfio-pci", SIBLING);
+	node = at(f, "dev/vfio/devices/vfio1");
+	assert_int_equal(node->kind, NODE_DEVICE);
+	assert_int_equal(node->mode, 0600);
+	assert_int_equal(node->rdev, makedev(VFIO_DEVICE_MAJOR, 1));
+	assert_string_equal(cat(f, DEVICE(NVME, "vfio-dev/vfio0/dev")), "510:0\n");
+	assert_string_equal(cat(f, "sys/class/vfio-dev/vfio1/dev"), "510:1\n");
+	assert_ptr_equal(at(f, "sys/dev/char/510:1/device"), at(f, "sys/bus/pci/devices/" SIBLING));
+	assert_string_equal(cat(f, "sys/dev/char/510:1/uevent"), "MAJOR=510\nMINOR=1\nDEVNAME=vfio/devices/vfio1\n");
+	/* The lowest number that is free. */
+	ASSERT_OK(f->why, echo(f, DRIVER("vfio-pci", "unbind"), NVME));
+	assert_null(at(f, "dev/vfio/devices/vfio0"));
+	assert_null(at(f, "sys/dev/char/510:0"));
+	give_to(f, "vfio-pci", NIC);
+	assert_ptr_equal(at(f, "sys/class/vfio-dev/vfio0/device"), at(f, "sys/bus/pci/devices/" NIC));
+	ASSERT_OK(f->why, echo(f, DRIVER("vfio-pci", "unbind"), NIC));
+	ASSERT_OK(f->why, echo(f, DRIVER("vfio-pci", "unbind"), SIBLING));
+	assert_null(at(f, "dev/vfio/devices"));
+	assert_null(at(f, "sys/class/vfio-dev/vfio1"));
 }
 
 TEST_F(the_container_is_always_there)
@@ -789,6 +816,7 @@ int main(void)
 		CASE_F(text_is_read_in_parts),
 		CASE_F(binding_refuses_as_linux_does),
 		CASE_F(a_device_goes_to_vfio_and_comes_back),
+		CASE_F(a_device_has_a_character_device_of_its_own),
 		CASE_F(the_container_is_always_there),
 		CASE_F(iommufd_has_its_node_and_module),
 		CASE_F(flags_of_modules_are_read_as_linux_reads_them),

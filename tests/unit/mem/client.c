@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/helpers.h"
 
+#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "mem/vma.h"
@@ -252,6 +254,40 @@ TEST(client, capabilities_are_those_of_the_process)
 	close(ready[1]);
 }
 
+/* It could have the one back, so it has given up nothing: where root has been denied others, they are still counted. */
+TEST(client, one_capability_put_aside_is_that_one_only)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	struct client *client;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		syscall(SYS_capget, &header, data);
+		data[0].effective &= ~(u32)BIT(CAP_IPC_LOCK);
+		syscall(SYS_capset, &header, data);
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	client = self_client_new(pid);
+	assert_int_equal(client_capable(client, CAP_SYS_RESOURCE), geteuid() == 0);
+	syscall(SYS_capget, &header, data);
+	if (data[0].effective & BIT(CAP_IPC_LOCK))
+		assert_false(client_capable(client, CAP_IPC_LOCK));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	client_put(client);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* What pinning refuses. `device` is a file that the client takes for a device's registers. */
 static u64 device_inode;
 
@@ -370,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(client, arguments_are_copied_or_the_address_is_named),
 		CASE(client, capabilities_are_those_of_the_process),
+		CASE(client, one_capability_put_aside_is_that_one_only),
 		CASE(client, strings_may_stop_right_before_a_hole),
 		CASE(client, structures_may_grow),
 		CASE(client, a_range_with_a_hole_or_without_permission_is_refused_by_address),

@@ -7,22 +7,39 @@
 #include "tests/fixtures/room.h"
 #include "vfio/ioctl.h"
 
-static int fd_of(const struct room_device *opened, enum vfio_kind kind)
+/* The device that is opened by its group, and another by its character device, so that all kinds of files are there. */
+struct opened {
+	struct room_device by_group;
+	int cdev;
+};
+
+static struct opened open_all(struct room *room)
+{
+	int iommufd = (int)ASSERT_OK(room->why, room_open_iommufd(room));
+
+	return (struct opened){room_open_device(room, ROOM_NVME, VFIO_TYPE1v2_IOMMU),
+			       room_use_cdev(room, ROOM_NIC, iommufd, 0)};
+}
+
+static int fd_of(const struct opened *opened, enum vfio_kind kind)
 {
 	switch (kind) {
 	case VFIO_KIND_GROUP:
-		return opened->group;
+		return opened->by_group.group;
 	case VFIO_KIND_DEVICE:
-		return opened->device;
+	case VFIO_KIND_PCI:
+		return opened->by_group.device;
+	case VFIO_KIND_CDEV:
+		return opened->cdev;
 	default:
-		return opened->container;
+		return opened->by_group.container;
 	}
 }
 
 TEST(ioctl, every_structure_has_a_smallest_size)
 {
 	struct room *room = room_new();
-	struct room_device opened = room_open_device(room, ROOM_NVME, VFIO_TYPE1v2_IOMMU);
+	struct opened opened = open_all(room);
 	u32 buffer[32] = {};
 
 	for (unsigned i = 0; i < vfio_nioctls; i++) {
@@ -47,7 +64,7 @@ TEST(ioctl, every_structure_has_a_smallest_size)
 TEST(ioctl, nothing_is_read_past_the_smallest_size)
 {
 	struct room *room = room_new();
-	struct room_device opened = room_open_device(room, ROOM_NIC, VFIO_TYPE1v2_IOMMU);
+	struct opened opened = open_all(room);
 	u8 *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	mprotect(pages + 4096, 4096, PROT_NONE);
@@ -67,24 +84,33 @@ TEST(ioctl, nothing_is_read_past_the_smallest_size)
 	room_free(room);
 }
 
+static bool knows(enum vfio_kind file, unsigned cmd)
+{
+	if (file == VFIO_KIND_TYPE1)
+		return vfio_ioctl_find(VFIO_KIND_TYPE1, cmd) || vfio_ioctl_find(VFIO_KIND_CONTAINER, cmd);
+	if (file == VFIO_KIND_GROUP)
+		return vfio_ioctl_find(VFIO_KIND_GROUP, cmd);
+	return vfio_ioctl_find(VFIO_KIND_DEVICE, cmd) || vfio_ioctl_find(VFIO_KIND_PCI, cmd) ||
+	       (file == VFIO_KIND_CDEV && vfio_ioctl_find(VFIO_KIND_CDEV, cmd));
+}
+
 TEST(ioctl, requests_of_other_files_are_unknown)
 {
 	struct room *room = room_new();
-	struct room_device opened = room_open_device(room, ROOM_NVME, VFIO_TYPE1v2_IOMMU);
+	struct opened opened = open_all(room);
 	u32 buffer[32] = {sizeof(buffer)};
 
 	for (unsigned i = 0; i < vfio_nioctls; i++)
 		for (enum vfio_kind kind = VFIO_KIND_TYPE1; kind < VFIO_KINDS; kind++)
-			if (!vfio_ioctl_find(kind, vfio_ioctls[i].cmd) &&
-			    !(kind == VFIO_KIND_TYPE1 && vfio_ioctls[i].kind == VFIO_KIND_CONTAINER))
+			if (!knows(kind, vfio_ioctls[i].cmd))
 				EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
 					       room_ioctl(room, fd_of(&opened, kind), vfio_ioctls[i].cmd, buffer));
 	/* The number alone is not enough. */
 	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
-		       room_ioctl(room, opened.device, VFIO_DEVICE_GET_INFO | 0x40000000, buffer));
+		       room_ioctl(room, opened.by_group.device, VFIO_DEVICE_GET_INFO | 0x40000000, buffer));
 	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why,
-		       room_ioctl(room, opened.device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, buffer));
-	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why, room_ioctl(room, opened.device, VFIO_DEVICE_QUERY_GFX_PLANE, buffer));
+		       room_ioctl(room, opened.by_group.device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, buffer));
+	EXPECT_REFUSED(IOCTL_UNKNOWN, room->why, room_ioctl(room, opened.cdev, VFIO_DEVICE_QUERY_GFX_PLANE, buffer));
 	room_free(room);
 }
 

@@ -220,12 +220,18 @@ static void replay_features(struct room *room, int device)
 	assert_int_equal(reset->count, 1);
 	assert_int_equal(reset->flags, 0);
 	for (u32 id = 1; id < 12; id++) {
-		bool low_power = id >= 3 && id <= 5;
+		bool low_power = id >= 3 && id <= 5, dma_buf = id == 11;
+		long get = low_power ? -EINVAL
+			   : dma_buf ? 0
+				     : -ENOTTY,
+		     set = low_power ? 0
+			   : dma_buf ? -EINVAL
+				     : -ENOTTY;
 
 		feature = (struct vfio_device_feature){8, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | id};
-		assert_int_equal(IOCTL(device, VFIO_DEVICE_FEATURE, &feature), low_power ? -EINVAL : -ENOTTY);
+		assert_int_equal(IOCTL(device, VFIO_DEVICE_FEATURE, &feature), get);
 		feature.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET | id;
-		assert_int_equal(IOCTL(device, VFIO_DEVICE_FEATURE, &feature), low_power ? 0 : -ENOTTY);
+		assert_int_equal(IOCTL(device, VFIO_DEVICE_FEATURE, &feature), set);
 	}
 }
 

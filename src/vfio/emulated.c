@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Emulated devices (mdev): no hardware, no IOMMU, no ownership of a group. What they do to memory they do through an
+ * access of the iommufd that has the device. Linux: drivers/vfio/iommufd.c:vfio_iommufd_emulated_bind() and the
+ * functions after it, vfio_main.c:vfio_pin_pages(), vfio_dma_rw().
+ */
+#include "vfio/emulated.h"
+
+#include "iommu/soft.h"
+#include "iommufd/access.h"
+
+int vfio_emulated_probe(struct vfio *vfio, struct iommu_device *iommu, struct pci_function *function,
+			struct soft_memory *soft, const char *name, struct vfio_device **ret, struct why *why)
+{
+	return vfio_device_new(vfio, iommu, function, soft, name, ret, why);
+}
+
+void vfio_emulated_remove(struct vfio_device *device)
+{
+	assert(device->soft);
+	vfio_device_free(device);
+}
+
+/* ---- what the device asks ---- */
+
+static enum dma_result answer(struct vfio_device *device, int err, const struct why *why)
+{
+	const struct vfio *vfio = device->vfio;
+
+	if (err == 0)
+		return DMA_OK;
+	if (vfio->listener && vfio->listener->soft_fault)
+		vfio->listener->soft_fault(vfio->listener_context, device, why);
+	return DMA_FAULT;
+}
+
+static unsigned access_flags(unsigned flags)
+{
+	return (flags & SOFT_WRITE ? ACCESS_WRITE : ACCESS_READ) | (flags & SOFT_PINNED ? ACCESS_SLOW : 0);
+}
+
+static enum dma_result soft_backend_move(struct soft_memory *memory, u64 iova, void *buffer, u64 size, unsigned flags)
+{
+	struct vfio_device *device = memory->driver;
+	struct why why = WHY_INIT;
+	int err = access_rw(device->iommufd.access, NULL, iova, buffer, size, access_flags(flags), &why);
+
+	return answer(device, err, &why);
+}
+
+/* Whole pages, as vfio_pin_pages() has it. */
+static enum dma_result soft_backend_pin(struct soft_memory *memory, u64 iova, u64 size, unsigned flags)
+{
+	struct vfio_device *device = memory->driver;
+	u64 start = align_down(iova, PAGE_SIZE), pages = align_up(size + (iova - start), PAGE_SIZE);
+	struct why why = WHY_INIT;
+
+	return answer(device, access_pin(device->iommufd.access, start, pages, access_flags(flags), NULL, &why), &why);
+}
+
+static void soft_backend_unpin(struct soft_memory *memory, u64 iova, u64 size)
+{
+	const struct vfio_device *device = memory->driver;
+	u64 start = align_down(iova, PAGE_SIZE);
+
+	access_unpin(device->iommufd.access, start, align_up(size + (iova - start), PAGE_SIZE));
+}
+
+static const struct soft_memory_ops soft_ops = {
+	.move = soft_backend_move,
+	.pin = soft_backend_pin,
+	.unpin = soft_backend_unpin,
+};
+
+/* ---- what the iommufd asks ---- */
+
+static void emulated_unmap(void *data, u64 iova, u64 size)
+{
+	const struct soft_memory *soft = ((const struct vfio_device *)data)->soft;
+
+	if (soft->unmapped)
+		soft->unmapped(soft->device, iova, size);
+}
+
+/* All VFIO drivers get IOVAs that are aligned to pages, whether they pin any or not. */
+static const struct access_ops access_ops = {
+	.needs_pin_pages = true,
+	.unmap = emulated_unmap,
+};
+
+int vfio_emulated_bind(struct vfio_device *device, struct context *context, struct why *why)
+{
+	int err = access_create(context, &access_ops, device, &device->iommufd.access, why);
+
+	if (err < 0)
+		return err;
+	device->soft->driver = device;
+	device->soft->ops = &soft_ops;
+	return 0;
+}
+
+void vfio_emulated_unbind(struct vfio_device *device)
+{
+	device->soft->ops = NULL;
+	access_destroy(device->iommufd.access);
+	device->iommufd.access = NULL;
+	device->iommufd.attached = false;
+}
+
+int vfio_emulated_attach(struct vfio_device *device, u32 ioas_id, struct why *why)
+{
+	struct device_iommufd *iommufd = &device->iommufd;
+	int err = iommufd->attached ? access_replace(iommufd->access, ioas_id, why)
+				    : access_attach(iommufd->access, ioas_id, why);
+
+	if (err == 0)
+		iommufd->attached = true;
+	return err;
+}
+
+void vfio_emulated_detach(struct vfio_device *device)
+{
+	access_detach(device->iommufd.access);
+	device->iommufd.attached = false;
+}
