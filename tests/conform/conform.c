@@ -229,6 +229,17 @@ void *mapped(void *address, size_t size)
 	return remember(address, size, FOREIGN);
 }
 
+void unmap_mapped(void *address)
+{
+	for (unsigned i = 0; i < run.nregions; i++) {
+		if (run.regions[i].address != address)
+			continue;
+		munmap(address, run.regions[i].size);
+		run.regions[i] = run.regions[--run.nregions];
+		return;
+	}
+}
+
 static void *memory_of_kind(size_t size, int kind)
 {
 	size_t whole = (size + PAGE - 1) & ~(PAGE - 1);

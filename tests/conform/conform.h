@@ -106,6 +106,7 @@ void *shared_memory(size_t size);	  /* the same, shared anonymous */
 int new_file(size_t size);		  /* a memfd; watched */
 void *reserve(size_t size);		  /* addresses where nothing is */
 void *mapped(void *address, size_t size); /* what mmap() gave: unmapped at the end of the test */
+void unmap_mapped(void *address);	  /* or now */
 void *mapped(void *address, size_t size); /* what mmap() gave; unmapped at the end of the test */
 void protect(void *address, size_t size, int prot);
 answer open_answer(const char *path, int flags);
