@@ -126,8 +126,9 @@ BEGIN {
 	# The few that there are, each with its reason beside it in the source.
 	mutable["src/base/alloc.c", "fail_countdown"] = mutable["src/base/alloc.c", "fail_fired"] = 1
 	mutable["src/base/lock.c", "held"] = mutable["src/base/lock.c", "stopped"] = 1
-	mutable["src/mem/shared.c", "recovery"] = mutable["src/mem/shared.c", "previous_action"] = 1
-	mutable["src/mem/shared.c", "install_once"] = 1
+	mutable["src/mem/guard.c", "recovery"] = mutable["src/mem/guard.c", "handed"] = 1
+	mutable["src/mem/guard.c", "installing"] = mutable["src/mem/guard.c", "previous_segv"] = 1
+	mutable["src/mem/charge.c", "own"] = 1
 
 	descriptor_calls = "open|openat|creat|close|read|write|pread|pwrite|readv|writev|preadv|pwritev|ioctl|mmap|munmap|" \
 		"mremap|mprotect|madvise|ftruncate|fallocate|memfd_create|eventfd|poll|ppoll|select|epoll_[a-z0-9]+|" \

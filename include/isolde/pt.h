@@ -109,6 +109,15 @@ struct isolde_pt_memory {
 	void *(*table)(void *context, uint64_t address, size_t size);
 	void *context;
 	bool big_endian; /* entries are stored big-endian */
+	/*
+	 * Nested walks only, in place of table(): an entry of stage 1, 8 bytes as stored, which lies at `input` and,
+	 * says stage 2, at `address`. For memory that cannot be pointed to, or that may go away. false: it is not
+	 * there.
+	 */
+	bool (*load)(void *context, uint64_t input, uint64_t address, uint64_t *ret);
+	/* Given with load. Makes it `wanted` if it is `expected`; *ret_done says whether it was. */
+	bool (*exchange)(void *context, uint64_t input, uint64_t address, uint64_t expected, uint64_t wanted,
+			 bool *ret_done);
 };
 
 /* Zeros are defaults throughout: VT-d's usual table, on the heap. docs/pt.md has the fields by format. */

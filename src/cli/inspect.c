@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* `isolde inspect`: what a room has, while its program runs. */
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #include "base/bits.h"
 #include "cli/inspect_text.h"
@@ -69,39 +64,6 @@ static int parse(int argc, char **argv, struct wishes *ret, struct why *why)
 	return err;
 }
 
-/* All that comes until the room closes. Takes fd. */
-static int receive(int fd, json_t **ret, struct why *why)
-{
-	FILE *stream = fdopen(fd, "re");
-	json_error_t error;
-
-	if (!stream) {
-		close(fd);
-		return refuse_host(why, errno, "fdopen");
-	}
-	*ret = json_loadf(stream, 0, &error);
-	if (!*ret && ferror(stream))
-		refuse(why, ROOM_SILENT, "the room does not answer: %s", strerror(errno));
-	else if (!*ret)
-		refuse(why, ROOM_SILENT, "the room's answer is not whole: %s, after %d bytes", error.text,
-		       error.position);
-	fclose(stream);
-	return *ret ? 0 : -why->err;
-}
-
-static int ask(int fd, const struct wishes *wishes, json_t **ret, struct why *why)
-{
-	struct timeval patience = {.tv_sec = 10};
-	char question[64];
-	int length = snprintf(question, sizeof(question), INSPECT_ASK "\n", wishes->areas ? INSPECT_MAPPINGS : 0);
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (send(fd, question, (size_t)length, MSG_NOSIGNAL) == length)
-		return receive(fd, ret, why);
-	close(fd);
-	return refuse(why, ROOM_SILENT, "the room does not listen: %s", strerror(errno));
-}
-
 static int show(const struct wishes *wishes, struct why *why)
 {
 	json_t *document;
@@ -109,7 +71,7 @@ static int show(const struct wishes *wishes, struct why *why)
 
 	if (fd < 0)
 		return fd;
-	err = ask(fd, wishes, &document, why);
+	err = rooms_ask(fd, wishes->areas ? INSPECT_MAPPINGS : 0, &document, why);
 	if (err < 0)
 		return err;
 	if (wishes->json) {

@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/bits.h"
 #include "base/cleanup.h"
+#include "supervise/inspector.h"
 
 #define PREFIX "room-"
 #define ROOMS  64
@@ -143,4 +146,37 @@ int rooms_connect(pid_t pid, struct why *why)
 	if (directory < 0)
 		return refuse_host(why, errno, "open(%.100s)", path);
 	return pid ? connect_above(directory, pid, why) : connect_only(directory, path, why);
+}
+
+/* All that comes until the room closes. Takes fd. */
+static int receive(int fd, json_t **ret, struct why *why)
+{
+	FILE *stream = fdopen(fd, "re");
+	json_error_t error;
+
+	if (!stream) {
+		close(fd);
+		return refuse_host(why, errno, "fdopen");
+	}
+	*ret = json_loadf(stream, 0, &error);
+	if (!*ret && ferror(stream))
+		refuse(why, ROOM_SILENT, "the room does not answer: %s", strerror(errno));
+	else if (!*ret)
+		refuse(why, ROOM_SILENT, "the room's answer is not whole: %s, after %d bytes", error.text,
+		       error.position);
+	fclose(stream);
+	return *ret ? 0 : -why->err;
+}
+
+int rooms_ask(int fd, unsigned mappings, json_t **ret, struct why *why)
+{
+	struct timeval patience = {.tv_sec = 10};
+	char question[64];
+	int length = snprintf(question, sizeof(question), INSPECT_ASK "\n", mappings);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (send(fd, question, (size_t)length, MSG_NOSIGNAL) == length)
+		return receive(fd, ret, why);
+	close(fd);
+	return refuse(why, ROOM_SILENT, "the room does not listen: %s", strerror(errno));
 }

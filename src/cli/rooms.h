@@ -3,6 +3,7 @@
 #ifndef CLI_ROOMS_H
 #define CLI_ROOMS_H
 
+#include <jansson.h>
 #include <sys/types.h>
 
 #include "base/why.h"
@@ -16,5 +17,8 @@ int rooms_new_path(char path[static JOURNAL_PATH], struct why *why);
  * that a killed run has left are removed. ROOM_MISSING; ROOM_AMBIGUOUS lists the rooms.
  */
 int rooms_connect(pid_t pid, struct why *why);
+
+/* What the room at the other side of fd has, with so many mappings one by one. Takes fd. ROOM_SILENT */
+int rooms_ask(int fd, unsigned mappings, json_t **ret, struct why *why);
 
 #endif

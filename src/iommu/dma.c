@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "iommu/port.h"
+#include "iommu/stage1.h"
 #include "mem/guard.h"
 
 enum { BATCH = 128 };
@@ -192,6 +193,8 @@ static void describe(struct dma_fault *fault, const struct dma_context *context,
 {
 	struct domain *domain = context ? context->domain : NULL;
 
+	if (context && fault->reason == DMA_FAULT_SECOND_STAGE)
+		fault->second = context->port->second;
 	dma_fault_describe(fault, domain, wanted_from(segments, nsegments, fault->iova));
 	if (domain && domain->fault)
 		domain->fault(domain->fault_context, fault);
@@ -212,10 +215,17 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 		total += segments[i].size;
 	gate_enter(&port->gate);
 	context = dma_port_context(port, pasid);
+	if (!context)
+		context = stage1_guest(port, pasid);
 	reason = context ? transfer(context, segments, nsegments, direction, &iova) : DMA_FAULT_BLOCKED + 1;
 	if (reason) {
-		*ret_fault = (struct dma_fault){port->function, pasid, iova, direction,
-						(enum dma_fault_reason)(reason - 1)};
+		*ret_fault = (struct dma_fault){
+			.function = port->function,
+			.pasid = pasid,
+			.iova = iova,
+			.direction = direction,
+			.reason = (enum dma_fault_reason)(reason - 1),
+		};
 		describe(ret_fault, context, segments, nsegments);
 		dma_count(&port->faults, 1);
 	} else {

@@ -22,21 +22,24 @@ enum dma_result {
 enum dma_direction { DMA_READ, DMA_WRITE }; /* as the device sees it: DMA_READ fetches from memory */
 
 enum dma_fault_reason {
-	DMA_FAULT_BLOCKED,     /* the group is attached to no domain that maps anything */
-	DMA_FAULT_NOT_PRESENT, /* the IOVA is not mapped */
-	DMA_FAULT_PERMISSION,  /* mapped, but not for this direction */
-	DMA_FAULT_ADDRESS,     /* the IOVA is beyond the table's width */
-	DMA_FAULT_MEMORY,      /* translated, but the program's memory is no longer there */
-	DMA_FAULT_TABLE,       /* the table has a reserved bit set */
-	DMA_FAULT_REGISTERS,   /* mapped to an interrupt controller's page, which takes messages and no data */
+	DMA_FAULT_BLOCKED,	/* the group is attached to no domain that maps anything */
+	DMA_FAULT_NOT_PRESENT,	/* the IOVA is not mapped */
+	DMA_FAULT_PERMISSION,	/* mapped, but not for this direction */
+	DMA_FAULT_ADDRESS,	/* the IOVA is beyond the table's width */
+	DMA_FAULT_MEMORY,	/* translated, but the program's memory is no longer there */
+	DMA_FAULT_TABLE,	/* the table has a reserved bit set */
+	DMA_FAULT_REGISTERS,	/* mapped to an interrupt controller's page, which takes messages and no data */
+	DMA_FAULT_CONTEXT,	/* the user's table of PASIDs has no valid entry for the request */
+	DMA_FAULT_SECOND_STAGE, /* the user's table, or the page it names, lies where the domain below has nothing */
 };
 
 struct pci_function;
 
 struct dma_fault {
 	const struct pci_function *function;
-	u32 pasid; /* 0: without */
-	u64 iova;  /* the first that failed */
+	u32 pasid;  /* 0: without */
+	u64 iova;   /* the first that failed */
+	u64 second; /* DMA_FAULT_SECOND_STAGE: the address that was looked for below */
 	enum dma_direction direction;
 	enum dma_fault_reason reason;
 	char text[240]; /* a sentence with all of that and the nearest mapping */

@@ -31,8 +31,7 @@ static int table_new(struct isolde_pt_config config, struct isolde_pt **ret)
 	return err;
 }
 
-static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind,
-				   struct why *why)
+struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct why *why)
 {
 	struct domain *domain = alloc_new(struct domain, why);
 
@@ -46,6 +45,7 @@ static struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit 
 	domain->last_iova = UINT64_MAX;
 	domain->pasid_compatible = true;
 	list_init(&domain->contexts);
+	list_init(&domain->children);
 	space_init(&domain->own_space, iommu);
 	domain->space = &domain->own_space;
 	return domain;
@@ -125,17 +125,6 @@ int domain_new(struct iommu *iommu, const struct iommu_unit *unit, enum domain_k
 	return 0;
 }
 
-int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why)
-{
-	struct domain *domain = domain_alloc(parent->iommu, unit, DOMAIN_NESTED, why);
-
-	if (!domain)
-		return -why->err;
-	domain->parent = parent;
-	*ret = domain;
-	return 0;
-}
-
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
 		   struct why *why)
 {
@@ -168,8 +157,13 @@ struct domain *domain_free(struct domain *domain)
 	assert(domain->users == 0 && list_empty(&domain->contexts));
 	while ((node = itree_first(&domain->own_space.areas, 0, UINT64_MAX)))
 		domain_unmap(domain, container_of(node, struct area, node));
+	assert(list_empty(&domain->children));
 	list_remove(&domain->of_space);
 	list_remove(&domain->of_iommu);
+	list_remove(&domain->of_parent);
+	if (domain->parent)
+		domain->parent->users--;
+	free(domain->nested);
 	space_fini(&domain->own_space);
 	isolde_pt_free(domain->pt);
 	free(domain->extra);
@@ -206,10 +200,20 @@ const char *domain_describe(const struct domain *domain, char text[static DOMAIN
 	return text;
 }
 
+/* While stopped. What is on top was found through this. */
+static void forget_all(struct domain *domain)
+{
+	struct domain *nested;
+
+	domain->generation++;
+	list_for_each(nested, &domain->children, of_parent)
+		nested->generation++;
+}
+
 void domain_flush(struct domain *domain)
 {
 	domain_stop(domain);
-	domain->generation++;
+	forget_all(domain);
 	domain_start(domain);
 }
 
@@ -318,8 +322,12 @@ int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 	if (err < 0)
 		invalidate(domain, area->node.start, area->node.last);
 	drain(domain, &gather);
-	/* The range was free and fits: memory is all that can be missing. */
-	assert(err == 0 || err == -ENOMEM);
+	/* No area is in the way, and it fits: what can be there is registers, which outlive their device's stay. */
+	assert(err == 0 || err == -ENOMEM || err == -EADDRINUSE);
+	if (err == -EADDRINUSE)
+		return refuse(why, IOVA_MAPPED,
+			      "[0x%llx, 0x%llx] overlaps an interrupt controller's page in the domain",
+			      (unsigned long long)area->node.start, (unsigned long long)area->node.last);
 	if (err < 0)
 		return refuse(why, OUT_OF_MEMORY, "no memory for the tables of [0x%llx, 0x%llx]",
 			      (unsigned long long)area->node.start, (unsigned long long)area->node.last);
@@ -345,7 +353,10 @@ int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct w
 	if (err < 0)
 		return err;
 	err = isolde_pt_map(domain->pt, iova, physical, PAGE_SIZE, ISOLDE_PT_READ | ISOLDE_PT_WRITE, NULL);
-	assert(err != -EADDRINUSE && err != -EINVAL);
+	assert(err != -EINVAL);
+	if (err == -EADDRINUSE)
+		return refuse(why, IOVA_MAPPED, "0x%llx is mapped, and was to be an interrupt controller's page",
+			      (unsigned long long)iova);
 	if (err == -ERANGE)
 		return refuse(why, REGISTERS_BEYOND, "the page at physical address 0x%llx is beyond what %s can name",
 			      (unsigned long long)physical, domain->driver->name);
@@ -367,7 +378,7 @@ int domain_set_dirty(struct domain *domain, bool on, struct why *why)
 	isolde_pt_set_dirty(domain->pt, on);
 	domain->tracks_dirty = on;
 	/* A translation that is known already would mark nothing. */
-	domain->generation++;
+	forget_all(domain);
 	domain_start(domain);
 	return 0;
 }
@@ -522,6 +533,8 @@ void domain_check(const struct domain *domain)
 	assert(list_linked(&domain->of_space) == (domain->kind == DOMAIN_PAGING));
 	assert(domain->space == &domain->own_space || domain->own_space.areas.count == 0);
 	assert(domain->pt || domain->space->areas.count == 0);
+	assert((domain->parent != NULL) == (domain->kind == DOMAIN_NESTED));
+	assert(!domain->nested || domain->kind == DOMAIN_NESTED);
 	if (!domain->pt)
 		return;
 	isolde_pt_check(domain->pt);

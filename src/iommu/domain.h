@@ -24,6 +24,8 @@ enum domain_kind {
 
 #define DOMAIN_NAME 64
 
+struct nested_setup;
+
 struct domain {
 	enum domain_kind kind;
 	char name[DOMAIN_NAME];		   /* "IOAS 3 of qemu (pid 1234)", for refusals; may be empty */
@@ -45,6 +47,9 @@ struct domain {
 	struct list_link of_space;    /* space->domains; paging ones are in one */
 	struct extent *process;	      /* owned: all of the client's addresses; NULL unless SVA */
 	struct domain *parent;	      /* of a nested one: counted among its users */
+	struct nested_setup *nested;  /* owned; of a nested one (iommu/nested.h); NULL: it translates nothing */
+	struct list children;	      /* struct domain: nested ones on top of it; under machine.lock */
+	struct list_link of_parent;   /* parent->children */
 	enum isolde_pt_format format; /* of the table, the user's when nested */
 	u64 generation;		      /* counts full invalidations; IOTLBs compare it. While stopped */
 	struct list contexts;	      /* struct dma_context: whose DMA it translates; under machine.lock */
@@ -80,7 +85,10 @@ int domain_new_for(struct space *space, const struct iommu_unit *unit, unsigned 
  */
 int domain_new_shaped(struct space *space, const struct iommu_unit *unit, const struct domain_shape *shape,
 		      struct domain **ret, struct why *why);
-/* A nested one whose table nobody walks: it translates nothing. */
+/*
+ * A nested one whose table nobody walks: it translates nothing. unit need not be the parent's. Those with tables are in
+ * iommu/nested.h.
+ */
 int domain_new_opaque(struct domain *parent, const struct iommu_unit *unit, struct domain **ret, struct why *why);
 /* IOVAs are addresses of the client. SVA_UNSUPPORTED (EOPNOTSUPP): the unit cannot, or has no PASIDs. */
 int domain_new_sva(struct iommu *iommu, const struct iommu_unit *unit, struct client *client, struct domain **ret,
@@ -97,8 +105,8 @@ u64 domain_page_sizes(const struct domain *domain); /* bit n set: its table has 
 
 /*
  * Table entries of one area of its space, which it has none of. IOVA_BEYOND_TABLE, AREA_MISALIGNED: to its smallest
- * page, AREA_READ_ONLY: it forces writes (EINVAL); OUT_OF_MEMORY; on failure nothing changed. Devices find it at once,
- * but nobody is stopped for it.
+ * page, AREA_READ_ONLY: it forces writes (EINVAL); IOVA_MAPPED (EEXIST): registers are there; OUT_OF_MEMORY; on failure
+ * nothing changed. Devices find it at once, but nobody is stopped for it.
  */
 int domain_fill(struct domain *domain, const struct area *area, struct why *why);
 /* Takes them out again, and what IOTLBs hold of them. No DMA through this domain reaches the area any more then. */
@@ -106,8 +114,8 @@ void domain_clear(struct domain *domain, const struct area *area);
 
 /*
  * One page that is no memory: an interrupt controller's, which devices send their messages to. No area stands for it -
- * whoever maps it keeps areas away - and it goes with the domain. IOVA_BEYOND_TABLE, REGISTERS_BEYOND (ERANGE),
- * OUT_OF_MEMORY.
+ * whoever maps it keeps areas away while devices need it - and it goes with the domain. IOVA_BEYOND_TABLE, IOVA_MAPPED
+ * (EEXIST), REGISTERS_BEYOND (ERANGE), OUT_OF_MEMORY.
  */
 int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct why *why);
 
@@ -143,7 +151,8 @@ void domain_read_dirty(struct domain *domain, u64 start, u64 last, bool clear, i
 /* Forgets all that IOTLBs hold of the domain. */
 void domain_flush(struct domain *domain);
 
-/* DMA through this domain stops until it is started again. Nests; nothing may be attached or detached in between. */
+/* DMA through this domain, and nested ones on top, stops until it is started again. Nests; nothing may be attached or
+ * detached in between. */
 void domain_stop(const struct domain *domain);
 void domain_start(const struct domain *domain);
 
@@ -152,6 +161,9 @@ static inline struct area *domain_area_at(const struct domain *domain, u64 iova)
 {
 	return space_area_at(domain->space, iova);
 }
+
+/* Inside the core: one that is nothing yet but of that kind. */
+struct domain *domain_alloc(struct iommu *iommu, const struct iommu_unit *unit, enum domain_kind kind, struct why *why);
 
 void domain_check(const struct domain *domain); /* areas, table and frames agree; for machine_check() */
 

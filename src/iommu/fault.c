@@ -14,6 +14,30 @@ static const char *client_behind(const struct domain *domain, u64 iova, char tex
 	return area ? client_describe(area->extent->client, text) : "the program";
 }
 
+/* What the user's own table says is not known here; what is below it is. */
+static void describe_nested(const struct dma_fault *fault, const struct domain *domain, char *text, size_t size)
+{
+	static const char *const reasons[] = {
+		[DMA_FAULT_BLOCKED] = "the user's table of PASIDs blocks it",
+		[DMA_FAULT_NOT_PRESENT] = "not mapped in the user's page table",
+		[DMA_FAULT_PERMISSION] = "the user's page table forbids it",
+		[DMA_FAULT_ADDRESS] = "beyond what the user's page table can translate",
+		[DMA_FAULT_MEMORY] = "mapped, but the memory of a page or of a table is no longer there",
+		[DMA_FAULT_TABLE] = "an entry of the user's page table is invalid",
+		[DMA_FAULT_REGISTERS] = "the user's page table leads to an interrupt controller's page",
+		[DMA_FAULT_CONTEXT] = "the user's table of PASIDs has no valid entry for it",
+	};
+	char nearest[120], below[DOMAIN_TEXT];
+
+	if (fault->reason != DMA_FAULT_SECOND_STAGE) {
+		snprintf(text, size, "%s", reasons[fault->reason]);
+		return;
+	}
+	space_describe_nearest(domain->parent->space, fault->second, nearest, sizeof(nearest));
+	snprintf(text, size, "the user's table leads to 0x%llx, which %s does not allow; %s",
+		 (unsigned long long)fault->second, domain_describe(domain->parent, below), nearest);
+}
+
 static void describe_reason(const struct dma_fault *fault, const struct domain *domain, char *text, size_t size)
 {
 	char nearest[120], who[CLIENT_DESCRIPTION];
@@ -21,6 +45,10 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 	if (!domain) {
 		snprintf(text, size, "%s",
 			 fault->pasid ? "that PASID is attached to no domain" : "all its DMA is blocked");
+		return;
+	}
+	if (domain->kind == DOMAIN_NESTED) {
+		describe_nested(fault, domain, text, size);
 		return;
 	}
 	space_describe_nearest(domain->space, fault->iova, nearest, sizeof(nearest));
@@ -49,6 +77,9 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 	case DMA_FAULT_TABLE:
 		snprintf(text, size, "an entry of the page table has a reserved bit set; %s", nearest);
 		break;
+	case DMA_FAULT_CONTEXT:
+	case DMA_FAULT_SECOND_STAGE:
+		assert(!"a fault of nested domains only");
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "iommu/stage1.h"
 
 int dma_port_new(struct iommu *iommu, const struct pci_function *function, struct dma_port **ret, struct why *why)
 {
@@ -17,6 +18,7 @@ int dma_port_new(struct iommu *iommu, const struct pci_function *function, struc
 	port->function = function;
 	port->own.port = port;
 	list_init(&port->contexts);
+	list_init(&port->guests);
 	*ret = port;
 	return 0;
 }
@@ -50,7 +52,7 @@ void dma_start_group(const struct iommu_group *group)
 			gate_start(&device->port->gate);
 }
 
-void domain_stop(const struct domain *domain)
+static void stop_contexts(const struct domain *domain)
 {
 	const struct dma_context *context;
 
@@ -58,12 +60,30 @@ void domain_stop(const struct domain *domain)
 		gate_stop(&context->port->gate);
 }
 
-void domain_start(const struct domain *domain)
+static void start_contexts(const struct domain *domain)
 {
 	const struct dma_context *context;
 
 	list_for_each(context, &domain->contexts, of_domain)
 		gate_start(&context->port->gate);
+}
+
+void domain_stop(const struct domain *domain)
+{
+	const struct domain *nested;
+
+	stop_contexts(domain);
+	list_for_each(nested, &domain->children, of_parent)
+		stop_contexts(nested);
+}
+
+void domain_start(const struct domain *domain)
+{
+	const struct domain *nested;
+
+	list_for_each(nested, &domain->children, of_parent)
+		start_contexts(nested);
+	start_contexts(domain);
 }
 
 void dma_stop_identities(const struct iommu *iommu)
@@ -113,6 +133,10 @@ static void context_set_domain(struct dma_context *context, struct domain *domai
 {
 	gate_stop(&context->port->gate);
 	list_remove(&context->of_domain);
+	if (context->domain && context->domain->kind == DOMAIN_NESTED) {
+		dma_forget_range(context, ANY_PASID, ANY_ASID, 0, UINT64_MAX);
+		stage1_forget(context);
+	}
 	context->domain = domain;
 	if (domain)
 		list_append(&domain->contexts, &context->of_domain);
@@ -212,14 +236,43 @@ static void invalidate_range(const struct dma_context *context, u64 start, u64 l
 void dma_invalidate(struct domain *domain, u64 start, u64 last)
 {
 	const struct dma_context *context;
+	const struct domain *nested;
 
 	list_for_each(context, &domain->contexts, of_domain)
 		invalidate_range(context, start, last);
+	/* Which of their addresses lead there is not known; hardware forgets them all, too. */
+	list_for_each(nested, &domain->children, of_parent)
+		list_for_each(context, &nested->contexts, of_domain)
+			dma_forget_range(context, ANY_PASID, ANY_ASID, 0, UINT64_MAX);
+}
+
+static bool is_of(const struct tlb_entry *entry, const struct dma_context *context, u32 pasid, u32 asid)
+{
+	const struct dma_context *its = entry->context;
+
+	if (its != context && !(its && its->guest && context == &context->port->own))
+		return false;
+	return (pasid == ANY_PASID || pasid == its->pasid) &&
+	       (asid == ANY_ASID || (its->stage1 && asid == its->stage1->setup.asid));
+}
+
+/* All slots: the user names any address of a leaf, and may mean it whole. */
+void dma_forget_range(const struct dma_context *context, u32 pasid, u32 asid, u64 start, u64 last)
+{
+	struct dma_port *port = context->port;
+
+	for (unsigned i = 0; i < TLB_ENTRIES && port->cached; i++) {
+		struct tlb_entry *slot = &port->tlb[i];
+
+		if (is_of(slot, context, pasid, asid) && slot->start <= last && slot->last >= start)
+			slot->context = NULL;
+	}
+	dma_count(&port->invalidations, 1);
 }
 
 /* ---- walks ---- */
 
-static int walk_table(struct dma_context *context, u64 iova, unsigned permission, struct tlb_entry *slot)
+int dma_reason(enum isolde_pt_fault fault)
 {
 	static const int reasons[] = {
 		[ISOLDE_PT_NOT_PRESENT] = DMA_FAULT_NOT_PRESENT + 1,
@@ -230,35 +283,45 @@ static int walk_table(struct dma_context *context, u64 iova, unsigned permission
 		[ISOLDE_PT_OUTPUT] = DMA_FAULT_TABLE + 1,
 		[ISOLDE_PT_TABLE] = DMA_FAULT_TABLE + 1,
 	};
+
+	return reasons[fault];
+}
+
+int dma_fill_slot(struct dma_context *context, u64 iova, const struct isolde_pt_walk *found, const struct area *area,
+		  struct tlb_entry *slot)
+{
+	if (!area)
+		return DMA_FAULT_REGISTERS + 1;
+	if (found->physical - area_physical(area) >= area_size(area))
+		return DMA_FAULT_TABLE + 1;
+	context->port->cached = true;
+	*slot = (struct tlb_entry){
+		.context = context,
+		.start = align_down(iova, found->leaf_size),
+		.last = iova | (found->leaf_size - 1),
+		.physical = align_down(found->physical, found->leaf_size),
+		.extent = area->extent,
+		.generation = context->domain->generation,
+		.permission = found->permission,
+	};
+	return 0;
+}
+
+static int walk_table(struct dma_context *context, u64 iova, unsigned permission, struct tlb_entry *slot)
+{
 	const struct domain *domain = context->domain;
 	struct isolde_pt_walk found;
 	enum isolde_pt_fault fault;
-	struct area *area;
 
 	dma_count(&context->port->walks, 1);
 	fault = isolde_pt_walk(domain->pt, iova, permission, &found);
 	if (fault != ISOLDE_PT_OK)
-		return reasons[fault];
-	/* Not by the tree of all frames: other domains change that without stopping us. */
-	area = domain_area_at(domain, iova);
-	if (!area)
-		return DMA_FAULT_REGISTERS + 1;
-	if (found.physical - area_physical(area) >= area_size(area))
-		return DMA_FAULT_TABLE + 1;
+		return dma_reason(fault);
 	/* The first write has to walk, which marks the leaf as dirty. */
 	if (domain->tracks_dirty)
 		found.permission &= permission | ~(unsigned)ISOLDE_PT_WRITE;
-	context->port->cached = true;
-	*slot = (struct tlb_entry){
-		.context = context,
-		.start = align_down(iova, found.leaf_size),
-		.last = iova | (found.leaf_size - 1),
-		.physical = align_down(found.physical, found.leaf_size),
-		.extent = area->extent,
-		.generation = domain->generation,
-		.permission = found.permission,
-	};
-	return 0;
+	/* Not by the tree of all frames: other domains change that without stopping us. */
+	return dma_fill_slot(context, iova, &found, domain_area_at(domain, iova), slot);
 }
 
 /* The device's addresses are physical: of frames that somebody has mapped somewhere, for as long as that lasts. */
@@ -296,13 +359,18 @@ int dma_translate(struct dma_context *context, u64 iova, unsigned permission, co
 		dma_count(&context->port->iotlb_hits, 1);
 		return 0;
 	}
-	if (!domain || domain->kind == DOMAIN_BLOCKING || domain->kind == DOMAIN_NESTED)
+	if (!domain || domain->kind == DOMAIN_BLOCKING)
 		return DMA_FAULT_BLOCKED + 1;
 	if (iova < domain->first_iova || iova > domain->last_iova)
 		return DMA_FAULT_ADDRESS + 1;
 	if (domain->kind == DOMAIN_PAGING)
 		return walk_table(context, iova, permission, slot);
+	if (domain->nested && !domain->nested->uncached)
+		return stage1_walk(context, iova, permission, slot);
 	*ret = &context->port->uncached;
+	if (domain->kind == DOMAIN_NESTED)
+		return domain->nested ? stage1_walk(context, iova, permission, &context->port->uncached)
+				      : DMA_FAULT_BLOCKED + 1;
 	return domain->kind == DOMAIN_IDENTITY ? walk_identity(context, iova, &context->port->uncached)
 					       : walk_process(context, &context->port->uncached);
 }

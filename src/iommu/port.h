@@ -15,7 +15,9 @@ struct dma_context {
 	u32 pasid;
 	struct domain *domain;	    /* borrowed; NULL: blocked, as by a domain that translates nothing */
 	struct list_link of_domain; /* domain->contexts */
-	struct list_link of_port;   /* port->contexts; not the one without PASID */
+	struct list_link of_port;   /* port->contexts, or guests; not the one without PASID */
+	struct stage1 *stage1;	    /* owned: of a nested domain, found in the user's tables; NULL: not looked yet */
+	bool guest;		    /* of a PASID that the user's own table knows, below the domain of those without */
 };
 
 enum { TLB_ENTRIES = 256 };
@@ -36,6 +38,9 @@ struct dma_port {
 	const struct pci_function *function; /* borrowed; NULL: it is no PCI device, and no model uses the port */
 	struct dma_context own;		     /* requests without PASID */
 	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending */
+	struct list guests;		     /* struct dma_context, owned: iommu/stage1.c */
+	unsigned nguests;
+	u64 second; /* what stage 2 was asked for, of the last DMA_FAULT_SECOND_STAGE */
 	_Atomic u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;
 	bool cached;		   /* the IOTLB may hold something */
 	struct tlb_entry uncached; /* a translation that may not be kept */
@@ -85,8 +90,18 @@ void dma_port_set_pasid(struct dma_port *port, u32 pasid, struct domain *domain)
 void dma_port_drop_pasid(struct dma_port *port, u32 pasid); /* not there: nothing happens */
 struct domain *dma_port_pasid_domain(const struct dma_port *port, u32 pasid);
 
-/* IOVAs [start, last] of the domain mean something else now; it was stopped. */
+/* IOVAs [start, last] of the domain mean something else now, and all of nested ones on top; it was stopped. */
 void dma_invalidate(struct domain *domain, u64 start, u64 last);
+/*
+ * Of a nested domain's context, translations that overlap [start, last], with that PASID and ASID (iommu/nested.h); of
+ * the one without PASID also those of guests. While stopped.
+ */
+void dma_forget_range(const struct dma_context *context, u32 pasid, u32 asid, u64 start, u64 last);
+
+/* For walks: a reason plus one; what was found becomes an entry, if it is in the area. */
+int dma_reason(enum isolde_pt_fault fault);
+int dma_fill_slot(struct dma_context *context, u64 iova, const struct isolde_pt_walk *found, const struct area *area,
+		  struct tlb_entry *slot);
 
 /* Writes the sentence; size is what the device wanted from fault->iova on. Inside the gate. */
 void dma_fault_describe(struct dma_fault *fault, const struct domain *domain, u64 size);

@@ -71,7 +71,6 @@ int ioas_new(struct context *context, struct ioas **ret, struct why *why)
 		free(ioas);
 		return err;
 	}
-	payer_look_again();
 	space_init(&ioas->space, context->iommufd->iommu);
 	space_index_holes(&ioas->space);
 	ioas->alignment = 1;
@@ -234,6 +233,7 @@ long ioctl_ioas_alloc(struct request *request, struct why *why)
 	struct ioas *ioas;
 	int err = refuse_unknown_flags(request, alloc->flags, 0, why);
 
+	client_look_again(request->client);
 	if (err == 0)
 		err = ioas_new(request->context, &ioas, why);
 	if (err < 0)

@@ -164,33 +164,28 @@ static struct powers ask_own_powers(void)
 	return powers;
 }
 
-static _Thread_local struct {
-	struct timespec asked; /* the clock's tick then; 0: never */
-	struct powers powers;
-} own;
-
-void payer_look_again(void)
-{
-	own.asked = (struct timespec){0};
-}
-
-/* The calling thread's own, as of this tick of the host's clock: even one system call is half of what a map costs. */
-static struct powers own_powers(void)
+/* As of this tick of the host's clock: even one system call is half of what a map costs. */
+static struct powers own_powers(struct client *client)
 {
 	struct timespec now;
+	u64 tick;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_nsec != own.asked.tv_nsec || now.tv_sec != own.asked.tv_sec) {
-		own.powers = ask_own_powers();
-		own.asked = now;
+	tick = (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+	if (tick != client->powers.asked) {
+		struct powers powers = ask_own_powers();
+
+		client->powers.asked = tick;
+		client->powers.uid = powers.uid;
+		client->powers.may_lock_any = powers.may_lock_any;
 	}
-	return own.powers;
+	return (struct powers){.uid = client->powers.uid, .may_lock_any = client->powers.may_lock_any};
 }
 
 int payer_settle(struct accounts *accounts, struct client *client, enum charge_mode wanted, struct payer *ret,
 		 struct why *why)
 {
-	struct powers powers = client->own ? own_powers() : powers_of(client_task(client));
+	struct powers powers = client->own ? own_powers(client) : powers_of(client_task(client));
 	struct payer payer = {.mode = powers.may_lock_any ? CHARGE_NONE : wanted};
 	int err = payer.mode == CHARGE_USER ? account_of(accounts, powers.uid, &payer.account, why) : 0;
 

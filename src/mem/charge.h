@@ -46,11 +46,6 @@ struct payer {
 /* wanted: CHARGE_USER or CHARGE_MM, which is CHARGE_NONE for a client with CAP_IPC_LOCK now. OUT_OF_MEMORY. */
 int payer_settle(struct accounts *accounts, struct client *client, enum charge_mode wanted, struct payer *ret,
 		 struct why *why);
-/*
- * What this very process may do is known for one tick of the host's coarse clock (1 to 4 ms), or until this call: who
- * gives up a capability and maps within the same tick may still be taken for privileged.
- */
-void payer_look_again(void);
 /* For a mapping that is settled but changes hands: the account of the user that the client is now. OUT_OF_MEMORY. */
 int payer_set_account(struct accounts *accounts, struct client *client, struct payer *payer, struct why *why);
 /* The client pins so many bytes more. MEMLOCK_EXCEEDED as above. */

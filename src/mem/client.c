@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "mem/charge.h"
 #include "mem/guard.h"
 #include "mem/vma.h"
 
@@ -58,7 +57,7 @@ void client_look_again(struct client *client)
 	if (!client->own)
 		return;
 	guard_install();
-	payer_look_again();
+	client->powers.asked = 0;
 }
 
 /* Those that touch [start, last]. */

@@ -63,6 +63,16 @@ struct client {
 	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
 	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
 	bool own;	    /* it is this very process: its memory is ours, as long as it is there */
+	/*
+	 * own only, under machine.lock: what it may do (mem/charge.c), for one tick of the host's coarse clock (1 to 4
+	 * ms) or until client_look_again(). Who gives up a capability and maps within the same tick may still be taken
+	 * for privileged.
+	 */
+	struct {
+		u64 asked; /* in that tick; 0: never */
+		u32 uid;
+		bool may_lock_any;
+	} powers;
 	struct itree mapped_files; /* struct mapped_file, owned: where files of the machine may be mapped; own only */
 	u64 locked_bytes;	   /* charged against the RLIMIT_MEMLOCK of the process (VmLck); under machine.lock */
 	u64 pinned_bytes;	   /* pinned by iommufd, whoever pays for it (VmPin); under machine.lock */

@@ -123,6 +123,48 @@ bool guard_copy(void *to, const void *from, size_t size)
 	return true;
 }
 
+UNCHECKED static u64 load_unchecked(const u64 *from)
+{
+	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
+}
+
+bool guard_load(const u64 *from, u64 *ret)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0)) {
+		recovery = NULL;
+		return false;
+	}
+	recovery = &here;
+	atomic_signal_fence(memory_order_seq_cst);
+	*ret = load_unchecked(from);
+	atomic_signal_fence(memory_order_seq_cst);
+	recovery = NULL;
+	return true;
+}
+
+UNCHECKED static bool exchange_unchecked(u64 *at, u64 expected, u64 wanted)
+{
+	return __atomic_compare_exchange_n(at, &expected, wanted, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+bool guard_exchange(u64 *at, u64 expected, u64 wanted, bool *ret_done)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0)) {
+		recovery = NULL;
+		return false;
+	}
+	recovery = &here;
+	atomic_signal_fence(memory_order_seq_cst);
+	*ret_done = exchange_unchecked(at, expected, wanted);
+	atomic_signal_fence(memory_order_seq_cst);
+	recovery = NULL;
+	return true;
+}
+
 /* Or-ing in nothing is a write that the program's other threads cannot tell from none. */
 UNCHECKED static void touch_page(u8 *page, bool write)
 {

@@ -15,6 +15,11 @@ void guard_install(void);
 /* Copies size bytes; false when some byte of either side was not there (earlier ones may have moved). */
 bool guard_copy(void *to, const void *from, size_t size);
 
+/* One aligned word, whole: others may change it at any time. false when it was not there. */
+bool guard_load(const u64 *from, u64 *ret);
+/* Makes it `wanted` if it is `expected`; *ret_done says whether it was. */
+bool guard_exchange(u64 *at, u64 expected, u64 wanted, bool *ret_done);
+
 /*
  * Is each page of [address, address + size) there, and may it be read, or written? What was not yet touched is given
  * memory, as by the program's own first access; nothing changes its contents.

@@ -150,6 +150,11 @@ struct isolde_pt {
 	/* The entry at an address, NULL where there is none: memory.table(), or stage 2 and then that (nested.c). */
 	entry_t *(*locate)(const struct isolde_pt *pt, u64 address, bool write);
 	void *locate_context;
+	/*
+	 * Changes an entry, as it is stored, that locate() gave a copy of; false: it has changed meanwhile. NULL:
+	 * locate() gives the entry itself.
+	 */
+	bool (*change)(const struct isolde_pt *pt, u64 address, u64 expected, u64 wanted, enum isolde_pt_fault *ret);
 	struct pt_pool pool;
 };
 

@@ -10,19 +10,47 @@ struct nest {
 	const struct isolde_pt_memory *memory;
 	enum isolde_pt_fault fault; /* of stage 2, when it is why a table was not found */
 	struct isolde_pt_walk walk; /* the last of stage 2 */
+	entry_t copy;		    /* of the entry that was read last, where there is no pointer to it */
+	unsigned changes;
 };
+
+/* A guest that changes its entries all the time shall not keep the walk for ever. */
+enum { CHANGES_MAX = 1024 };
 
 static entry_t *entry_through_stage2(const struct isolde_pt *pt, u64 address, bool write)
 {
 	struct nest *nest = pt->locate_context;
 	unsigned access = ISOLDE_PT_READ | (write ? ISOLDE_PT_WRITE : 0u);
+	const struct isolde_pt_memory *memory = nest->memory;
+	u64 copy;
 
 	nest->fault = isolde_pt_walk(nest->stage2, address, access, &nest->walk);
 	if (nest->fault != ISOLDE_PT_OK)
 		return NULL;
-	if (!nest->memory || !nest->memory->table)
+	if (memory && memory->load) {
+		if (!memory->load(memory->context, address, nest->walk.physical, &copy))
+			return NULL;
+		atomic_store_explicit(&nest->copy, copy, memory_order_relaxed);
+		return &nest->copy;
+	}
+	if (!memory || !memory->table)
 		return (entry_t *)(uintptr_t)nest->walk.physical;
-	return nest->memory->table(nest->memory->context, nest->walk.physical, sizeof(entry_t));
+	return memory->table(memory->context, nest->walk.physical, sizeof(entry_t));
+}
+
+static bool change_through_stage2(const struct isolde_pt *pt, u64 address, u64 expected, u64 wanted,
+				  enum isolde_pt_fault *ret)
+{
+	struct nest *nest = pt->locate_context;
+	const struct isolde_pt_memory *memory = nest->memory;
+	bool done = false;
+
+	nest->fault = isolde_pt_walk(nest->stage2, address, ISOLDE_PT_READ | ISOLDE_PT_WRITE, &nest->walk);
+	if (nest->fault == ISOLDE_PT_OK && nest->changes++ < CHANGES_MAX &&
+	    memory->exchange(memory->context, address, nest->walk.physical, expected, wanted, &done))
+		return done;
+	*ret = ISOLDE_PT_TABLE;
+	return true;
 }
 
 /* What a format without permission to execute may read, it may execute. */
@@ -58,6 +86,7 @@ enum isolde_pt_fault isolde_pt_walk_nested(const struct isolde_pt *stage1, const
 		.memory.big_endian = stage1->memory.big_endian,
 		.locate = entry_through_stage2,
 		.locate_context = &nest,
+		.change = memory && memory->load ? change_through_stage2 : NULL,
 	};
 	struct isolde_pt_walk walk;
 	enum isolde_pt_fault fault = isolde_pt_walk(&first, iova, access, &walk);

@@ -81,6 +81,9 @@ static always_inline bool update(const struct isolde_pt *pt, u64 address, u64 en
 
 	if (used == entry)
 		return true;
+	if (!plain && pt->change)
+		return pt->change(pt, address, swaps(pt, plain) ? __builtin_bswap64(entry) : entry,
+				  swaps(pt, plain) ? __builtin_bswap64(used) : used, ret);
 	slot = plain ? (entry_t *)(uintptr_t)address : pt->locate(pt, address, true);
 	if (!slot) {
 		*ret = ISOLDE_PT_TABLE;

@@ -33,6 +33,11 @@ static struct run {
 		enum { FOREIGN, OURS, EMPTY } kind; /* OURS: memory() made it, nobody may hold it at the end */
 	} regions[MOST_REGIONS];
 	unsigned nregions;
+	struct beside {
+		void (*function)(void *);
+		void *argument;
+		pthread_t thread;
+	} * beside; /* owned; NULL: no thread runs beside the test */
 } run;
 
 #define SUITE_NAMED(id) extern const struct conform_suite conform_##id;
@@ -134,12 +139,6 @@ void skip(const char *format, ...)
 
 /* ---- threads ---- */
 
-struct beside {
-	void (*function)(void *);
-	void *argument;
-	pthread_t thread;
-};
-
 static void *run_beside(void *argument)
 {
 	const struct beside *beside = argument;
@@ -157,7 +156,7 @@ static void *run_powerless(void *argument)
 
 	/* Of this thread alone: libc would drop them in all. */
 	if (syscall(SYS_capget, &header, data) == 0) {
-		data[0].effective = data[1].effective = 0;
+		data[0] = data[1] = (struct __user_cap_data_struct){.effective = 0};
 		syscall(SYS_capset, &header, data);
 	}
 	conform_begin_thread(false);
@@ -173,20 +172,21 @@ void powerless(void (*function)(void *), void *argument)
 	EXPECT_EQUAL(0, pthread_join(powerless.thread, NULL));
 }
 
-struct beside *start_beside(void (*function)(void *), void *argument)
+void start_beside(void (*function)(void *), void *argument)
 {
-	struct beside *beside = calloc(1, sizeof(*beside));
-
-	EXPECT_TRUE(beside != NULL);
-	*beside = (struct beside){.function = function, .argument = argument};
-	EXPECT_EQUAL(0, pthread_create(&beside->thread, NULL, run_beside, beside));
-	return beside;
+	EXPECT_TRUE(!run.beside);
+	run.beside = calloc(1, sizeof(*run.beside));
+	EXPECT_TRUE(run.beside != NULL);
+	*run.beside = (struct beside){.function = function, .argument = argument};
+	EXPECT_EQUAL(0, pthread_create(&run.beside->thread, NULL, run_beside, run.beside));
 }
 
-void join_beside(struct beside *beside)
+void join_beside(void)
 {
-	EXPECT_EQUAL(0, pthread_join(beside->thread, NULL));
-	free(beside);
+	if (run.beside)
+		pthread_join(run.beside->thread, NULL);
+	free(run.beside);
+	run.beside = NULL;
 }
 
 /* ---- what a test holds ---- */
@@ -297,6 +297,7 @@ static void give_back(void)
 	bool sound = run.outcome == PASSED;
 
 	close_all();
+	join_beside();
 	unmap_all(FOREIGN);
 	if (sigsetjmp(run.over, 1) == 0 && sound && have_mock())
 		check_unpinned();

@@ -92,10 +92,9 @@ void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 /* In a thread without any capability; nothing there may expect, only answer. */
 void powerless(void (*function)(void *), void *argument);
 
-/* In a thread beside the test, until joined; likewise. */
-struct beside;
-struct beside *start_beside(void (*function)(void *), void *argument);
-void join_beside(struct beside *beside);
+/* In a thread beside the test, likewise, until joined or until the test is over: argument outlives it. */
+void start_beside(void (*function)(void *), void *argument);
+void join_beside(void);
 
 /* ---- descriptors and memory ---- */
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/describe.h"
 
@@ -53,6 +54,12 @@ static void tell_text(struct describer *describer, const char *name, const char 
 {
 	struct teller *teller = teller_of(describer);
 
+	/*
+	 * Why a device nobody owns has its DMA blocked: what undid a request had no memory to give it back to the
+	 * kernel. The next request about it mends that.
+	 */
+	if (name && strcmp(name, "parked") == 0)
+		return;
 	indent(teller, name);
 	fprintf(teller->lines, "%s\n", text ? text : "(none)");
 }

@@ -130,6 +130,46 @@ TEST_F(any_process_of_a_room_will_do)
 	close(room);
 }
 
+/* Asks a room that says this and hangs up. */
+static int ask(struct fixture *f, const char *answer, json_t **ret)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(write(pair[1], answer, strlen(answer)), strlen(answer));
+	assert_int_equal(shutdown(pair[1], SHUT_WR), 0);
+	if (rooms_ask(pair[0], 5, ret, &f->why) == 0) {
+		char question[64] = "";
+
+		assert_true(read(pair[1], question, sizeof(question) - 1) > 0);
+		assert_string_equal(question, "isolde inspect 1 mappings 5\n");
+	}
+	close(pair[1]);
+	return f->why.code == WHY_NONE ? 0 : -f->why.err;
+}
+
+TEST_F(an_answer_is_the_whole_document)
+{
+	json_t *document;
+
+	ASSERT_OK(f->why, ask(f, "{\"format\":1}", &document));
+	assert_int_equal(json_integer_value(json_object_get(document, "format")), 1);
+	json_decref(document);
+}
+
+TEST_F(half_an_answer_is_none)
+{
+	json_t *document;
+	int pair[2];
+
+	EXPECT_REFUSED(ROOM_SILENT, f->why, ask(f, "", &document));
+	EXPECT_REFUSED(ROOM_SILENT, f->why, ask(f, "{\"format\":1", &document));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	close(pair[1]);
+	EXPECT_REFUSED(ROOM_SILENT, f->why, rooms_ask(pair[0], 0, &document, &f->why));
+	EXPECT_SUBSTR("does not listen", f->why.text);
+}
+
 TEST_F(a_long_path_is_no_obstacle)
 {
 	char deep[256];
@@ -156,6 +196,8 @@ int main(void)
 		CASE_F(of_several_one_must_be_named),
 		CASE_F(what_killed_ones_left_is_removed),
 		CASE_F(any_process_of_a_room_will_do),
+		CASE_F(an_answer_is_the_whole_document),
+		CASE_F(half_an_answer_is_none),
 		CASE_F(a_long_path_is_no_obstacle),
 	};
 

@@ -126,6 +126,7 @@ static bool may_set(void)
 IOMMUFD_TEST(option, the_limits_mode_is_set_by_whoever_may)
 {
 	struct iommu_option set = mode(IOMMU_OPTION_OP_SET, 1), get = mode(IOMMU_OPTION_OP_GET, 7);
+	struct iommu_ioas_alloc ioas = {.size = sizeof(ioas)};
 
 	ASSERT_ASKED(IOMMU_OPTION, &get);
 	assert_int_equal(get.val64, 0);
@@ -138,6 +139,9 @@ IOMMUFD_TEST(option, the_limits_mode_is_set_by_whoever_may)
 	assert_int_equal(get.val64, 1);
 	set.val64 = 2;
 	EXPECT_DENIED(OPTION_VALUE, IOMMU_OPTION, &set);
+	ASSERT_ASKED(IOMMU_IOAS_ALLOC, &ioas);
+	EXPECT_DENIED(OPTION_LATE, IOMMU_OPTION, &set);
+	EXPECT_SUBSTR("1 objects", self->why.text);
 }
 
 IOMMUFD_TEST(option, what_is_asked_is_looked_at_in_order)

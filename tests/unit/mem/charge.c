@@ -132,7 +132,7 @@ static int fill_up(struct accounts *accounts, struct client *client)
 
 	err = payer_settle(accounts, client, CHARGE_USER, &before, &why);
 	drop_powers();
-	payer_look_again();
+	client_look_again(client);
 	if (err == 0)
 		err = payer_settle(accounts, client, CHARGE_USER, &payer, &why);
 	if (err < 0 || payer.mode != CHARGE_USER || accounts->at == NULL)

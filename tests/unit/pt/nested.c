@@ -27,6 +27,39 @@ static void *host_table(void *context, u64 address, size_t size)
 	return address < HOST ? NULL : pt_arena_table(context, address - HOST + GUEST, size);
 }
 
+/* The same memory where it cannot be pointed to: entries are copied, and changed if they still are what they were. */
+static bool host_load(void *context, u64 input, u64 address, u64 *ret)
+{
+	const u64 *entry = host_table(context, address, sizeof(*entry));
+
+	assert_int_equal(input - GUEST, address - HOST);
+	if (entry)
+		*ret = *entry;
+	return entry;
+}
+
+static unsigned disturbances; /* so many exchanges find that somebody was faster */
+static unsigned exchanges;
+
+static bool host_exchange(void *context, u64 input, u64 address, u64 expected, u64 wanted, bool *ret_done)
+{
+	u64 *entry = host_table(context, address, sizeof(*entry));
+
+	exchanges++;
+	assert_int_equal(input - GUEST, address - HOST);
+	*ret_done = entry && *entry == expected && !disturbances;
+	if (disturbances)
+		disturbances--;
+	if (*ret_done)
+		*entry = wanted;
+	return entry;
+}
+
+static struct isolde_pt_memory copied(struct nest *n)
+{
+	return (struct isolde_pt_memory){.load = host_load, .exchange = host_exchange, .context = &n->arena};
+}
+
 static void nest_init(struct nest *n, const struct pt_case *first, const struct pt_case *second)
 {
 	struct isolde_pt_config config = first->config;
@@ -63,16 +96,25 @@ static void nest_fini(struct nest *n)
 /* The walk is what the two walks say one after the other. */
 static void compare(struct nest *n, u64 iova, unsigned access)
 {
-	struct isolde_pt_walk first, second, both;
+	struct isolde_pt_walk first, second, both, same;
 	enum isolde_pt_fault expected = isolde_pt_walk(n->stage1, iova, access, &first), fault;
+	struct isolde_pt_memory copies = copied(n);
 	unsigned stage = 1;
 
 	if (expected == ISOLDE_PT_OK) {
 		expected = isolde_pt_walk(n->stage2, first.physical, access, &second);
 		stage = 2;
 	}
+	fault = isolde_pt_walk_nested(n->stage1, n->stage2, &copies, iova, access, &same);
+	assert_int_equal(fault, expected);
 	fault = isolde_pt_walk_nested(n->stage1, n->stage2, &n->host, iova, access, &both);
 	assert_int_equal(fault, expected);
+	assert_int_equal(both.physical, same.physical);
+	assert_int_equal(both.leaf_size, same.leaf_size);
+	assert_int_equal(both.permission, same.permission);
+	assert_int_equal(both.level, same.level);
+	assert_int_equal(both.stage, same.stage);
+	assert_int_equal(both.address, same.address);
 	assert_int_equal(both.stage, expected == ISOLDE_PT_OK ? 0 : stage);
 	if (expected == ISOLDE_PT_OK) {
 		assert_int_equal(both.physical, second.physical);
@@ -171,12 +213,55 @@ TEST(nested, writes_set_the_dirty_bits_of_both_stages)
 	nest_fini(&n);
 }
 
+TEST(nested, entries_that_are_copied_are_changed_where_they_are)
+{
+	static const unsigned rows[] = {PT_CASE_riscv57, PT_CASE_x86_64_foreign};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct isolde_pt_memory copies;
+		struct isolde_pt_walk walk;
+		u64 first = 0;
+		struct nest n;
+
+		nest_init(&n, &pt_cases[rows[i]], &pt_cases[PT_CASE_vtdss]);
+		copies = copied(&n);
+		assert_int_equal(isolde_pt_set_dirty(n.stage1, true), 0);
+		/* Others change the entry three times before it stays. */
+		disturbances = 3;
+		exchanges = 0;
+		assert_int_equal(
+			isolde_pt_walk_nested(n.stage1, n.stage2, &copies, n.iova + 0x10000, ISOLDE_PT_WRITE, &walk),
+			ISOLDE_PT_OK);
+		assert_true(exchanges >= 4);
+		assert_int_equal(isolde_pt_read_dirty(n.stage1, n.iova, 0x40000, 0x10000, 0, &first, NULL), 0);
+		assert_int_equal(first, BIT(1));
+		/* Who changes it all the time gets a fault. */
+		disturbances = 1000000;
+		exchanges = 0;
+		assert_int_equal(
+			isolde_pt_walk_nested(n.stage1, n.stage2, &copies, n.iova + 0x10000, ISOLDE_PT_WRITE, &walk),
+			ISOLDE_PT_TABLE);
+		assert_int_equal(walk.stage, 1);
+		assert_true(exchanges < 2000);
+		disturbances = 0;
+		/* What stage 2 maps for reading alone cannot be changed. */
+		assert_int_equal(isolde_pt_unmap(n.stage2, GUEST, ARENA, NULL, NULL), 0);
+		assert_int_equal(isolde_pt_map(n.stage2, GUEST, HOST, ARENA, ISOLDE_PT_READ, NULL), 0);
+		assert_int_equal(
+			isolde_pt_walk_nested(n.stage1, n.stage2, &copies, n.iova + 0x10000, ISOLDE_PT_WRITE, &walk),
+			ISOLDE_PT_PERMISSION);
+		assert_int_equal(walk.stage, 2);
+		nest_fini(&n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(nested, every_stage_1_walks_over_every_stage_2),
 		CASE(nested, a_table_that_stage_2_does_not_map_is_its_fault),
 		CASE(nested, writes_set_the_dirty_bits_of_both_stages),
+		CASE(nested, entries_that_are_copied_are_changed_where_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

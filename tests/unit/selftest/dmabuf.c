@@ -47,8 +47,8 @@ SELFTEST(dmabuf, is_a_descriptor_of_whole_pages)
 	assert_non_null(buffer_of_file(file));
 	assert_int_equal(buffer_of_file(file)->size, PAGE_SIZE);
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	EXPECT_NO(FILE_OPERATION, told(room, isolde_mmap(room->machine, fd, PAGE_SIZE, PROT_READ, MAP_SHARED, 0,
-							 &memory, &room->said)));
+	EXPECT_NO(BUFFER_UNMAPPABLE, told(room, isolde_mmap(room->machine, fd, PAGE_SIZE, PROT_READ, MAP_SHARED, 0,
+							    &memory, &room->said)));
 	other = (int)OK(TEST_OP(room, DMABUF_GET, .dmabuf_get = {.length = 512 * PAGE_SIZE}));
 	assert_int_equal(fcntl(other, F_GETFD), 0);
 	EXPECT_NO(TEST_BUFFER_SIZE, TEST_OP(room, DMABUF_GET, .dmabuf_get = {.length = 0}));
@@ -119,8 +119,11 @@ static struct selftest_room *swept;
 static int whole_life(struct why *why)
 {
 	struct selftest_room *room = swept;
+	unsigned before = count_descriptors();
 	int fd = (int)TEST_OP(room, DMABUF_GET, .dmabuf_get = {.length = PAGE_SIZE}), err = fd;
 
+	if (fd < 0)
+		assert_int_equal(count_descriptors(), before);
 	if (err >= 0)
 		err = (int)map_file(room, fd, 0, PAGE_SIZE, BASE);
 	*why = room->why;
