@@ -29,9 +29,17 @@ static void release(struct file *file)
 	put(buffer_from(file));
 }
 
+/* No exporter here shows its memory to processors. Linux: drivers/dma-buf/dma-buf.c:dma_buf_mmap_internal() */
+static int buffer_mmap(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why)
+{
+	return refuse(why, BUFFER_UNMAPPABLE, "a dma-buf of %s is for devices, not for mmap(2)",
+		      buffer_from(file)->ops->exporter);
+}
+
 static const struct file_ops buffer_file_ops = {
 	.kind = "dma-buf",
 	.ioctl = buffer_ioctl,
+	.mmap = buffer_mmap,
 	.release = release,
 };
 

@@ -47,8 +47,8 @@ SELFTEST(dmabuf, is_a_descriptor_of_whole_pages)
 	assert_non_null(buffer_of_file(file));
 	assert_int_equal(buffer_of_file(file)->size, PAGE_SIZE);
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	EXPECT_NO(FILE_OPERATION, told(room, isolde_mmap(room->machine, fd, PAGE_SIZE, PROT_READ, MAP_SHARED, 0,
-							 &memory, &room->said)));
+	EXPECT_NO(BUFFER_UNMAPPABLE, told(room, isolde_mmap(room->machine, fd, PAGE_SIZE, PROT_READ, MAP_SHARED, 0,
+							    &memory, &room->said)));
 	other = (int)OK(TEST_OP(room, DMABUF_GET, .dmabuf_get = {.length = 512 * PAGE_SIZE}));
 	assert_int_equal(fcntl(other, F_GETFD), 0);
 	EXPECT_NO(TEST_BUFFER_SIZE, TEST_OP(room, DMABUF_GET, .dmabuf_get = {.length = 0}));
