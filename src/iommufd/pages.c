@@ -224,12 +224,39 @@ static int find_window(struct iommufd *iommufd, struct pages *pages, struct why 
 	return 0;
 }
 
+/* While nothing is pinned, another process may map other memory at its address; ours is used at its address. */
+static bool may_be_another(const struct pages *pages)
+{
+	return pages->kind == PAGES_USER && !pages->client->own && !pages->whole &&
+	       !(pages->side && pages->side->ranges.root);
+}
+
+/* No domain has it, so only devices with physical addresses may be there. */
+static void forget_memory(struct iommufd *iommufd, struct pages *pages)
+{
+	struct extent *extent = &pages->extent;
+	u64 size = extent_size(extent);
+
+	if (pages_framed(pages))
+		iommu_remove_frames(iommufd->iommu, extent);
+	extent->node = (struct itree_node){.last = size - 1};
+	extent->direct = NULL;
+	client_put(take(extent->client));
+	if (pages->side) {
+		file_window_put(take(pages->side->window));
+		memory_file_put(take(pages->side->file));
+	}
+	pages->ready = false;
+}
+
 /* Something of it is about to be used. */
 static int make_ready(struct iommufd *iommufd, struct pages *pages, struct why *why)
 {
 	struct pages_side *side;
 	int err = 0;
 
+	if (pages->ready && may_be_another(pages))
+		forget_memory(iommufd, pages);
 	if (pages->ready)
 		return 0;
 	if (pages->kind == PAGES_FILE)
@@ -472,24 +499,30 @@ void pages_change_client(struct iommufd *iommufd, struct pages *pages, struct cl
 
 /* ---- copying ---- */
 
-/* Between buffer and pages that are there, through what devices use. */
-static int copy_ready(const struct pages *pages, u64 offset, void *buffer, u64 size, bool write, struct why *why)
+/* Through what devices use, or the file itself where none does yet. */
+static bool move(const struct pages *pages, u64 offset, void *buffer, u64 size, bool write)
 {
 	const struct extent *extent = &pages->extent;
 	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)(extent->address + offset), size};
-	char who[CLIENT_DESCRIPTION];
-	bool done;
 
 	if (extent->direct)
-		done = write ? guard_copy(extent->direct + offset, buffer, size)
+		return write ? guard_copy(extent->direct + offset, buffer, size)
 			     : guard_copy(buffer, extent->direct + offset, size);
-	else
-		done = write ? client_dma_write(extent->client, &local, 1, &remote, 1)
-			     : client_dma_read(extent->client, &local, 1, &remote, 1);
-	if (done && fallible())
+	if (pages->kind == PAGES_FILE)
+		return memory_file_copy(pages->side->file, pages->side->file_start + offset, buffer, size, write);
+	return write ? client_dma_write(extent->client, &local, 1, &remote, 1)
+		     : client_dma_read(extent->client, &local, 1, &remote, 1);
+}
+
+/* Between buffer and pages that are there. */
+static int copy_ready(const struct pages *pages, u64 offset, void *buffer, u64 size, bool write, struct why *why)
+{
+	char who[CLIENT_DESCRIPTION];
+
+	if (move(pages, offset, buffer, size, write) && fallible())
 		return 0;
 	return refuse(why, CLIENT_FAULT, "%s has no memory any more at 0x%llx (%llu bytes)",
-		      client_describe(pages->client, who), (unsigned long long)(extent->address + offset),
+		      client_describe(pages->client, who), (unsigned long long)(pages->extent.address + offset),
 		      (unsigned long long)size);
 }
 
@@ -531,13 +564,7 @@ int pages_copy(struct iommufd *iommufd, struct pages *pages, const struct client
 	if (pages->kind == PAGES_USER && is_plain(pages, asker) && !slowly)
 		return write ? client_write(pages->client, address, buffer, size, why)
 			     : client_read(pages->client, address, buffer, size, why);
-	/* A file that is no memory cannot be made ready. */
-	if (pages->kind == PAGES_FILE && !pages->ready) {
-		err = check_span(pages, (struct page_span){offset >> PAGE_SHIFT, offset >> PAGE_SHIFT}, why);
-		if (err < 0)
-			return err;
-	}
-	err = make_ready(iommufd, pages, why);
+	err = pages->kind == PAGES_FILE ? 0 : make_ready(iommufd, pages, why);
 	return err < 0 ? err : copy_checked(pages, offset, buffer, size, write, why);
 }
 

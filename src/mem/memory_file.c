@@ -101,6 +101,14 @@ bool memory_file_huge(const struct memory_file *file)
 	return file->fd >= 0 && fstatfs(file->fd, &status) == 0 && status.f_type == HUGETLBFS_MAGIC;
 }
 
+bool memory_file_copy(const struct memory_file *file, u64 offset, void *buffer, u64 size, bool write)
+{
+	ssize_t done = write ? pwrite(file->fd, buffer, size, (off_t)offset)
+			     : pread(file->fd, buffer, size, (off_t)offset);
+
+	return done == (ssize_t)size;
+}
+
 /* ---- windows ---- */
 
 /* Read-only where the host allows no more: sealed against writing. Writes of devices fault then. */

@@ -40,6 +40,9 @@ void memory_file_put(struct memory_file *file); /* NULL is legal */
 int memory_file_check(const struct memory_file *file, u64 start, u64 size, struct why *why);
 bool memory_file_huge(const struct memory_file *file); /* of huge pages */
 
+/* Without a window: false when not all of it is there, or the file is sealed. */
+bool memory_file_copy(const struct memory_file *file, u64 offset, void *buffer, u64 size, bool write);
+
 /* A window with at least [0, size); refused by the host. */
 int file_window_get(struct memory_file *file, u64 size, struct file_window **ret, struct why *why);
 void file_window_put(struct file_window *window); /* NULL is legal */

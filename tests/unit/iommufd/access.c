@@ -433,6 +433,10 @@ IOAS_TEST(copy, files_are_copied_by_whoever_asks)
 	assert_int_equal(byte, 'q');
 	ASSERT_OK(self->why, access_rw(user.access, NULL, 0x10009, &byte, 1, ACCESS_WRITE, &self->why));
 	EXPECT_REFUSED(FILE_TOO_SHORT, self->why, copy(self, &user, 0x11000, &byte, 1, ACCESS_READ));
+	/* More than could be mapped, of which the first page is there. */
+	iova = BIT(52);
+	ASSERT_OK(self->why, ioas_map_fd(self, 1, FIXED | IOAS_RW, fd, 0, BIT(52), &iova));
+	ASSERT_OK(self->why, copy(self, &user, BIT(52) + 9, &byte, 1, ACCESS_READ));
 	EXPECT_REFUSED(FILE_NOT_MEMORY, self->why, copy(self, &user, 0x20000, &byte, 1, ACCESS_READ));
 	user_free(&user);
 	close(fd);

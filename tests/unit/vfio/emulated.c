@@ -200,6 +200,9 @@ TEST(emulated, looks_like_a_pci_device_with_less)
 	assert_int_equal(region.size, MCOPY_BAR_SIZE);
 	assert_int_equal(region.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
 	EXPECT_REFUSED(REGION_NOT_MAPPABLE, room->why, room_mmap(room, cdev, 0, PAGE_SIZE, PROT_READ, MAP_SHARED));
+	/* Sized as guests do it. */
+	room_set_config(room, cdev, PCI_BAR0, 4, UINT32_MAX);
+	assert_int_equal(room_config(room, cdev, PCI_BAR0, 4), (u32) ~(MCOPY_BAR_SIZE - 1) | 1);
 	ASSERT_OK(room->why, IOCTL(cdev, VFIO_DEVICE_RESET, 0));
 	EXPECT_REFUSED(FEATURE_UNKNOWN, room->why, IOCTL(cdev, VFIO_DEVICE_FEATURE, &feature));
 	for (unsigned i = 0; i < vfio_nioctls; i++)
