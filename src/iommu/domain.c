@@ -166,6 +166,8 @@ struct domain *domain_free(struct domain *domain)
 	free(domain->nested);
 	space_fini(&domain->own_space);
 	isolde_pt_free(domain->pt);
+	if (domain->release)
+		domain->release(domain);
 	free(domain->extra);
 	if (domain->process) {
 		client_put(domain->process->client);

@@ -60,6 +60,7 @@ struct domain {
 	 * What else an attach depends on, for a domain with a user behind it; asked for every member. NULL: nothing.
 	 */
 	int (*may_attach)(struct domain *domain, struct iommu_device *device, struct why *why);
+	void (*release)(struct domain *domain); /* when it goes, before extra is freed; NULL: nothing to do */
 
 	/*
 	 * Told of each fault that nobody recovers from, on the device's thread, inside its gate: it
