@@ -98,8 +98,11 @@ static void check_contexts(u64 format, u64 ssid_bits)
 	guest_init(&guest, &guest_smmu, 0, GUEST_FILE);
 	tables[0] = table_of(&guest, arm, IOVA & ~0xffffull, 1);
 	tables[1] = table_of(&guest, arm, IOVA & ~0xffffull, 2);
-	contexts = first = guest_alloc(&guest, format ? 0x4000 : BIT(ssid_bits) * 64);
+	contexts = first = guest_alloc(&guest, format ? 0x4000 : (BIT(ssid_bits) + 1) * 64);
 	other = contexts + pasid * 64;
+	/* One that the entry does not reach. */
+	if (!format)
+		put_cd(&guest, other + 64, CD_USUAL, 3, root_of(tables[0]), 0);
 	if (format && ssid_bits) {
 		first = guest_alloc(&guest, leaf * 64);
 		other = pasid < leaf ? first : guest_alloc(&guest, leaf * 64);
