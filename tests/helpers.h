@@ -7,6 +7,7 @@
 #ifndef TESTS_HELPERS_H
 #define TESTS_HELPERS_H
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -99,6 +100,19 @@ static inline void check_aborted(pid_t child, const char *statement)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
 		fail_msg("%s: no assertion failed, status %#x", statement, status);
+}
+
+/* How many descriptors this process has, for tests that none is lost. */
+static inline unsigned count_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	assert_non_null(directory);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
 }
 
 static inline void check_refused(enum why_code expected, const struct why *why, long returned, const char *call)

@@ -166,6 +166,8 @@ struct domain *domain_free(struct domain *domain)
 	free(domain->nested);
 	space_fini(&domain->own_space);
 	isolde_pt_free(domain->pt);
+	if (domain->release)
+		domain->release(domain);
 	free(domain->extra);
 	if (domain->process) {
 		client_put(domain->process->client);
@@ -322,8 +324,12 @@ int domain_fill(struct domain *domain, const struct area *area, struct why *why)
 	if (err < 0)
 		invalidate(domain, area->node.start, area->node.last);
 	drain(domain, &gather);
-	/* The range was free and fits: memory is all that can be missing. */
-	assert(err == 0 || err == -ENOMEM);
+	/* No area is in the way, and it fits: what can be there is registers, which outlive their device's stay. */
+	assert(err == 0 || err == -ENOMEM || err == -EADDRINUSE);
+	if (err == -EADDRINUSE)
+		return refuse(why, IOVA_MAPPED,
+			      "[0x%llx, 0x%llx] overlaps an interrupt controller's page in the domain",
+			      (unsigned long long)area->node.start, (unsigned long long)area->node.last);
 	if (err < 0)
 		return refuse(why, OUT_OF_MEMORY, "no memory for the tables of [0x%llx, 0x%llx]",
 			      (unsigned long long)area->node.start, (unsigned long long)area->node.last);
@@ -349,7 +355,10 @@ int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct w
 	if (err < 0)
 		return err;
 	err = isolde_pt_map(domain->pt, iova, physical, PAGE_SIZE, ISOLDE_PT_READ | ISOLDE_PT_WRITE, NULL);
-	assert(err != -EADDRINUSE && err != -EINVAL);
+	assert(err != -EINVAL);
+	if (err == -EADDRINUSE)
+		return refuse(why, IOVA_MAPPED, "0x%llx is mapped, and was to be an interrupt controller's page",
+			      (unsigned long long)iova);
 	if (err == -ERANGE)
 		return refuse(why, REGISTERS_BEYOND, "the page at physical address 0x%llx is beyond what %s can name",
 			      (unsigned long long)physical, domain->driver->name);

@@ -60,6 +60,7 @@ struct domain {
 	 * What else an attach depends on, for a domain with a user behind it; asked for every member. NULL: nothing.
 	 */
 	int (*may_attach)(struct domain *domain, struct iommu_device *device, struct why *why);
+	void (*release)(struct domain *domain); /* when it goes, before extra is freed; NULL: nothing to do */
 
 	/*
 	 * Told of each fault that nobody recovers from, on the device's thread, inside its gate: it
@@ -105,8 +106,8 @@ u64 domain_page_sizes(const struct domain *domain); /* bit n set: its table has 
 
 /*
  * Table entries of one area of its space, which it has none of. IOVA_BEYOND_TABLE, AREA_MISALIGNED: to its smallest
- * page, AREA_READ_ONLY: it forces writes (EINVAL); OUT_OF_MEMORY; on failure nothing changed. Devices find it at once,
- * but nobody is stopped for it.
+ * page, AREA_READ_ONLY: it forces writes (EINVAL); IOVA_MAPPED (EEXIST): registers are there; OUT_OF_MEMORY; on failure
+ * nothing changed. Devices find it at once, but nobody is stopped for it.
  */
 int domain_fill(struct domain *domain, const struct area *area, struct why *why);
 /* Takes them out again, and what IOTLBs hold of them. No DMA through this domain reaches the area any more then. */
@@ -114,8 +115,8 @@ void domain_clear(struct domain *domain, const struct area *area);
 
 /*
  * One page that is no memory: an interrupt controller's, which devices send their messages to. No area stands for it -
- * whoever maps it keeps areas away - and it goes with the domain. IOVA_BEYOND_TABLE, REGISTERS_BEYOND (ERANGE),
- * OUT_OF_MEMORY.
+ * whoever maps it keeps areas away while devices need it - and it goes with the domain. IOVA_BEYOND_TABLE, IOVA_MAPPED
+ * (EEXIST), REGISTERS_BEYOND (ERANGE), OUT_OF_MEMORY.
  */
 int domain_map_registers(struct domain *domain, u64 iova, u64 physical, struct why *why);
 

@@ -208,6 +208,7 @@ struct iommu {
 	struct list groups;	    /* by id */
 	struct list processes;	    /* struct sva_process, owned: iommu/sva.c */
 	struct idmap global_pasids; /* of all devices; whose they are is the caller's */
+	unsigned amd_guest_ids;	    /* AMD: domain ids that stand for guests' (iommufd/driver_amd.c) */
 	struct iommu_options options;
 	/* Told of each DMA fault, on the device's thread, outside of its gate. Set once by the machine. */
 	void (*fault)(void *context, const struct dma_fault *fault);

@@ -48,7 +48,8 @@ int refuse_incompatible_unit(const struct iommu_device *device, const struct dom
 #define AMD_EFR_PASMAX(efr)	((efr) >> 32 & 0x1f)
 #define AMD_EFR_GIO		BIT(48)
 #define AMD_EFR_DIRTY		BIT(52)
-#define AMD_EFR2_GCR3_PHYSICAL	BIT(3) /* GCR3 table root pointers are guest physical */
+#define AMD_DOMAIN_IDS		0xffffu /* without 0 */
+#define AMD_EFR2_GCR3_PHYSICAL	BIT(3)	/* GCR3 table root pointers are guest physical */
 
 /* Arm IHI 0070, sections 6.3.1 to 6.3.6 */
 #define SMMU_IDR0_STAGE2      BIT(0)

@@ -126,14 +126,18 @@ static void drop_guest(struct dma_context *guest)
 	free(guest);
 }
 
+static void forget_tables(struct dma_context *context)
+{
+	stage1_free(context->stage1);
+	context->stage1 = NULL;
+}
+
 void stage1_forget_pasid(struct dma_context *context, u32 pasid)
 {
 	struct dma_context *guest, *following;
 
-	if (pasid == ANY_PASID || pasid == context->pasid) {
-		stage1_free(context->stage1);
-		context->stage1 = NULL;
-	}
+	if (pasid == ANY_PASID || pasid == context->pasid)
+		forget_tables(context);
 	if (context != &context->port->own)
 		return;
 	list_for_each_safe(guest, following, &context->port->guests, of_port)
@@ -238,6 +242,8 @@ int stage1_walk(struct dma_context *context, u64 iova, unsigned permission, stru
 	int reason;
 
 	dma_count(&context->port->walks, 1);
+	if (context->domain->nested->uncached)
+		forget_tables(context);
 	reason = context->stage1 ? 0 : learn(context);
 	if (reason)
 		return reason;

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/os.h"
 #include "iommufd/device.h"
+#include "iommufd/drivers.h"
 #include "iommufd/ioctl.h"
 
 #define MODE_CHARACTER_0660 0020660
@@ -167,6 +168,7 @@ int iommufd_vfio_open(struct iommufd *iommufd, struct client *client, struct fil
 void iommufd_init(struct iommufd *iommufd, struct iommu *iommu)
 {
 	*iommufd = (struct iommufd){.iommu = iommu};
+	iommufd_drivers_init(iommu);
 	list_init(&iommufd->contexts);
 	list_init(&iommufd->files);
 }

@@ -31,6 +31,8 @@ int eventq_new(struct context *context, size_t size, const struct object_class *
 void eventq_free(struct eventq *queue)
 {
 	assert(!queue->open);
+	/* One that could not be given may have got its memory file already. */
+	os_close(queue->file.memfd);
 	object_fini(&queue->object);
 	free(queue);
 }

@@ -129,7 +129,7 @@ static void export_group(const struct asked *asked, u8 *to)
 			.flags = (request->has_pasid ? IOMMU_PGFAULT_FLAGS_PASID_VALID : 0) |
 				 (request->last ? IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0),
 			.dev_id = dev_id,
-			.pasid = request->has_pasid ? request->pasid : 0,
+			.pasid = request->pasid,
 			.grpid = request->group,
 			.perm = export_permission(request->permission),
 			.addr = request->iova,

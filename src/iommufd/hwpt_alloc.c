@@ -62,7 +62,7 @@ static int refuse_parent(const struct iommufd_device *device, const struct hwpt_
 	char text[OBJECT_TEXT];
 
 	object_describe(&parent->hwpt.object, text);
-	if (parent->automatic || !parent->nest_parent)
+	if (!parent->nest_parent)
 		return refuse(why, HWPT_NO_PARENT, "%s was not allocated to have nested ones", text);
 	if (parent->hwpt.domain->driver != unit->driver)
 		return refuse(why, HWPT_NO_PARENT, "%s is of %s, and %s behind %s, which is %s", text,

@@ -157,9 +157,13 @@ void ioas_buffer_revoked(struct buffer_importer *importer)
 	struct domain *domain;
 
 	list_for_each(view, &side->views, link) {
-		list_for_each(domain, &view->ioas->space.domains, of_space)
+		struct space *space = &view->ioas->space;
+
+		space_stop(space);
+		list_for_each(domain, &space->domains, of_space)
 			area_clear(view->area, domain);
 		view->area->area.permission |= AREA_WITHDRAWN;
+		space_start(space);
 		area_pages(view->area)->revoked = true;
 	}
 }

@@ -104,12 +104,8 @@ void mmap_region_free(struct mmap_region *region)
 
 static bool is_mapped(const struct mmap_region *region)
 {
-	const struct context *context = region->owner->context;
-
-	/* The last descriptor and mapping have gone. */
-	if (!context->open)
-		return false;
-	return memfd_is_mapped(context->file.memfd, region->offset, region->size, region->memory);
+	/* Of a file that was closed nothing is: with the last descriptor its last mapping has gone. */
+	return memfd_is_mapped(region->owner->context->file.memfd, region->offset, region->size, region->memory);
 }
 
 void mmap_settle(const struct object *owner)

@@ -224,12 +224,39 @@ static int find_window(struct iommufd *iommufd, struct pages *pages, struct why 
 	return 0;
 }
 
+/* While nothing is pinned, another process may map other memory at its address; ours is used at its address. */
+static bool may_be_another(const struct pages *pages)
+{
+	return pages->kind == PAGES_USER && !pages->client->own && !pages->whole &&
+	       !(pages->side && pages->side->ranges.root);
+}
+
+/* No domain has it, so only devices with physical addresses may be there. */
+static void forget_memory(struct iommufd *iommufd, struct pages *pages)
+{
+	struct extent *extent = &pages->extent;
+	u64 size = extent_size(extent);
+
+	if (pages_framed(pages))
+		iommu_remove_frames(iommufd->iommu, extent);
+	extent->node = (struct itree_node){.last = size - 1};
+	extent->direct = NULL;
+	client_put(take(extent->client));
+	if (pages->side) {
+		file_window_put(take(pages->side->window));
+		memory_file_put(take(pages->side->file));
+	}
+	pages->ready = false;
+}
+
 /* Something of it is about to be used. */
 static int make_ready(struct iommufd *iommufd, struct pages *pages, struct why *why)
 {
 	struct pages_side *side;
 	int err = 0;
 
+	if (pages->ready && may_be_another(pages))
+		forget_memory(iommufd, pages);
 	if (pages->ready)
 		return 0;
 	if (pages->kind == PAGES_FILE)

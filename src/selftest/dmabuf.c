@@ -53,8 +53,10 @@ long test_dmabuf_get(struct selftest *selftest, struct request *request, struct 
 	if (err < 0)
 		return err;
 	err = client->ops->install_file(client, &buffer->file, command->dmabuf_get.open_flags & O_CLOEXEC, why);
-	if (err < 0)
+	if (err < 0) {
+		close_descriptor(&buffer->file.memfd);
 		test_buffer_free(buffer);
+	}
 	return err;
 }
 

@@ -372,7 +372,8 @@ static void do_write(struct file_server *server, const struct job *job)
 	struct client *client = stranger_new(job->pid);
 	struct why why = WHY_INIT;
 	u64 position = job->offset;
-	bool counted = job->handle->served->file->ops->poll;
+	/* Queues are. The file itself is only known to be there under machine.lock. */
+	bool counted = job->handle->served->watcher.woken;
 	s64 put = COUNTED(counted ? server->failures : NULL, job->pid,
 			  machine_write_on(server->machine, client, job->handle->served->file, &position, job->data,
 					   job->size, &why));

@@ -134,6 +134,7 @@ static long export(struct pci_session *session, struct client *client,
 	dmabuf->buffer.revoked = session->revoked;
 	fd = client->ops->install_file(client, &dmabuf->buffer.file, request->open_flags & O_CLOEXEC, why);
 	if (fd < 0) {
+		close_descriptor(&dmabuf->buffer.file.memfd);
 		free(dmabuf);
 		return fd;
 	}

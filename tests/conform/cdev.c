@@ -513,6 +513,30 @@ TEST(the_group_may_be_closed_before_its_device)
 	EXPECT(0, destroy(g.fd, g.ioas));
 }
 
+/* With a container of VFIO's own the device holds its group, and both keep the character device out. */
+TEST(a_container_of_vfios_own_excludes_the_character_device)
+{
+	struct names names = the_device();
+	int container = watch(open_answer("/dev/vfio/vfio", O_RDWR)), fd = iommu(), device = open_cdev(&names);
+	int group = watch(open_answer(names.group, O_RDWR)), by_group;
+	char bytes[4];
+
+	EXPECT(0, ask(group, VFIO_GROUP_SET_CONTAINER, &container));
+	EXPECT(-EINVAL, ask(group, VFIO_GROUP_SET_CONTAINER, &fd));
+	EXPECT(-EBUSY, bind_cdev(device, fd));
+	EXPECT(0, ask(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	by_group = watch(ask(group, VFIO_GROUP_GET_DEVICE_FD, names.bdf));
+	EXPECT(-EINVAL, bind_cdev(by_group, fd));
+	EXPECT(-EBUSY, ask(group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+	drop(group);
+	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
+	EXPECT(-EBUSY, bind_cdev(device, fd));
+	EXPECT_EQUAL(4, pread(by_group, bytes, 4, 7l << 40));
+	EXPECT_TRUE(pread(device, bytes, 4, 7l << 40) == -1 && errno == EINVAL);
+	drop(by_group);
+	WORKS(bind_cdev(device, fd));
+}
+
 TEST(maps_of_the_compat_requests_reach_the_device)
 {
 	struct names names = the_device();
@@ -550,4 +574,4 @@ SUITE(cdev, CASE(an_unbound_device_answers_nothing_but_bind), CASE(bind_is_refus
       CASE(the_unit_makes_plain_domains_only), CASE(a_device_reaches_what_is_mapped_while_it_is_mapped),
       CASE(a_device_follows_a_replacement), CASE(a_group_takes_dev_iommu_for_its_container),
       CASE(what_cannot_be_a_container_is_refused), CASE(the_group_may_be_closed_before_its_device),
-      CASE(maps_of_the_compat_requests_reach_the_device));
+      CASE(a_container_of_vfios_own_excludes_the_character_device), CASE(maps_of_the_compat_requests_reach_the_device));

@@ -33,6 +33,11 @@ static struct run {
 		enum { FOREIGN, OURS, EMPTY } kind; /* OURS: memory() made it, nobody may hold it at the end */
 	} regions[MOST_REGIONS];
 	unsigned nregions;
+	struct beside {
+		void (*function)(void *);
+		void *argument;
+		pthread_t thread;
+	} * beside; /* owned; NULL: no thread runs beside the test */
 } run;
 
 #define SUITE_NAMED(id) extern const struct conform_suite conform_##id;
@@ -134,12 +139,6 @@ void skip(const char *format, ...)
 
 /* ---- threads ---- */
 
-struct beside {
-	void (*function)(void *);
-	void *argument;
-	pthread_t thread;
-};
-
 static void *run_beside(void *argument)
 {
 	const struct beside *beside = argument;
@@ -173,20 +172,21 @@ void powerless(void (*function)(void *), void *argument)
 	EXPECT_EQUAL(0, pthread_join(powerless.thread, NULL));
 }
 
-struct beside *start_beside(void (*function)(void *), void *argument)
+void start_beside(void (*function)(void *), void *argument)
 {
-	struct beside *beside = calloc(1, sizeof(*beside));
-
-	EXPECT_TRUE(beside != NULL);
-	*beside = (struct beside){.function = function, .argument = argument};
-	EXPECT_EQUAL(0, pthread_create(&beside->thread, NULL, run_beside, beside));
-	return beside;
+	EXPECT_TRUE(!run.beside);
+	run.beside = calloc(1, sizeof(*run.beside));
+	EXPECT_TRUE(run.beside != NULL);
+	*run.beside = (struct beside){.function = function, .argument = argument};
+	EXPECT_EQUAL(0, pthread_create(&run.beside->thread, NULL, run_beside, run.beside));
 }
 
-void join_beside(struct beside *beside)
+void join_beside(void)
 {
-	EXPECT_EQUAL(0, pthread_join(beside->thread, NULL));
-	free(beside);
+	if (run.beside)
+		pthread_join(run.beside->thread, NULL);
+	free(run.beside);
+	run.beside = NULL;
 }
 
 /* ---- what a test holds ---- */
@@ -227,6 +227,17 @@ void *reserve(size_t size)
 void *mapped(void *address, size_t size)
 {
 	return remember(address, size, FOREIGN);
+}
+
+void unmap_mapped(void *address)
+{
+	for (unsigned i = 0; i < run.nregions; i++) {
+		if (run.regions[i].address != address)
+			continue;
+		munmap(address, run.regions[i].size);
+		run.regions[i] = run.regions[--run.nregions];
+		return;
+	}
 }
 
 static void *memory_of_kind(size_t size, int kind)
@@ -297,6 +308,7 @@ static void give_back(void)
 	bool sound = run.outcome == PASSED;
 
 	close_all();
+	join_beside();
 	unmap_all(FOREIGN);
 	if (sigsetjmp(run.over, 1) == 0 && sound && have_mock())
 		check_unpinned();

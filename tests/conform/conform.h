@@ -92,10 +92,9 @@ void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 /* In a thread without any capability; nothing there may expect, only answer. */
 void powerless(void (*function)(void *), void *argument);
 
-/* In a thread beside the test, until joined; likewise. */
-struct beside;
-struct beside *start_beside(void (*function)(void *), void *argument);
-void join_beside(struct beside *beside);
+/* In a thread beside the test, likewise, until joined or until the test is over: argument outlives it. */
+void start_beside(void (*function)(void *), void *argument);
+void join_beside(void);
 
 /* ---- descriptors and memory ---- */
 
@@ -107,6 +106,7 @@ void *shared_memory(size_t size);	  /* the same, shared anonymous */
 int new_file(size_t size);		  /* a memfd; watched */
 void *reserve(size_t size);		  /* addresses where nothing is */
 void *mapped(void *address, size_t size); /* what mmap() gave: unmapped at the end of the test */
+void unmap_mapped(void *address);	  /* or now */
 void *mapped(void *address, size_t size); /* what mmap() gave; unmapped at the end of the test */
 void protect(void *address, size_t size, int prot);
 answer open_answer(const char *path, int flags);

@@ -307,13 +307,14 @@ static void wait_for_a_request(void *argument)
 
 TEST(who_waits_for_a_request_is_woken)
 {
+	static struct pollfd poll_fd;
 	struct faults f = faults_new();
-	struct pollfd poll_fd = {.fd = f.queue, .events = POLLIN};
-	struct beside *beside = start_beside(wait_for_a_request, &poll_fd);
 
+	poll_fd = (struct pollfd){.fd = f.queue, .events = POLLIN};
+	start_beside(wait_for_a_request, &poll_fd);
 	usleep(20000);
 	EXPECT(0, trigger(&f, 1, PAGE));
-	join_beside(beside);
+	join_beside();
 	EXPECT_EQUAL(POLLIN, poll_fd.revents);
 }
 

@@ -246,9 +246,8 @@ TEST(a_file_is_pinned_through_its_pages)
 {
 	struct map_room room = room_new(true);
 	int file = new_file(4 * PAGE);
-	char *seen = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	char *seen = mapped(mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0), 4 * PAGE);
 
-	EXPECT_TRUE(seen != MAP_FAILED);
 	EXPECT(0, map_file_at(room.fd, room.ioas, file, PAGE, 2 * PAGE, FREE));
 	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, 2 * PAGE, seen + PAGE));
 	EXPECT(-EINVAL, check_maps(room.fd, room.hwpt, FREE, PAGE, seen));
@@ -258,7 +257,6 @@ TEST(a_file_is_pinned_through_its_pages)
 	EXPECT(0, check_maps(room.fd, room.hwpt, FREE, 2 * PAGE, seen + PAGE));
 	EXPECT(2 * PAGE, unmap(room.fd, room.ioas, FREE, 2 * PAGE));
 	EXPECT(0, check_refs(room.fd, seen, 4 * PAGE, 0));
-	munmap(seen, 4 * PAGE);
 }
 
 /* The descriptor's own mode is not looked at. */

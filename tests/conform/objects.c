@@ -104,11 +104,11 @@ static void add_virtual_objects(struct world *w, u32 idev)
 	vdevice.viommu_id = veventq.viommu_id = queue.viommu_id = w->ids[VIOMMU];
 	EXPECT(0, ask(w->fd, IOMMU_VDEVICE_ALLOC, &vdevice));
 	EXPECT(0, ask(w->fd, IOMMU_VEVENTQ_ALLOC, &veventq));
+	w->veventq = watch((int)veventq.out_veventq_fd);
 	EXPECT(0, ask(w->fd, IOMMU_HW_QUEUE_ALLOC, &queue));
 	w->ids[VDEVICE] = vdevice.out_vdevice_id;
 	w->ids[VEVENTQ] = veventq.out_veventq_id;
 	w->ids[HW_QUEUE] = queue.out_hw_queue_id;
-	w->veventq = watch((int)veventq.out_veventq_fd);
 }
 
 /* One object of each type. The mock device is attached to the IOAS by an automatic domain. */

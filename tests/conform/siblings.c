@@ -155,7 +155,29 @@ TEST(a_group_is_held_by_whichever_sibling_is_bound)
 	watch(open_answer(s.names[0].group, O_RDWR));
 }
 
+/* The group, bound by its one device, is no other container's: not even of who opens the group. */
+TEST(a_container_of_the_group_is_refused_while_a_sibling_is_bound)
+{
+	struct names names[2];
+	int fd = iommu(), group, other = iommu(), a, b;
+
+	two_siblings(names);
+	group = watch(open_answer(names[0].group, O_RDWR));
+	EXPECT(0, ask(group, VFIO_GROUP_SET_CONTAINER, &fd)); /* claims nothing yet */
+	a = watch(ask(group, VFIO_GROUP_GET_DEVICE_FD, names[0].bdf));
+	b = open_cdev(&names[1]);
+	EXPECT(-EBUSY, bind_cdev(b, fd));
+	drop(group);
+	EXPECT(-EPERM, bind_cdev(b, other)); /* a is the first context's, and so the group */
+	WORKS(bind_cdev(b, fd));
+	drop(a);
+	drop(b);
+	b = open_cdev(&names[1]);
+	WORKS(bind_cdev(b, other));
+}
+
 SUITE(siblings, CASE(siblings_bind_in_one_context_only), CASE(siblings_share_a_domain),
       CASE(siblings_cannot_be_in_two_address_spaces), CASE(siblings_cannot_be_in_two_domains_of_one_address_space),
       CASE(a_replacement_moves_both), CASE(who_closes_first_takes_nothing_from_the_other),
-      CASE(each_attached_sibling_reserves_its_own), CASE(a_group_is_held_by_whichever_sibling_is_bound));
+      CASE(each_attached_sibling_reserves_its_own), CASE(a_group_is_held_by_whichever_sibling_is_bound),
+      CASE(a_container_of_the_group_is_refused_while_a_sibling_is_bound));

@@ -626,13 +626,12 @@ TEST(a_published_region_is_mapped_exactly)
 			    MAP_FAILED);
 		EXPECT_EQUAL(row->err, errno);
 	}
-	region = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, v.fd, (off_t)data.offset);
-	EXPECT_TRUE(region != MAP_FAILED);
+	region = mapped(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, v.fd, (off_t)data.offset), 2 * PAGE);
 	EXPECT_EQUAL(0xabcdef01, region[0]);
 	region[PAGE / sizeof(*region)] = 5;
 	EXPECT_EQUAL(5, region[PAGE / sizeof(*region)]);
 	EXPECT(-EBUSY, destroy(v.fd, viommu));
-	munmap(region, 2 * PAGE);
+	unmap_mapped(region);
 	EXPECT(0, destroy(v.fd, viommu));
 	EXPECT_TRUE(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, v.fd, (off_t)data.offset) == MAP_FAILED);
 	EXPECT_EQUAL(ENXIO, errno);

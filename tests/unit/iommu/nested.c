@@ -181,8 +181,11 @@ TEST(nested, what_the_parent_unmaps_is_out_of_reach)
 	guest_expect_fault(guest, 0, IOVA, DMA_READ, DMA_FAULT_SECOND_STAGE, "nothing is mapped");
 	guest_map(guest);
 	assert_int_equal(guest_dma_read(guest, 0, IOVA), 'a');
-	domain_flush(guest->parent);
+	unmap(scene.pt, IOVA, PAGE_SIZE);
+	map(scene.pt, IOVA, DATA + 5 * PAGE_SIZE, PAGE_SIZE, ISOLDE_PT_READ);
 	assert_int_equal(guest_dma_read(guest, 0, IOVA), 'a');
+	domain_flush(guest->parent);
+	assert_int_equal(guest_dma_read(guest, 0, IOVA), 'c');
 	scene_finish(&scene);
 }
 

@@ -90,6 +90,10 @@ ASSIGN_TEST(dirty, refuses_in_linuxs_order)
 	cmd.iova = IOVA;
 	cmd.length = PAGE_SIZE;
 	EXPECT_ASKED_NO(BITMAP_RANGE, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd);
+	cmd.page_size = 8;
+	cmd.length = PAGE_SIZE + 8;
+	EXPECT_ASKED_NO(BITMAP_RANGE, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd);
+	cmd.length = PAGE_SIZE;
 	cmd.page_size = 2 * PAGE_SIZE;
 	EXPECT_ASKED_NO(BITMAP_RANGE, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd);
 	cmd.page_size = PAGE_SIZE;
@@ -203,34 +207,47 @@ ASSIGN_TEST(dirty, a_leaf_stands_for_all_its_pages)
 	free(huge);
 }
 
-/* More bits than are gathered at a time, some of them in one go. */
+/*
+ * More bits than are gathered at a time, some of them in one go: a page, a huge leaf right behind it, pages with clean
+ * ones between them, and one far away.
+ */
+static const u64 far_pages[] = {1, 6, 30000};
+
+static bool is_written(u64 offset)
+{
+	if (offset < BIT(21) + PAGE_SIZE)
+		return true;
+	for (unsigned i = 0; i < ARRAY_SIZE(far_pages); i++)
+		if (offset / PAGE_SIZE == 513 + far_pages[i])
+			return true;
+	return false;
+}
+
 ASSIGN_TEST(dirty, long_bitmaps_are_written_in_parts)
 {
-	u64 size = BIT(30), mapped = BIT(21), bytes = size / 64 / 8;
+	u64 huge_at = BIT(30), length = BIT(28), bytes = length / 64 / 8;
 	struct tracked tracked = tracked_new(self);
-	u8 *bitmap = calloc(1, bytes), *huge = aligned_alloc(mapped, mapped), one = 1;
+	u8 *bitmap = calloc(1, bytes), *huge = aligned_alloc(BIT(21), BIT(21)), one = 1;
 	struct iommu_hwpt_get_dirty_bitmap cmd = get_cmd(tracked.hwpt, bitmap);
 
-	memset(huge, 0, mapped);
-	assign_map(self, tracked.ioas, size, huge, mapped, ROOM_RW);
-	assign_map(self, tracked.ioas, size + mapped, memory, sizeof(memory), ROOM_RW);
-	assign_map(self, tracked.ioas, 2 * size - sizeof(memory), memory, sizeof(memory), ROOM_RW);
+	memset(huge, 0, BIT(21));
+	assign_map(self, tracked.ioas, huge_at - PAGE_SIZE, memory, PAGE_SIZE, ROOM_RW);
+	assign_map(self, tracked.ioas, huge_at, huge, BIT(21), ROOM_RW);
+	for (unsigned i = 0; i < ARRAY_SIZE(far_pages); i++)
+		assign_map(self, tracked.ioas, huge_at + BIT(21) + far_pages[i] * PAGE_SIZE, memory, PAGE_SIZE,
+			   ROOM_RW);
 	ASSERT_YES(track(self, tracked.hwpt, 1));
-	assert_int_equal(dma_write(self->core[0]->port, size, &one, 1), DMA_OK);
-	assert_int_equal(dma_write(self->core[0]->port, size + mapped + PAGE_SIZE, &one, 1), DMA_OK);
-	assert_int_equal(dma_write(self->core[0]->port, 2 * size - 1, &one, 1), DMA_OK);
-	cmd.iova = size;
-	cmd.length = size;
+	assert_int_equal(dma_write(self->core[0]->port, huge_at - 1, &one, 1), DMA_OK);
+	assert_int_equal(dma_write(self->core[0]->port, huge_at, &one, 1), DMA_OK);
+	for (unsigned i = 0; i < ARRAY_SIZE(far_pages); i++)
+		assert_int_equal(dma_write(self->core[0]->port, huge_at + BIT(21) + far_pages[i] * PAGE_SIZE, &one, 1),
+				 DMA_OK);
+	cmd.iova = huge_at - PAGE_SIZE;
+	cmd.length = length;
 	cmd.page_size = 64;
 	ASSERT_YES(assign_ask(self, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd));
-	for (u64 i = 0; i < bytes; i++) {
-		u64 offset = i * 64 * 8;
-		bool dirty = offset < mapped || (offset - mapped) / PAGE_SIZE == 1 ||
-			     offset / PAGE_SIZE == size / PAGE_SIZE - 1;
-
-		assert_int_equal(bitmap[i], dirty ? 0xff : 0);
-	}
-	assign_unmap(self, tracked.ioas, size, 2 * size - 1);
+	for (u64 i = 0; i < bytes; i++)
+		assert_int_equal(bitmap[i], is_written(i * 64 * 8) ? 0xff : 0);
 	free(huge);
 	free(bitmap);
 }

@@ -77,6 +77,9 @@ static struct queue attached(struct assign_room *self, u32 *ret_hwpt)
 
 	assign_bind(self, 0);
 	*ret_hwpt = faulting(self, ioas, &queue, IOMMU_HWPT_ALLOC_PASID);
+	/* The driver hears of it by the domain, not as an ability that it should have. */
+	assert_true(assign_find_hwpt(self, *ret_hwpt)->domain->answers_pages);
+	assert_int_equal(toy.flags, IOMMU_HWPT_ALLOC_PASID);
 	ASSERT_YES(assign_attach(self, 0, 0, *ret_hwpt));
 	return queue;
 }

@@ -192,6 +192,7 @@ ASSIGN_TEST(hwpt_alloc, attached_by_nested_ones_the_parents_ioas_counts)
 	EXPECT_NO(OBJECT_IN_USE, assign_destroy(self, nested));
 	assert_ptr_equal(hwpt_paging_of(assign_find_hwpt(self, nested)), assign_find_hwpt(self, parent));
 	assert_int_equal(ASSERT_YES(assign_attach(self, 0, 5, nested)), nested);
+	EXPECT_NO(PASID_INCOMPATIBLE, assign_attach(self, 0, 6, assign_nested(self, 0, parent, 0, 0)));
 	assert_int_equal(ASSERT_YES(assign_replace(self, 0, 0, nested)), nested);
 	EXPECT_NO(PASID_INCOMPATIBLE, assign_replace(self, 0, 0, parent));
 	assign_detach(self, 0, 5);

@@ -265,6 +265,47 @@ IOAS_TEST(other, shared_memory_outlives_its_process)
 	close(fd);
 }
 
+/* What is at the address when it is pinned counts, each time anew. */
+IOAS_TEST(other, memory_that_was_let_go_may_be_another_next_time)
+{
+	int first = new_memfd(PAGE_SIZE), second = new_memfd(PAGE_SIZE);
+	u8 *memory = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, first, 0), written[2] = {};
+	struct client *client = be_another(self);
+	struct domain *domain;
+
+	ASSERT_OK(self->why, ioas_map_at(self, 1, IOAS_RW, memory, PAGE_SIZE, 0x10000));
+	domain = domain_join(self, 1);
+	device_use(self, domain);
+	assert_true(device_writes(self, 0x10000, 5));
+	device_use(self, NULL);
+	domain_leave(domain);
+	assert_ptr_equal(mmap(memory, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, second, 0), memory);
+	domain = domain_join(self, 1);
+	device_use(self, domain);
+	assert_true(device_writes(self, 0x10000, 6));
+	assert_int_equal(memory[0], 6);
+	device_use(self, NULL);
+	domain_leave(domain);
+	/* Nor need it be a file's. */
+	assert_ptr_equal(
+		mmap(memory, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		memory);
+	domain = domain_join(self, 1);
+	device_use(self, domain);
+	assert_true(device_writes(self, 0x10000, 7));
+	assert_int_equal(memory[0], 7);
+	assert_int_equal(pread(first, &written[0], 1, 0), 1);
+	assert_int_equal(pread(second, &written[1], 1, 0), 1);
+	assert_int_equal(written[0], 5);
+	assert_int_equal(written[1], 6);
+	device_use(self, NULL);
+	domain_leave(domain);
+	client->own = true;
+	munmap(memory, PAGE_SIZE);
+	close(first);
+	close(second);
+}
+
 /* ---- identities ---- */
 
 static struct page_identity identity(struct iommufd_room *self, const void *address)
@@ -529,6 +570,7 @@ int main(void)
 		CASE(buffer, is_reached_until_it_is_taken_back),
 		CASE(other, private_memory_is_reached_by_process),
 		CASE(other, shared_memory_outlives_its_process),
+		CASE(other, memory_that_was_let_go_may_be_another_next_time),
 		CASE(identity, same_memory_is_the_same_page),
 		CASE(identity, pins_are_counted_once_for_all_that_share_them),
 		CASE(pay, a_user_pays_for_all_its_processes),

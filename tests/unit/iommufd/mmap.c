@@ -131,6 +131,7 @@ ASSIGN_TEST(mmap, offsets_are_used_again_and_begin_as_zeroes)
 	assert_int_equal(third.offset, first.offset);
 	assert_int_equal(third.memory[0], 3);
 	assert_int_equal(third.memory[5], 0);
+	assert_int_equal(*second.memory, 2);
 	/* What is mapped of one says nothing of the other. */
 	munmap(map(self, second.offset, SIZE), SIZE);
 	map(self, third.offset, SIZE);
@@ -139,6 +140,29 @@ ASSIGN_TEST(mmap, offsets_are_used_again_and_begin_as_zeroes)
 	second = region_new(self, parent, 4);
 	assert_int_equal(fstat(self->base->file->memfd, &stat), 0);
 	assert_int_equal(stat.st_size, second.offset + SIZE);
+}
+
+/* Neighbours in the file would become one mapping of the host's, and then who could tell whose it is. */
+ASSIGN_TEST(mmap, a_page_stays_free_between_two_regions)
+{
+	struct mmap_region *regions[3] = {};
+	u64 offsets[3];
+	void *memory;
+
+	parent_of(self);
+	for (unsigned i = 0; i < 2; i++)
+		ASSERT_YES(
+			mmap_region_new(&self->device[0]->object, SIZE, &regions[i], &offsets[i], &memory, &self->why));
+	mmap_region_free(regions[0]);
+	/* What fits only without that page comes behind. */
+	ASSERT_YES(mmap_region_new(&self->device[0]->object, offsets[1] - offsets[0], &regions[2], &offsets[2], &memory,
+				   &self->why));
+	assert_int_equal(offsets[2], offsets[1] + SIZE + PAGE_SIZE);
+	mmap_region_free(regions[1]);
+	mmap_region_free(regions[2]);
+	ASSERT_YES(mmap_region_new(&self->device[0]->object, SIZE, &regions[0], &offsets[0], &memory, &self->why));
+	assert_int_equal(offsets[0], PAGE_SIZE);
+	mmap_region_free(regions[0]);
 }
 
 /* The file dies with its last mapping, whatever was asked about it before. */
@@ -186,6 +210,7 @@ int main(void)
 		CASE(mmap, both_sides_see_the_same_and_the_owner_stays),
 		CASE(mmap, a_child_keeps_what_its_parent_has_mapped),
 		CASE(mmap, offsets_are_used_again_and_begin_as_zeroes),
+		CASE(mmap, a_page_stays_free_between_two_regions),
 		CASE(mmap, all_goes_with_the_context),
 		CASE(mmap, every_step_may_fail),
 	};

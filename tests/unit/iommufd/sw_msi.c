@@ -109,6 +109,37 @@ ASSIGN_TEST(sw_msi, data_does_not_go_where_messages_go)
 	assert_int_equal(self->base->room.fault.reason, DMA_FAULT_NOT_PRESENT);
 }
 
+/* A page stays in its domain when the device leaves. The window is the program's again then, but not there. */
+ASSIGN_TEST(sw_msi, a_mapping_does_not_replace_what_a_device_left_behind)
+{
+	static u8 memory[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+	u32 first = assign_ioas(self), hwpt;
+	struct object *object;
+	struct ioas *ioas;
+	u64 iova = WINDOW - PAGE_SIZE;
+
+	make_window(self);
+	assign_bind(self, 0);
+	hwpt = assign_hwpt(self, 0, first, 0);
+	ASSERT_YES(assign_attach(self, 0, 0, hwpt));
+	message(self, 0, DOORBELL);
+	assign_detach(self, 0, 0);
+	object = object_peek(self->context, first, &ioas_class);
+	assert_non_null(object);
+	ioas = ioas_of(object);
+	EXPECT_NO(IOVA_MAPPED, ioas_map_user(ioas, self->base->room.client, (uintptr_t)memory, sizeof(memory),
+					     ISOLDE_PT_READ, true, &iova, &self->why));
+	EXPECT_SUBSTR("interrupt controller", self->why.text);
+	iommufd_check(&self->base->iommufd);
+	assert_int_equal(target(self, hwpt, WINDOW - PAGE_SIZE), 0);
+	assert_int_equal(target(self, hwpt, WINDOW + 0x40), DOORBELL);
+	/* Beside it there is room, and a device that comes back finds all as it was. */
+	ASSERT_YES(ioas_map_user(ioas, self->base->room.client, (uintptr_t)memory, PAGE_SIZE, ISOLDE_PT_READ, true,
+				 &iova, &self->why));
+	ASSERT_YES(assign_attach(self, 0, 0, hwpt));
+	assert_int_equal(message(self, 0, DOORBELL), WINDOW + 0x40);
+}
+
 /* What no table of the format can name, or no table is wide enough for. */
 ASSIGN_TEST(sw_msi, a_page_that_cannot_be_mapped_is_refused)
 {
@@ -154,6 +185,7 @@ int main(void)
 		CASE(sw_msi, a_windowless_device_is_left_alone),
 		CASE(sw_msi, a_context_has_64_pages),
 		CASE(sw_msi, data_does_not_go_where_messages_go),
+		CASE(sw_msi, a_mapping_does_not_replace_what_a_device_left_behind),
 		CASE(sw_msi, a_page_that_cannot_be_mapped_is_refused),
 		CASE(sw_msi, every_step_may_fail),
 	};

@@ -156,16 +156,21 @@ ASSIGN_TEST(veventq, what_does_not_fit_is_lost_and_a_mark_says_so_until_the_next
 	ASSERT_YES(report(self, &queue, 4));
 	expect_event(self, &queue, 1, 1);
 	expect_event(self, &queue, 4, 4);
+	assert_int_equal(queue_read(self, &queue, records, sizeof(records)), 0);
 	for (u32 i = 5; i < 8; i++)
 		ASSERT_YES(report(self, &queue, i));
-	/* The mark behind the events, if it fits. */
+	/* The mark is behind the events: it waits for those that do not fit. */
+	assert_int_equal(queue_read(self, &queue, records, sizeof(struct record) + HEADER), sizeof(struct record));
+	ASSERT_YES(report(self, &queue, 8));
+	ASSERT_YES(report(self, &queue, 9));
+	/* And comes with them, if it fits. */
 	assert_int_equal(queue_read(self, &queue, records, 2 * sizeof(struct record) + HEADER - 1),
 			 2 * sizeof(struct record));
 	assert_int_equal(queue.file->ops->poll(queue.file), POLLIN);
-	expect_lost(self, &queue, 7);
+	expect_lost(self, &queue, 9);
 	assert_int_equal(queue_read(self, &queue, records, sizeof(records)), 0);
-	ASSERT_YES(report(self, &queue, 8));
-	expect_event(self, &queue, 8, 8);
+	ASSERT_YES(report(self, &queue, 10));
+	expect_event(self, &queue, 10, 10);
 }
 
 ASSIGN_TEST(veventq, numbers_go_round_at_2_to_the_31)

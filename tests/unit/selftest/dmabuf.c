@@ -119,8 +119,11 @@ static struct selftest_room *swept;
 static int whole_life(struct why *why)
 {
 	struct selftest_room *room = swept;
+	unsigned before = count_descriptors();
 	int fd = (int)TEST_OP(room, DMABUF_GET, .dmabuf_get = {.length = PAGE_SIZE}), err = fd;
 
+	if (fd < 0)
+		assert_int_equal(count_descriptors(), before);
 	if (err >= 0)
 		err = (int)map_file(room, fd, 0, PAGE_SIZE, BASE);
 	*why = room->why;

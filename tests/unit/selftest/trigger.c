@@ -327,6 +327,30 @@ SELFTEST(trigger, events_carry_the_virtual_id)
 	EXPECT_NO(OBJECT_MISSING, event(room, e.ids.stdev));
 }
 
+static struct selftest_room *swept;
+
+static int open_and_close_queue(struct why *why)
+{
+	struct selftest_room *room = swept;
+	struct iommu_fault_alloc command = {.size = sizeof(command)};
+	unsigned before = count_descriptors();
+	int err = (int)ask(room, IOMMU_FAULT_QUEUE_ALLOC, &command);
+
+	*why = room->why;
+	if (err == 0) {
+		isolde_close(room->machine, (int)command.out_fault_fd);
+		destroy_anyway(room, command.out_fault_id);
+	}
+	assert_int_equal(count_descriptors(), before);
+	return err;
+}
+
+SELFTEST(trigger, a_queue_that_cannot_be_given_leaves_nothing)
+{
+	swept = room;
+	SWEEP_FAILURES(open_and_close_queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +363,7 @@ int main(void)
 		CASE(trigger, devices_ask_while_anything_of_theirs_is_answered),
 		CASE(trigger, faults_name_a_device),
 		CASE(trigger, events_carry_the_virtual_id),
+		CASE(trigger, a_queue_that_cannot_be_given_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -374,11 +374,11 @@ TEST_F(many_come_and_go)
 
 TEST_F(nothing_is_left_when_it_cannot_be_given)
 {
-	unsigned released = 0;
+	unsigned released = 0, n;
 	bool fired = true;
 	int fd = -1;
 
-	for (unsigned n = 1; fired; n++) {
+	for (n = 1; fired; n++) {
 		struct toy_queue *toy = toy_queue_new(&released);
 
 		fail_nth_arm(n);
@@ -390,6 +390,8 @@ TEST_F(nothing_is_left_when_it_cannot_be_given)
 	}
 	assert_true(fd >= 0);
 	close(fd);
+	released_now(f);
+	assert_int_equal(released, n - 1);
 }
 
 /* A program passed it to somebody outside, who holds it when the room ends. */

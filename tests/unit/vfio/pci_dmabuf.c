@@ -242,6 +242,7 @@ TEST(dmabuf, another_device_reaches_the_registers)
 
 static int life(struct why *why)
 {
+	unsigned before = count_descriptors();
 	struct room *room = room_try_new(why);
 	struct request request = request_for(0, PAGE_SIZE);
 	int iommufd, cdev = -1;
@@ -259,6 +260,7 @@ static int life(struct why *why)
 	*why = room->why;
 	room_check(room);
 	room_free(room);
+	assert_int_equal(count_descriptors(), before);
 	return ret < 0 ? (int)ret : 0;
 }
 
