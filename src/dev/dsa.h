@@ -184,6 +184,7 @@ enum dsa_moved {
 };
 enum dsa_moved dsa_load(struct dsa *dsa, struct dsa_job *job, u64 iova, void *buffer, size_t size);
 enum dsa_moved dsa_store(struct dsa *dsa, struct dsa_job *job, u64 iova, const void *buffer, size_t size);
+enum dsa_moved dsa_copy(struct dsa *dsa, struct dsa_job *job, u64 destination, u64 source, size_t size);
 enum dsa_moved dsa_request(struct dsa *dsa, struct dsa_job *job, const struct dma_segment *segments, unsigned count,
 			   enum dma_direction direction);
 /* How much of what is left to do next; 0 when it is at its end, or at its fault. */

@@ -6,22 +6,34 @@
  */
 #include "dev/dsa.h"
 
-enum dsa_moved dsa_request(struct dsa *dsa, struct dsa_job *job, const struct dma_segment *segments, unsigned count,
-			   enum dma_direction direction)
+static enum dsa_moved judge(struct dsa *dsa, struct dsa_job *job, enum dma_result result, const struct dma_fault *fault)
 {
-	struct dma_fault fault;
-
-	switch (dma_request(dsa->port, job->pasid, segments, count, direction, &fault)) {
+	switch (result) {
 	case DMA_OK:
 		return DSA_MOVED;
 	case DMA_FAULT:
-		job->fault = (struct dsa_fault){true, direction == DMA_WRITE, fault.iova};
+		job->fault = (struct dsa_fault){true, fault->direction == DMA_WRITE, fault->iova};
 		return DSA_FAULTED;
 	case DMA_NOT_MASTER:
 		break;
 	}
 	dsa->stopped = true;
 	return DSA_STOPPED;
+}
+
+enum dsa_moved dsa_request(struct dsa *dsa, struct dsa_job *job, const struct dma_segment *segments, unsigned count,
+			   enum dma_direction direction)
+{
+	struct dma_fault fault;
+
+	return judge(dsa, job, dma_request(dsa->port, job->pasid, segments, count, direction, &fault), &fault);
+}
+
+enum dsa_moved dsa_copy(struct dsa *dsa, struct dsa_job *job, u64 destination, u64 source, size_t size)
+{
+	struct dma_fault fault;
+
+	return judge(dsa, job, dma_copy(dsa->port, job->pasid, destination, source, dsa->buffer, size, &fault), &fault);
 }
 
 enum dsa_moved dsa_load(struct dsa *dsa, struct dsa_job *job, u64 iova, void *buffer, size_t size)

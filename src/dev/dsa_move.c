@@ -9,6 +9,12 @@ static bool goes_backwards(const struct dsa_descriptor *descriptor)
 	       descriptor->destination - descriptor->source < descriptor->size;
 }
 
+/* Where the side of a copy that has faulted begins. */
+static u64 faulted_side(const struct dsa_job *job)
+{
+	return job->fault.write ? job->entry.descriptor.destination : job->entry.descriptor.source;
+}
+
 /* Done backwards, what comes before the fault are the pages above it; a higher one may fault as well. */
 static enum dsa_status shorten_backwards(struct dsa_job *job, enum dsa_moved moved, u64 start, u64 size)
 {
@@ -23,14 +29,10 @@ static enum dsa_status move_backwards(struct dsa *dsa, struct dsa_job *job)
 {
 	const struct dsa_descriptor *descriptor = &job->entry.descriptor;
 	u64 size = dsa_chunk(job), at = descriptor->size - job->done - size;
-	enum dsa_moved moved;
+	enum dsa_moved moved = dsa_copy(dsa, job, descriptor->destination + at, descriptor->source + at, size);
 
-	moved = dsa_load(dsa, job, descriptor->source + at, dsa->buffer, size);
 	if (moved != DSA_MOVED)
-		return shorten_backwards(job, moved, descriptor->source + at, size);
-	moved = dsa_store(dsa, job, descriptor->destination + at, dsa->buffer, size);
-	if (moved != DSA_MOVED)
-		return shorten_backwards(job, moved, descriptor->destination + at, size);
+		return shorten_backwards(job, moved, faulted_side(job) + at, size);
 	job->done += size;
 	return DSA_MORE;
 }
@@ -46,12 +48,9 @@ enum dsa_status dsa_move(struct dsa *dsa, struct dsa_job *job)
 		return dsa_end(job);
 	if (job->result)
 		return move_backwards(dsa, job);
-	moved = dsa_load(dsa, job, descriptor->source + job->done, dsa->buffer, size);
+	moved = dsa_copy(dsa, job, descriptor->destination + job->done, descriptor->source + job->done, size);
 	if (moved != DSA_MOVED)
-		return dsa_shorten(job, moved, descriptor->source + job->done);
-	moved = dsa_store(dsa, job, descriptor->destination + job->done, dsa->buffer, size);
-	if (moved != DSA_MOVED)
-		return dsa_shorten(job, moved, descriptor->destination + job->done);
+		return dsa_shorten(job, moved, faulted_side(job) + job->done);
 	job->done += size;
 	return DSA_MORE;
 }

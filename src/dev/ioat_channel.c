@@ -114,10 +114,13 @@ static bool fetch(struct ioat *ioat)
 	return true;
 }
 
-static void fill(struct ioat *ioat, u64 size)
+static enum dma_result fill(struct ioat *ioat, u64 destination, u32 size, struct dma_fault *ret_fault)
 {
+	const struct dma_segment segment = {destination, ioat->buffer, size};
+
 	for (u64 at = 0; at < size; at += sizeof(u64))
 		put_u64(ioat->buffer + at, ioat->descriptor.source);
+	return dma_request(ioat->port, 0, &segment, 1, DMA_WRITE, ret_fault);
 }
 
 /* The next chunk of the descriptor in work. False as for fetch(). */
@@ -125,19 +128,17 @@ static bool move(struct ioat *ioat)
 {
 	const struct ioat_descriptor *descriptor = &ioat->descriptor;
 	u32 size = (u32)min_u64(descriptor->size - ioat->done, IOAT_CHUNK);
-	enum dma_result result = DMA_OK;
-	u32 error = IOAT_ERR_READ_DATA;
+	u64 destination = descriptor->destination + ioat->done;
+	enum dma_result result;
+	struct dma_fault fault;
 
 	if (ioat_opcode(descriptor->control) == IOAT_OP_FILL)
-		fill(ioat, size);
+		result = fill(ioat, destination, size, &fault);
 	else
-		result = dma_read(ioat->port, descriptor->source + ioat->done, ioat->buffer, size);
-	if (result == DMA_OK) {
-		error = IOAT_ERR_WRITE_DATA;
-		result = dma_write(ioat->port, descriptor->destination + ioat->done, ioat->buffer, size);
-	}
+		result = dma_copy(ioat->port, 0, destination, descriptor->source + ioat->done, ioat->buffer, size,
+				  &fault);
 	if (result == DMA_FAULT)
-		ioat_halt(ioat, error);
+		ioat_halt(ioat, fault.direction == DMA_READ ? IOAT_ERR_READ_DATA : IOAT_ERR_WRITE_DATA);
 	if (result != DMA_OK)
 		return false;
 	ioat->done += size;

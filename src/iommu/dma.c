@@ -200,6 +200,13 @@ static void describe(struct dma_fault *fault, const struct dma_context *context,
 		domain->fault(domain->fault_context, fault);
 }
 
+static struct dma_context *find_context(struct dma_port *port, u32 pasid)
+{
+	struct dma_context *context = dma_port_context(port, pasid);
+
+	return context ? context : stage1_guest(port, pasid);
+}
+
 /* A PASID that was never attached is blocked like one whose domain was taken away. */
 enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned nsegments,
 			    enum dma_direction direction, struct dma_fault *ret_fault)
@@ -214,9 +221,7 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 	for (unsigned i = 0; i < nsegments; i++)
 		total += segments[i].size;
 	gate_enter(&port->gate);
-	context = dma_port_context(port, pasid);
-	if (!context)
-		context = stage1_guest(port, pasid);
+	context = find_context(port, pasid);
 	reason = context ? transfer(context, segments, nsegments, direction, &iova) : DMA_FAULT_BLOCKED + 1;
 	if (reason) {
 		*ret_fault = (struct dma_fault){
@@ -235,6 +240,97 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 	if (reason && port->iommu->fault)
 		port->iommu->fault(port->iommu->fault_context, ret_fault);
 	return reason ? DMA_FAULT : DMA_OK;
+}
+
+/* ---- copies ---- */
+
+/* The whole of a range, if one batch can hold it. */
+static bool gather_range(struct dma_context *context, const struct dma_segment *range, unsigned permission,
+			 struct batch *batch)
+{
+	struct cursor cursor = {0, 0};
+	u64 iova;
+
+	return gather(context, range, 1, permission, &cursor, batch, &iova) == 0 && cursor.segment == 1;
+}
+
+/* Where it is in our own address space; NULL: it is elsewhere, or no longer anywhere. */
+static u8 *reach(const struct piece *piece)
+{
+	struct client *client = piece->extent->client;
+
+	if (client && !client_memory_lives(client, piece_address(piece)))
+		return NULL;
+	if (piece->extent->direct)
+		return piece->extent->direct + piece->offset;
+	/* What it executed since has other memory at its addresses. */
+	if (!client->own || atomic_load_explicit(&client->execed, memory_order_acquire))
+		return NULL;
+	return (u8 *)(uintptr_t)piece_address(piece);
+}
+
+/* False when that cannot be; some may have moved. */
+static bool copy_reachable(const struct batch *destination, const struct batch *source)
+{
+	size_t written = 0, read = 0; /* of the pieces number d and s */
+	unsigned d = 0, s = 0;
+
+	while (d < destination->count && s < source->count) {
+		size_t size = min_u64(destination->piece[d].size - written, source->piece[s].size - read);
+		u8 *to = reach(&destination->piece[d]), *from = reach(&source->piece[s]);
+
+		if (!to || !from)
+			return false;
+		to += written;
+		from += read;
+		if ((to < from + size && from < to + size) || !guard_copy(to, from, size))
+			return false;
+		written += size;
+		read += size;
+		if (written == destination->piece[d].size)
+			d++, written = 0;
+		if (read == source->piece[s].size)
+			s++, read = 0;
+	}
+	return true;
+}
+
+/* In one step, where both sides are in our own address space. False: something is in the way, whatever it is. */
+static bool copy_directly(struct dma_port *port, u32 pasid, const struct dma_segment *destination,
+			  const struct dma_segment *source)
+{
+	struct dma_context *context;
+	struct batch to, from;
+	bool copied;
+
+	if (destination->iova - source->iova < source->size || source->iova - destination->iova < source->size)
+		return false;
+	gate_enter(&port->gate);
+	context = find_context(port, pasid);
+	copied = context && gather_range(context, source, ISOLDE_PT_READ, &from) &&
+		 gather_range(context, destination, ISOLDE_PT_WRITE, &to) && copy_reachable(&to, &from);
+	if (copied) {
+		dma_count(&port->bytes_read, source->size);
+		dma_count(&port->bytes_written, source->size);
+	}
+	gate_leave(&port->gate);
+	return copied;
+}
+
+/* What cannot be done directly is done by the buffer, which finds out what is wrong, if anything is. */
+enum dma_result dma_copy(struct dma_port *port, u32 pasid, u64 destination, u64 source, void *buffer, size_t size,
+			 struct dma_fault *ret_fault)
+{
+	const struct dma_segment to = {destination, buffer, size}, from = {source, buffer, size};
+	enum dma_result result;
+
+	assert(port->function);
+	if (!(pci_command(port->function) & PCI_COMMAND_MASTER))
+		return DMA_NOT_MASTER;
+	if (copy_directly(port, pasid, &to, &from))
+		return DMA_OK;
+	result = dma_request(port, pasid, &from, 1, DMA_READ, ret_fault);
+	return result == DMA_OK ? dma_request(port, pasid, &to, 1, DMA_WRITE, ret_fault) : result;
 }
 
 enum dma_result dma_readv_pasid(struct dma_port *port, u32 pasid, const struct dma_segment *segments,

@@ -70,6 +70,14 @@ enum dma_result dma_writev_pasid(struct dma_port *port, u32 pasid, const struct 
 enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_segment *segments, unsigned count,
 			    enum dma_direction direction, struct dma_fault *ret_fault);
 
+/*
+ * From one IOVA to another. As a read into the device's buffer and then a write from it, also where the ranges overlap;
+ * but memory that we reach ourselves is moved once, and then the buffer is not used. On DMA_FAULT ret_fault->direction
+ * says which of both it was, and a read that faults has written nothing.
+ */
+enum dma_result dma_copy(struct dma_port *port, u32 pasid, u64 destination, u64 source, void *buffer, size_t size,
+			 struct dma_fault *ret_fault);
+
 /* Totals since the port was made, for `inspect` and for tests that prove the walk. */
 struct dma_counters {
 	u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -288,6 +289,228 @@ TEST(dma, shared_files_move_directly_and_truncation_is_a_fault)
 	munmap(private, PAGE_SIZE);
 }
 
+/* ---- copies ---- */
+
+/* 1, 2, 3, ... at source; what was at destination is 0xee. The buffer is 0, and so stays what nobody uses. */
+struct copy {
+	struct iommu_room *room;
+	u8 *source, *destination, buffer[4 * PAGE_SIZE];
+	struct dma_fault fault;
+};
+
+static struct copy *copy_new(void)
+{
+	struct copy *copy = calloc(1, sizeof(*copy));
+
+	copy->room = room_new();
+	room_assign(copy->room);
+	copy->source = pages(4);
+	copy->destination = pages(4);
+	for (unsigned i = 0; i < 4 * PAGE_SIZE; i++)
+		copy->source[i] = (u8)(i % 251 + 1);
+	memset(copy->destination, 0xee, 4 * PAGE_SIZE);
+	return copy;
+}
+
+static void copy_free(struct copy *copy)
+{
+	room_free(copy->room);
+	munmap(copy->source, 4 * PAGE_SIZE);
+	munmap(copy->destination, 4 * PAGE_SIZE);
+	free(copy);
+}
+
+static enum dma_result copy_run(struct copy *copy, u64 destination, u64 source, size_t size)
+{
+	return dma_copy(port(copy->room), 0, destination, source, copy->buffer, size, &copy->fault);
+}
+
+static bool is_all(const u8 *bytes, size_t size, u8 value)
+{
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i] != value)
+			return false;
+	return true;
+}
+
+/* Source and destination as two areas each, which end at different offsets. */
+static void copy_map(struct copy *copy)
+{
+	room_map(copy->room, 0x10000, copy->source, PAGE_SIZE, ISOLDE_PT_READ);
+	room_map(copy->room, 0x11000, copy->source + PAGE_SIZE, 3 * PAGE_SIZE, ISOLDE_PT_READ);
+	room_map(copy->room, 0x20000, copy->destination, 2 * PAGE_SIZE, ISOLDE_PT_WRITE);
+	room_map(copy->room, 0x22000, copy->destination + 2 * PAGE_SIZE, 2 * PAGE_SIZE, ISOLDE_PT_WRITE);
+}
+
+TEST(copy, memory_that_is_ours_is_moved_once)
+{
+	struct copy *copy = copy_new();
+
+	copy_map(copy);
+	assert_int_equal(copy_run(copy, 0x20123, 0x10010, 3 * PAGE_SIZE), DMA_OK);
+	assert_memory_equal(copy->destination + 0x123, copy->source + 0x10, 3 * PAGE_SIZE);
+	assert_true(is_all(copy->destination, 0x123, 0xee));
+	assert_true(is_all(copy->destination + 3 * PAGE_SIZE + 0x123, PAGE_SIZE - 0x123, 0xee));
+	assert_true(is_all(copy->buffer, sizeof(copy->buffer), 0));
+	assert_int_equal(dma_port_counters(port(copy->room)).bytes_read, 3 * PAGE_SIZE);
+	assert_int_equal(dma_port_counters(port(copy->room)).bytes_written, 3 * PAGE_SIZE);
+	assert_int_equal(copy_run(copy, 0x20000, 0x10000, 0), DMA_OK);
+	copy_free(copy);
+}
+
+TEST(copy, memory_of_another_process_goes_through_the_buffer)
+{
+	struct copy *copy = copy_new();
+
+	copy_map(copy);
+	copy->room->client->own = false; /* so it is asked of the host, as another's is */
+	assert_int_equal(copy_run(copy, 0x20123, 0x10010, 3 * PAGE_SIZE), DMA_OK);
+	assert_memory_equal(copy->destination + 0x123, copy->source + 0x10, 3 * PAGE_SIZE);
+	assert_memory_equal(copy->buffer, copy->source + 0x10, 3 * PAGE_SIZE);
+	assert_int_equal(dma_port_counters(port(copy->room)).bytes_read, 3 * PAGE_SIZE);
+	assert_int_equal(dma_port_counters(port(copy->room)).bytes_written, 3 * PAGE_SIZE);
+	copy->room->client->own = true;
+	copy_free(copy);
+}
+
+TEST(copy, overlapping_ranges_are_read_before_they_are_written)
+{
+	struct copy *copy = copy_new();
+	u8 expected[2 * PAGE_SIZE];
+
+	room_map(copy->room, 0x10000, copy->source, 4 * PAGE_SIZE, ROOM_RW);
+	memcpy(expected, copy->source + 0x100, sizeof(expected));
+	assert_int_equal(copy_run(copy, 0x10180, 0x10100, sizeof(expected)), DMA_OK);
+	assert_memory_equal(copy->source + 0x180, expected, sizeof(expected));
+	assert_int_equal(copy_run(copy, 0x10008, 0x10180, sizeof(expected)), DMA_OK);
+	assert_memory_equal(copy->source + 8, expected, sizeof(expected));
+	/* The same memory by two addresses. */
+	room_map(copy->room, 0x40000, copy->source, 4 * PAGE_SIZE, ROOM_RW);
+	assert_int_equal(copy_run(copy, 0x40040, 0x10008, sizeof(expected)), DMA_OK);
+	assert_memory_equal(copy->source + 0x40, expected, sizeof(expected));
+	/* A page that is written as a whole before it is read as a whole. */
+	for (unsigned i = 0; i < 3; i++) {
+		memset(copy->destination + (2 - i) * PAGE_SIZE, 'a' + (int)i, PAGE_SIZE);
+		room_map(copy->room, 0x60000 + i * PAGE_SIZE, copy->destination + (2 - i) * PAGE_SIZE, PAGE_SIZE,
+			 ROOM_RW);
+	}
+	assert_int_equal(copy_run(copy, 0x61000, 0x60000, 2 * PAGE_SIZE), DMA_OK);
+	assert_true(is_all(copy->destination, PAGE_SIZE, 'b'));
+	assert_true(is_all(copy->destination + PAGE_SIZE, 2 * PAGE_SIZE, 'a'));
+	copy_free(copy);
+}
+
+TEST(copy, a_fault_says_on_which_side_it_was_and_nothing_is_written)
+{
+	struct copy *copy = copy_new();
+
+	copy_map(copy);
+	EXPECT_FAULT(copy->room, DMA_FAULT_NOT_PRESENT, 0x14000, copy_run(copy, 0x20000, 0x13800, PAGE_SIZE));
+	assert_int_equal(copy->fault.direction, DMA_READ);
+	EXPECT_FAULT(copy->room, DMA_FAULT_NOT_PRESENT, 0x24000, copy_run(copy, 0x23800, 0x10000, PAGE_SIZE));
+	assert_int_equal(copy->fault.direction, DMA_WRITE);
+	EXPECT_FAULT(copy->room, DMA_FAULT_PERMISSION, 0x10000, copy_run(copy, 0x10000, 0x12000, PAGE_SIZE));
+	EXPECT_FAULT(copy->room, DMA_FAULT_PERMISSION, 0x20000, copy_run(copy, 0x22000, 0x20000, PAGE_SIZE));
+	EXPECT_FAULT(copy->room, DMA_FAULT_ADDRESS, UINT64_MAX - 0xf, copy_run(copy, 0x20000, UINT64_MAX - 0xf, 0x20));
+	EXPECT_FAULT(copy->room, DMA_FAULT_BLOCKED, 0x10000,
+		     dma_copy(port(copy->room), 7, 0x20000, 0x10000, copy->buffer, 8, &copy->fault));
+	assert_int_equal(copy->fault.pasid, 7);
+	assert_true(is_all(copy->destination, 4 * PAGE_SIZE, 0xee));
+	pci_config_write(&copy->room->functions[0], PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(copy_run(copy, 0x20000, 0x10000, 8), DMA_NOT_MASTER);
+	assert_true(is_all(copy->destination, 4 * PAGE_SIZE, 0xee));
+	copy_free(copy);
+}
+
+TEST(copy, memory_that_has_gone_is_a_fault_of_its_side)
+{
+	struct copy *copy = copy_new();
+
+	copy_map(copy);
+	munmap(copy->source + 2 * PAGE_SIZE, PAGE_SIZE);
+	EXPECT_FAULT(copy->room, DMA_FAULT_MEMORY, 0x12000, copy_run(copy, 0x20000, 0x11000, 2 * PAGE_SIZE));
+	assert_int_equal(copy->fault.direction, DMA_READ);
+	mprotect(copy->destination, PAGE_SIZE, PROT_READ);
+	EXPECT_FAULT(copy->room, DMA_FAULT_MEMORY, 0x20000, copy_run(copy, 0x20000, 0x10000, PAGE_SIZE));
+	assert_int_equal(copy->fault.direction, DMA_WRITE);
+	atomic_store(&copy->room->client->gone, true);
+	EXPECT_FAULT(copy->room, DMA_FAULT_MEMORY, 0x10000, copy_run(copy, 0x22000, 0x10000, PAGE_SIZE));
+	copy_free(copy);
+}
+
+/* Its addresses mean nothing here any more: what is left of it is reached by a descriptor. */
+TEST(copy, an_address_space_that_was_left_is_not_reached_by_its_addresses)
+{
+	struct copy *copy = copy_new();
+
+	copy_map(copy);
+	atomic_store(&copy->room->client->execed, true);
+	assert_int_equal(copy->room->client->memory_fd, -1);
+	EXPECT_FAULT(copy->room, DMA_FAULT_MEMORY, 0x10000, copy_run(copy, 0x20000, 0x10000, PAGE_SIZE));
+	assert_true(is_all(copy->destination, 4 * PAGE_SIZE, 0xee));
+	copy->room->client->memory_fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	assert_int_equal(copy_run(copy, 0x20000, 0x10000, PAGE_SIZE), DMA_OK);
+	assert_memory_equal(copy->destination, copy->source, PAGE_SIZE);
+	assert_memory_equal(copy->buffer, copy->source, PAGE_SIZE);
+	copy_free(copy);
+}
+
+TEST(copy, files_are_moved_once_until_they_are_truncated)
+{
+	struct copy *copy = copy_new();
+	int fd = memfd_create("copy", MFD_CLOEXEC);
+	u8 *file;
+
+	assert_int_equal(ftruncate(fd, 2 * PAGE_SIZE), 0);
+	file = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	copy_map(copy);
+	room_map(copy->room, 0x30000, file, 2 * PAGE_SIZE, ROOM_RW);
+	memcpy(file, "of a file", 10);
+	copy->room->client->own = false; /* the file is ours all the same */
+	assert_int_equal(copy_run(copy, 0x31000, 0x30000, 10), DMA_OK);
+	assert_string_equal((char *)file + PAGE_SIZE, "of a file");
+	assert_true(is_all(copy->buffer, sizeof(copy->buffer), 0));
+	copy->room->client->own = true;
+	assert_int_equal(ftruncate(fd, PAGE_SIZE), 0);
+	EXPECT_FAULT(copy->room, DMA_FAULT_MEMORY, 0x31000, copy_run(copy, 0x31000, 0x30000, 10));
+	assert_int_equal(copy->fault.direction, DMA_WRITE);
+	EXPECT_FAULT(copy->room, DMA_FAULT_MEMORY, 0x31000, copy_run(copy, 0x20000, 0x31000, 10));
+	assert_int_equal(copy->fault.direction, DMA_READ);
+	munmap(file, 2 * PAGE_SIZE);
+	close(fd);
+	copy_free(copy);
+}
+
+/* Each page is an area of its own, and the next one in memory is another: more pieces than are gathered at once. */
+TEST(copy, what_is_scattered_is_copied_all_the_same)
+{
+	enum { PAGES = 300 };
+	struct copy *copy = copy_new();
+	u8 *scattered = pages(PAGES), *together = pages(PAGES), *buffer = pages(PAGES);
+
+	for (unsigned i = 0; i < PAGES; i++) {
+		memset(scattered + (PAGES - 1 - i) * PAGE_SIZE, (int)(i % 250), PAGE_SIZE);
+		room_map(copy->room, 0x100000 + i * PAGE_SIZE, scattered + (PAGES - 1 - i) * PAGE_SIZE, PAGE_SIZE,
+			 ROOM_RW);
+	}
+	room_map(copy->room, 0x800000, together, PAGES * PAGE_SIZE, ROOM_RW);
+	assert_int_equal(dma_copy(port(copy->room), 0, 0x800000, 0x100000, buffer, PAGES * PAGE_SIZE, &copy->fault),
+			 DMA_OK);
+	for (unsigned i = 0; i < PAGES; i++)
+		assert_true(is_all(together + i * PAGE_SIZE, PAGE_SIZE, (u8)(i % 250)));
+	memset(together, 0x77, 100 * PAGE_SIZE);
+	memset(buffer, 0, PAGES * PAGE_SIZE);
+	assert_int_equal(dma_copy(port(copy->room), 0, 0x100000, 0x800000, buffer, 100 * PAGE_SIZE, &copy->fault),
+			 DMA_OK);
+	assert_true(is_all(scattered + 200 * PAGE_SIZE, 100 * PAGE_SIZE, 0x77));
+	assert_int_equal(scattered[200 * PAGE_SIZE - 1], 100);
+	assert_true(is_all(buffer, PAGES * PAGE_SIZE, 0));
+	munmap(scattered, PAGES * PAGE_SIZE);
+	munmap(together, PAGES * PAGE_SIZE);
+	munmap(buffer, PAGES * PAGE_SIZE);
+	copy_free(copy);
+}
+
 struct hammer {
 	struct iommu_room *room;
 	atomic_bool stop;
@@ -354,6 +577,14 @@ int main(void)
 		CASE(dma, memory_that_the_program_gave_back_is_a_fault_at_the_right_page),
 		CASE(dma, a_corrupt_table_is_a_fault),
 		CASE(dma, shared_files_move_directly_and_truncation_is_a_fault),
+		CASE(copy, memory_that_is_ours_is_moved_once),
+		CASE(copy, memory_of_another_process_goes_through_the_buffer),
+		CASE(copy, overlapping_ranges_are_read_before_they_are_written),
+		CASE(copy, a_fault_says_on_which_side_it_was_and_nothing_is_written),
+		CASE(copy, memory_that_has_gone_is_a_fault_of_its_side),
+		CASE(copy, an_address_space_that_was_left_is_not_reached_by_its_addresses),
+		CASE(copy, files_are_moved_once_until_they_are_truncated),
+		CASE(copy, what_is_scattered_is_copied_all_the_same),
 		CASE(dma, transfers_run_beside_map_unmap_and_attach),
 	};
 
