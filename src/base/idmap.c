@@ -42,7 +42,7 @@ static int grow(struct idmap *map, u32 id, struct why *why)
 
 int idmap_reserve(struct idmap *map, u32 first, u32 *ret_id, struct why *why)
 {
-	u32 id = first;
+	u32 id = first == map->run_first ? (u32)max_u64(first, map->run_beyond) : first;
 	int err;
 
 	while (id < map->size && map->slots[id])
@@ -55,6 +55,8 @@ int idmap_reserve(struct idmap *map, u32 first, u32 *ret_id, struct why *why)
 			return err;
 	}
 	map->slots[id] = reserved();
+	map->run_first = first;
+	map->run_beyond = id + 1;
 	*ret_id = id;
 	return 0;
 }
@@ -72,6 +74,8 @@ void idmap_abandon(struct idmap *map, u32 id)
 	assert(id < map->size);
 	assert(map->slots[id]);
 	map->slots[id] = NULL;
+	if (id >= map->run_first && id < map->run_beyond)
+		map->run_beyond = id;
 }
 
 void idmap_bury(struct idmap *map, u32 id)

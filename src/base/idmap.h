@@ -13,6 +13,8 @@ struct idmap {
 	void **slots;
 	u32 size;
 	u32 limit; /* ids are below this; 0 means UINT32_MAX */
+	u32 run_first,
+		run_beyond; /* ids from the one up to before the other are taken: no need to look at them again */
 };
 
 #define IDMAP_INIT                                                                                                     \

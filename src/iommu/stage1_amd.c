@@ -2,6 +2,7 @@
 /* AMD: a device's table of GCR3 registers, one for each PASID (48882 section 2.2.6.3), up to three levels of 512. */
 #include "iommu/stage1.h"
 
+#define DTE_GV(dte)	BIT(55) & (dte)[0] /* there is a GCR3 table */
 #define DTE_GIOV(dte)	BIT(54) & (dte)[0] /* requests without PASID are those of PASID 0 */
 #define DTE_LEVELS(dte) ((unsigned)((dte)[0] >> 56 & 3) + 1)
 #define DTE_FIVE(dte)	(((dte)[2] >> 54 & 3) == 1)
@@ -45,6 +46,8 @@ int amd_find_context(const struct nested_setup *setup, struct stage1_reader *rea
 	*ret = (struct stage1_setup){.kind = STAGE1_BYPASS};
 	if (!pasid && !(DTE_GIOV(dte)))
 		return 0;
+	if (!(DTE_GV(dte)))
+		return DMA_FAULT_CONTEXT + 1;
 	ret->kind = STAGE1_TABLES;
 	ret->tables[0].config = (struct isolde_pt_config){
 		.format = ISOLDE_PT_X86_64,

@@ -180,8 +180,8 @@ struct file *machine_find_file(struct machine *machine, u64 host_device, u64 ino
 {
 	struct file *file;
 
+	/* Closes can wait for the request that follows: what a descriptor means is not closed. */
 	mutex_lock(&machine->lock);
-	files_drain(machine->files);
 	file = files_find(machine->files, host_device, inode);
 	mutex_unlock(&machine->lock);
 	return file;

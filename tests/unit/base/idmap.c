@@ -28,6 +28,32 @@ TEST(idmap, gives_the_lowest_free_id)
 	idmap_fini(&map);
 }
 
+/* Against the plain way: from the first id on, one after the other. */
+TEST(idmap, gives_the_lowest_free_id_whatever_came_before)
+{
+	struct idmap map = IDMAP_INIT;
+	bool taken[64] = {};
+	u32 random = 1;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		u32 first = (random = random * 1664525 + 1013904223) >> 24 & 3, id = (random >> 16) % 64,
+		    lowest = first;
+
+		if (taken[id] && random & 0x100) {
+			idmap_abandon(&map, id);
+			taken[id] = false;
+			continue;
+		}
+		while (lowest < 64 && taken[lowest])
+			lowest++;
+		if (lowest == 64)
+			continue;
+		assert_int_equal(reserve(&map, first), lowest);
+		taken[lowest] = true;
+	}
+	idmap_fini(&map);
+}
+
 TEST(idmap, starts_at_the_first_id_asked_for)
 {
 	struct idmap map = IDMAP_INIT;
@@ -157,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(idmap, gives_the_lowest_free_id),
+		CASE(idmap, gives_the_lowest_free_id_whatever_came_before),
 		CASE(idmap, starts_at_the_first_id_asked_for),
 		CASE(idmap, reserved_id_finds_nothing_until_it_is_published),
 		CASE(idmap, unknown_ids_find_nothing),

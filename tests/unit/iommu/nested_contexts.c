@@ -431,6 +431,24 @@ TEST(amd, requests_without_pasid_are_those_of_pasid_0_or_bypass)
 	guest_fini(&guest);
 }
 
+TEST(amd, an_entry_that_names_no_table_has_none)
+{
+	struct nested_setup setup;
+	struct domain *nested;
+	struct isolde_pt *pt;
+	struct guest guest;
+
+	guest_init(&guest, &guest_amd, 0, GUEST_FILE);
+	pt = table_of(&guest, guest_v2, 0x10000, 3);
+	setup = dte_setup(gcr3_tables(&guest, 1, 1, root_of(pt)), 1, 0, 0);
+	setup.words[0] &= ~BIT(55);
+	nested = attach_ste(&guest, setup);
+	guest_expect_fault(&guest, 1, 0x10000, DMA_READ, DMA_FAULT_CONTEXT, "no valid entry");
+	guest_detach(&guest, nested);
+	isolde_pt_free(pt);
+	guest_fini(&guest);
+}
+
 TEST(amd, tables_may_have_five_levels)
 {
 	const struct isolde_pt_config config = {
@@ -488,6 +506,7 @@ int main(void)
 		CASE(smmu, many_pasids_take_turns),
 		CASE(amd, gcr3_tables_have_up_to_three_levels),
 		CASE(amd, requests_without_pasid_are_those_of_pasid_0_or_bypass),
+		CASE(amd, an_entry_that_names_no_table_has_none),
 		CASE(amd, tables_may_have_five_levels),
 		CASE(amd, nothing_is_kept),
 	};

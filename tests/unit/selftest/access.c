@@ -251,6 +251,34 @@ SELFTEST(access, iovas_may_be_numbers_of_areas)
 	close_access(room, fd);
 }
 
+SELFTEST(access, so_may_those_that_are_copied_from)
+{
+	struct iommu_ioas_copy command = {.size = sizeof(command),
+					  .flags = MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA | MOCK_FLAGS_ACCESS_SYZ,
+					  .dst_ioas_id = new_ioas(room),
+					  .src_ioas_id = room->ioas,
+					  .length = PAGE_SIZE,
+					  .dst_iova = BASE,
+					  .src_iova = 1 | PAGE_SIZE << 32};
+	int fd = new_access(room, command.dst_ioas_id, false);
+	u8 byte = 0;
+
+	OK(map(room, room->buffer, PAGE_SIZE, BASE));
+	OK(map(room, room->buffer + PAGE_SIZE, 2 * PAGE_SIZE, BASE + 4 * PAGE_SIZE));
+	room->buffer[2 * PAGE_SIZE] = 0x77;
+	OK(ask(room, IOMMU_IOAS_COPY, &command));
+	OK(move(room, fd, BASE, 1, &byte, 0));
+	assert_int_equal(byte, 0x77);
+	command.src_iova = 2;
+	command.dst_iova += PAGE_SIZE;
+	EXPECT_NO(AREA_MISSING, ask(room, IOMMU_IOAS_COPY, &command));
+	command.src_ioas_id = 1000;
+	EXPECT_NO(OBJECT_MISSING, ask(room, IOMMU_IOAS_COPY, &command));
+	command.flags |= 1 << 17;
+	EXPECT_NO(FLAGS_UNKNOWN, ask(room, IOMMU_IOAS_COPY, &command));
+	close_access(room, fd);
+}
+
 SELFTEST(access, items_are_undone_when_the_answer_cannot_be_written)
 {
 	int fd = new_access(room, room->ioas, true);
@@ -334,6 +362,7 @@ int main(void)
 		CASE(access, reads_and_writes_both_ways),
 		CASE(access, rw_is_refused_in_order),
 		CASE(access, iovas_may_be_numbers_of_areas),
+		CASE(access, so_may_those_that_are_copied_from),
 		CASE(access, items_are_undone_when_the_answer_cannot_be_written),
 		CASE(access, gives_no_descriptor_when_the_answer_cannot_be_written),
 		CASE(access, survives_every_failure),
