@@ -321,10 +321,11 @@ struct vtd {
 	u64 cap, ecap;
 };
 
-/* Scalable mode, and accessed and dirty bits of its second stage (VT-d 5.0 section 11.4.3: SMTS, SSADS). */
+/* Scalable mode with coherent walks, and dirty bits of its second stage (VT-d 5.0 section 11.4.3: SMTS, SMPWCS, SSADS).
+ */
 static bool tracks_writes(const struct vtd *unit)
 {
-	return unit->ecap >> 43 & 1 && unit->ecap >> 45 & 1;
+	return unit->ecap >> 43 & 1 && unit->ecap >> 45 & 1 && unit->ecap >> 48 & 1;
 }
 
 TEST(the_unit_tells_what_it_is)
