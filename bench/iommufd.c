@@ -68,7 +68,7 @@ static void open_bench(struct bench *bench)
 		.name = "dmar0",
 		.format = ISOLDE_PT_VTDSS,
 		.width = 48,
-		.ecap = BIT(0) | BIT(6) | BIT(7) | BIT(43) | BIT(45) | BIT(46),
+		.ecap = BIT(0) | BIT(6) | BIT(7) | BIT(43) | BIT(45) | BIT(46) | BIT(48),
 	};
 
 	memset(bench, 0, sizeof(*bench));
