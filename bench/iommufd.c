@@ -63,12 +63,12 @@ static void open_bench(struct bench *bench)
 {
 	static const struct client_ops ops = {.free = free_nothing};
 	const struct pci_identity identity = {.vendor = 0x1b36, .device = 0x10, .class_code = 0x010802};
-	/* Scalable mode and dirty bits of the second stage (VT-d 5.0 section 11.4.3). */
+	/* Scalable mode, coherent walks and dirty bits of the second stage (VT-d 5.0 section 11.4.3). */
 	const struct iommu_unit unit = {
 		.name = "dmar0",
 		.format = ISOLDE_PT_VTDSS,
 		.width = 48,
-		.ecap = BIT(0) | BIT(6) | BIT(7) | BIT(43) | BIT(45) | BIT(46),
+		.ecap = BIT(0) | BIT(6) | BIT(7) | BIT(43) | BIT(45) | BIT(46) | BIT(48),
 	};
 
 	memset(bench, 0, sizeof(*bench));

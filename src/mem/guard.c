@@ -44,6 +44,8 @@ static void hand_on(struct sigaction *previous, int signal, siginfo_t *info, voi
 		previous->sa_handler(signal);
 	else /* Nobody's: the instruction faults again, unhandled. */
 		sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+	/* Not the last thing here: a call at the very end would take our place on the stack, where is_back() looks. */
+	__asm__ volatile("" ::: "memory");
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context)

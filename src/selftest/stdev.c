@@ -49,7 +49,7 @@ static void stdev_describe(const struct object *object, char *text, size_t size)
 	const struct stdev *stdev = container_of(object, struct stdev, object);
 
 	if (stdev->mock)
-		snprintf(text, size, ", %s", stdev->mock->core->name);
+		snprintf(text, size, " (%s)", stdev->mock->core->name);
 }
 
 static const struct object_class stdev_class = {

@@ -321,6 +321,13 @@ struct vtd {
 	u64 cap, ecap;
 };
 
+/* Scalable mode with coherent walks, and dirty bits of its second stage (VT-d 5.0 section 11.4.3: SMTS, SMPWCS, SSADS).
+ */
+static bool tracks_writes(const struct vtd *unit)
+{
+	return unit->ecap >> 43 & 1 && unit->ecap >> 45 & 1 && unit->ecap >> 48 & 1;
+}
+
 TEST(the_unit_tells_what_it_is)
 {
 	struct names names = the_device();
@@ -338,7 +345,8 @@ TEST(the_unit_tells_what_it_is)
 	EXPECT_EQUAL(sizeof(data), info.data_len);
 	EXPECT_EQUAL(1, data.flags); /* an erratum, of all units */
 	EXPECT_TRUE(data.cap && data.ecap);
-	EXPECT_EQUAL(IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED, info.out_capabilities);
+	EXPECT_EQUAL(IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED | (tracks_writes(&data) ? IOMMU_HW_CAP_DIRTY_TRACKING : 0),
+		     info.out_capabilities);
 	EXPECT_EQUAL(0, info.out_max_pasid_log2);
 	info.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE;
 	info.in_data_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
@@ -354,7 +362,6 @@ TEST(the_unit_makes_plain_domains_only)
 		answer expected;
 	} rows[] = {
 		{0, 0},
-		{IOMMU_HWPT_ALLOC_DIRTY_TRACKING, -EOPNOTSUPP},
 		{IOMMU_HWPT_ALLOC_NEST_PARENT, -EOPNOTSUPP},
 		{IOMMU_HWPT_ALLOC_PASID, 0},
 		{16, -EOPNOTSUPP},
@@ -369,6 +376,10 @@ TEST(the_unit_makes_plain_domains_only)
 					   .data_type = IOMMU_HWPT_DATA_VTD_S1,
 					   .data_len = sizeof(data),
 					   .data_uptr = (uintptr_t)&data};
+	struct vtd unit = {.flags = 0};
+	struct iommu_hw_info info = {
+		.size = sizeof(info), .dev_id = id, .data_len = sizeof(unit), .data_uptr = (uintptr_t)&unit};
+	answer tracked;
 
 	FOR_EACH(row, rows)
 	{
@@ -377,6 +388,9 @@ TEST(the_unit_makes_plain_domains_only)
 		about("flags %#x", row->flags);
 		EXPECT(row->expected, got > 0 ? destroy(fd, (u32)got) : got);
 	}
+	EXPECT(0, ask(fd, IOMMU_GET_HW_INFO, &info));
+	tracked = alloc_hwpt(fd, id, ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+	EXPECT(tracks_writes(&unit) ? 0 : -EOPNOTSUPP, tracked > 0 ? destroy(fd, (u32)tracked) : tracked);
 	EXPECT(-EOPNOTSUPP, ask(fd, IOMMU_HWPT_ALLOC, &request));
 	hwpt = (u32)WORKS(alloc_hwpt(fd, id, ioas, 0));
 	request.pt_id = hwpt;
