@@ -104,14 +104,16 @@ SELFTEST(look, looks_only_at_mocks)
 	struct iommufd_device *bound = NULL;
 	struct iommu_group *group;
 	struct mock_ids ids = new_mock(room);
+	struct context *context;
 	u32 other = new_ioas(room), hwpt = other;
 
 	list_for_each(group, &iommu->groups, link)
 		list_for_each(member, &group->devices, group_link)
 			if (strcmp(member->name, "0000:01:00.0") == 0)
 				real = member;
+	context = room_context(room);
 	mutex_lock(&room->machine->machine->lock);
-	OK(iommufd_device_bind(room_context(room), real, &bound, &room->why));
+	OK(iommufd_device_bind(context, real, &bound, &room->why));
 	OK(iommufd_device_attach(bound, 0, &hwpt, &room->why));
 	mutex_unlock(&room->machine->machine->lock);
 
