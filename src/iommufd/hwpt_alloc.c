@@ -70,6 +70,18 @@ static int refuse_parent(const struct iommufd_device *device, const struct hwpt_
 	return 0;
 }
 
+/* The driver has made its domain, or refused to with err. */
+static int finish_nested(struct hwpt_nested *nested, int err, struct hwpt **ret)
+{
+	if (err < 0) {
+		hwpt_free(&nested->hwpt);
+		return err;
+	}
+	name_nested(&nested->hwpt);
+	*ret = &nested->hwpt;
+	return 0;
+}
+
 /* Linux: drivers/iommu/iommufd/hw_pagetable.c:iommufd_hwpt_nested_alloc() */
 static int alloc_on_parent(const struct iommufd_device *device, struct hwpt_paging *parent, u32 flags,
 			   const struct user_data *data, struct hwpt **ret, struct why *why)
@@ -87,13 +99,7 @@ static int alloc_on_parent(const struct iommufd_device *device, struct hwpt_pagi
 		return err;
 	err = driver->alloc_nested(device->core, parent->hwpt.domain, flags & ~(u32)IOMMU_HWPT_FAULT_ID_VALID, data,
 				   &nested->hwpt.domain, why);
-	if (err < 0) {
-		hwpt_free(&nested->hwpt);
-		return err;
-	}
-	name_nested(&nested->hwpt);
-	*ret = &nested->hwpt;
-	return 0;
+	return finish_nested(nested, err, ret);
 }
 
 /* Linux: drivers/iommu/iommufd/hw_pagetable.c:iommufd_viommu_alloc_hwpt_nested() */
@@ -115,13 +121,7 @@ static int alloc_on_viommu(const struct iommufd_device *device, struct viommu *v
 		return err;
 	err = viommu->driver->viommu_alloc_nested(viommu, flags & ~(u32)IOMMU_HWPT_FAULT_ID_VALID, data,
 						  &nested->hwpt.domain, why);
-	if (err < 0) {
-		hwpt_free(&nested->hwpt);
-		return err;
-	}
-	name_nested(&nested->hwpt);
-	*ret = &nested->hwpt;
-	return 0;
+	return finish_nested(nested, err, ret);
 }
 
 /* ---- the request ---- */
