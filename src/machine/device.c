@@ -98,7 +98,10 @@ static int probe_vfio(struct device *device, struct why *why)
 {
 	if (!device->iommu)
 		return refuse(why, NO_IOMMU_GROUP, "%s has no IOMMU group: it is not behind an IOMMU", device->name);
-	return vfio_pci_probe(&device->machine->vfio, device->iommu, device->name, &device->vfio, why);
+	if (vfio_pci_probe(&device->machine->vfio, device->iommu, device->name, &device->vfio, why) < 0)
+		return -why->err;
+	device->power_auto = true; /* pm_runtime_allow() */
+	return 0;
 }
 
 static bool is_port(const struct pci_function *function)
@@ -159,6 +162,7 @@ static void remove_from(struct device *device, const struct driver *driver)
 	if (driver->kind == DRIVER_VFIO_PCI) {
 		vfio_pci_remove(device->vfio);
 		device->vfio = NULL;
+		device->power_auto = false;
 	}
 	if (driver->kind == DRIVER_DMA_API)
 		disable_native(device);
@@ -264,6 +268,8 @@ void device_check(const struct device *device)
 	assert(!device->iommu || device->iommu->driver == (driver ? driver->name : NULL));
 	if (device->iommu)
 		assert((device->iommu->dma_api_driver != NULL) == (driver && !driver->driver_managed_dma));
-	assert((device->reset_chosen & ~device->reset_supported) == 0);
+	for (unsigned i = 0; i < device->nresets; i++)
+		assert(device->reset_supported & 1u << device->reset_order[i]);
+	assert(device->function->reset_forbidden == !device->nresets);
 	sysfs_check_device(device);
 }

@@ -101,6 +101,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	iommufd_init(&machine->iommufd, &machine->iommu);
 	machine->iommufd.provides_vfio = description->iommufd_provides_vfio;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
+	machine->vfio.pci = description->vfio_pci;
 	journal_init(&machine->journal);
 	list_init(&machine->drivers);
 	list_init(&machine->devices);
@@ -112,6 +113,8 @@ static int build_topology(struct machine *machine, struct why *why)
 {
 	int err = topology_build(machine->description, &machine->topology, why);
 
+	if (err == 0)
+		err = contents_load(machine->description, &machine->topology, why);
 	return err < 0 ? err : pci_grouping_compute(&machine->topology, NULL, &machine->grouping, why);
 }
 

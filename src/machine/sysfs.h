@@ -49,6 +49,7 @@ int sysfs_build_iommu(struct machine *machine, struct why *why);
 int sysfs_build_groups(struct machine *machine, struct why *why);
 int sysfs_build_vfio(struct machine *machine, struct why *why);
 int sysfs_build_iommufd(struct machine *machine, struct why *why);
+int sysfs_build_aer(struct machine *machine, struct why *why);
 int sysfs_build_debug(struct machine *machine, struct why *why); /* of a machine with the option selftest */
 int sysfs_build_device(struct device *device, struct why *why);
 

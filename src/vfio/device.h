@@ -25,6 +25,7 @@ struct vfio_device {
 	struct soft_memory *soft;      /* borrowed; of an emulated device; NULL: it is hardware, bound to vfio-pci */
 	struct vfio_group *group;      /* keeps the group entered */
 	unsigned index;		       /* vfio-dev/vfioINDEX, and the minor of the character device */
+	struct vfio_pci_options pci;   /* parameters of the module as it was bound */
 	bool hidden;		       /* an unbind has begun */
 	bool needs_reset;	       /* closed without one */
 	struct list files;	       /* struct device_file */

@@ -12,6 +12,7 @@
  * pointer before it skips it, and its bytes become a gap. Gaps read and write hardware: Linux does not hide what it
  * unlinks. An extended capability that comes first cannot be skipped; it stays as a placeholder with id 0.
  */
+#include "pci/contents.h"
 #include "vfio/pci.h"
 #include "vfio/pci_perm.h"
 
@@ -33,6 +34,12 @@
 #define EXP_DEVCTL_FLR	 0x8000
 #define EXP_READ_REQUEST 0x7000
 #define EXP_PAYLOAD	 0x00e0
+#define VPD_ADDRESS	 2
+#define VPD_DATA	 4
+#define VPD_FLAG	 0x8000
+#define SRIOV_CONTROL	 8
+#define SRIOV_ENABLE	 0x0001
+#define SRIOV_DEVICE	 0x1a
 #define AF_CAPABLE	 3
 #define AF_TP_FLR	 0x03
 #define AF_CONTROL	 4
@@ -146,6 +153,9 @@ static void remember(struct virtual_config *config, const struct perm_cap *perm,
 	case EFFECT_AF:
 		config->af = at;
 		break;
+	case EFFECT_VPD:
+		config->vpd = at;
+		break;
 	case EFFECT_NONE:
 	case EFFECT_HEADER:
 		break;
@@ -231,14 +241,89 @@ static void build_extended(struct pci_session *session)
 		put_u32(session->config.shadow + STANDARD_SIZE, 0);
 }
 
+/* ---- what the header shows ---- */
+
+static u32 bar_flags(const struct pci_bar *bar)
+{
+	if (bar->kind == PCI_BAR_IO)
+		return 1;
+	return (bar->kind == PCI_BAR_MEMORY64 ? 4u : 0) | (bar->prefetchable ? 8u : 0);
+}
+
+/* Sizing by writing ones works as on hardware; what has no address here reads as zero. */
+static void bar_fixup(struct pci_session *session)
+{
+	u8 *shadow = session->config.shadow;
+
+	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+		const struct pci_bar *real = &session->function->bars[bar];
+		u64 mask = ~(real->size - 1);
+		u8 *at = shadow + PCI_BAR0 + 4 * bar;
+
+		if (real->kind == PCI_BAR_UPPER_HALF)
+			continue; /* done with the lower half */
+		if (real->kind == PCI_BAR_NONE || !real->size) {
+			put_u32(at, 0);
+			continue;
+		}
+		put_u32(at, (get_u32(at) & (u32)mask & ~(real->kind == PCI_BAR_IO ? 0x3u : 0xfu)) | bar_flags(real));
+		if (real->kind == PCI_BAR_MEMORY64)
+			put_u32(at + 4, get_u32(at + 4) & (u32)(mask >> 32));
+	}
+}
+
+/* Of firmware's copy, too: then the register is nobody's but the program's. */
+static void rom_fixup(struct pci_session *session)
+{
+	u64 size = rom_size(session->function);
+	u8 *at = session->config.shadow + PCI_ROM_ADDRESS;
+	u32 mask = size ? ~((u32)size - 1) | ROM_ENABLE : 0;
+
+	put_u32(at, get_u32(at) & mask);
+}
+
+/*
+ * A virtual function's own registers do not say who it is, and whether it decodes memory is its physical one's to say:
+ * the program is told that it does.
+ */
+static void show_virtual(struct pci_session *session)
+{
+	const struct pci_function *function = session->function, *physical = function->physical;
+	struct virtual_config *config = &session->config;
+
+	if (get_u16(function->config + PCI_VENDOR_ID) == 0xffff) {
+		memcpy(config->shadow + PCI_VENDOR_ID, physical->config + PCI_VENDOR_ID, 2);
+		if (physical->cap_sriov)
+			memcpy(config->shadow + PCI_DEVICE_ID, physical->config + physical->cap_sriov + SRIOV_DEVICE,
+			       2);
+	}
+	config->shadow[PCI_INTERRUPT_PIN] = 0;
+	config->virtual[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	config->shadow[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	config->command |= PCI_COMMAND_MEMORY;
+}
+
+static void show_header(struct pci_session *session)
+{
+	struct virtual_config *config = &session->config;
+
+	apply(session, &perm_header, 0, HEADER_SIZE, HEADER_OWNER);
+	config->command = pci_command(session->function) & MEMORY_AND_IO;
+	if (session->function->physical)
+		show_virtual(session);
+	if (session->no_intx)
+		config->shadow[PCI_INTERRUPT_PIN] = 0;
+	bar_fixup(session);
+	rom_fixup(session);
+}
+
 void config_init(struct pci_session *session)
 {
 	struct virtual_config *config = &session->config;
 
 	memset(config, 0, sizeof(*config));
 	memset(config->write, 0xff, sizeof(config->write)); /* gaps */
-	apply(session, &perm_header, 0, HEADER_SIZE, HEADER_OWNER);
-	config->command = pci_command(session->function) & MEMORY_AND_IO;
+	show_header(session);
 	build_caps(session);
 	build_extended(session);
 	if (config->pm) {
@@ -278,7 +363,16 @@ static unsigned power_state(const struct pci_session *session)
 
 bool config_memory_enabled(const struct pci_session *session)
 {
-	return power_state(session) < PM_D3HOT && pci_command(session->function) & PCI_COMMAND_MEMORY;
+	const struct pci_function *function = session->function;
+
+	/* Also while the program sees its own virtual bit off. */
+	return power_state(session) < PM_D3HOT && (function->physical || pci_command(function) & PCI_COMMAND_MEMORY);
+}
+
+/* Its virtual functions would go with it. */
+static bool has_virtual_functions(const struct pci_function *function)
+{
+	return function->cap_sriov && get_u16(function->config + function->cap_sriov + SRIOV_CONTROL) & SRIOV_ENABLE;
 }
 
 /*
@@ -293,7 +387,7 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	unsigned before = control & PM_STATE;
 	u8 saved[CONFIG_SIZE];
 
-	if (state == before)
+	if (state == before || (state && has_virtual_functions(function)))
 		return;
 	memcpy(saved, function->config, sizeof(saved));
 	pci_config_write(function, at, 2, (control & (u32)~PM_STATE) | state);
@@ -302,41 +396,27 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	backing_update(session);
 }
 
+void config_wake(struct pci_session *session)
+{
+	if (session->config.pm)
+		set_power_state(session, 0);
+}
+
 static bool touches(u16 at, unsigned width, unsigned offset)
 {
 	return at <= offset && offset < at + width;
 }
 
-static void bar_fixup(struct pci_session *session)
+/* The registers of BARs are not what they were when the program got the device. */
+static bool bars_are_lost(const struct pci_session *session)
 {
-	const struct pci_function *function = session->function;
-	u8 *shadow = session->config.shadow;
+	for (unsigned at = PCI_BAR0; at < PCI_BAR0 + 4 * PCI_BARS; at += 4) {
+		u32 saved = get_u32(session->saved + at);
 
-	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
-		const struct pci_bar *real = &function->bars[bar];
-		u32 flags = get_u32(function->config + PCI_BAR0 + 4 * bar) & (real->kind == PCI_BAR_IO ? 0x3u : 0xfu);
-		u64 mask = ~(real->size - 1);
-		u8 *at = shadow + PCI_BAR0 + 4 * bar;
-
-		if (real->kind == PCI_BAR_UPPER_HALF)
-			continue; /* done with the lower half */
-		if (real->kind == PCI_BAR_NONE || !real->size) {
-			put_u32(at, 0);
-			continue;
-		}
-		put_u32(at, (get_u32(at) & (u32)mask) | flags);
-		if (real->kind == PCI_BAR_MEMORY64)
-			put_u32(at + 4, get_u32(at + 4) & (u32)(mask >> 32));
+		if (saved && saved != get_u32(session->function->config + at))
+			return true;
 	}
-}
-
-static void rom_fixup(struct pci_session *session)
-{
-	const struct pci_bar *rom = &session->function->bars[PCI_ROM];
-	u8 *at = session->config.shadow + PCI_ROM_ADDRESS;
-	u32 mask = rom->size ? ~((u32)rom->size - 1) | ROM_ENABLE : 0;
-
-	put_u32(at, get_u32(at) & mask);
+	return false;
 }
 
 /* Somebody has reset the device behind the program's back: its addresses come back before it decodes again. */
@@ -344,7 +424,9 @@ static void restore_after_backdoor_reset(struct pci_session *session, u16 comman
 {
 	u16 lost = session->config.command & (u16)~pci_command(session->function);
 
-	if (command & lost & MEMORY_AND_IO)
+	if (session->function->physical)
+		return;
+	if (command & lost & MEMORY_AND_IO || bars_are_lost(session))
 		pci_function_restore(session->function);
 }
 
@@ -389,6 +471,12 @@ static void write_msi(struct pci_session *session, u16 at, unsigned width)
 	pci_config_write(session->function, control, 2, flags);
 }
 
+static void reset_if_allowed(struct pci_session *session)
+{
+	if (!session->function->reset_forbidden)
+		session_reset(session);
+}
+
 /*
  * A function-level reset by register is a function reset by whatever method works. The payload size in effect is the
  * floor of the read request size, which goes to the device.
@@ -406,7 +494,7 @@ static void write_exp(struct pci_session *session, u16 at, unsigned width, u16 b
 		value &= (u16)~EXP_DEVCTL_FLR;
 		put_u16(shadow, value);
 		if (get_u32(function->config + session->config.exp + EXP_DEVCAP) & EXP_DEVCAP_FLR)
-			session_reset(session);
+			reset_if_allowed(session);
 	}
 	if ((value & EXP_READ_REQUEST) == (before & EXP_READ_REQUEST))
 		return;
@@ -424,7 +512,32 @@ static void write_af(struct pci_session *session)
 		return;
 	*control &= (u8)~AF_FLR;
 	if ((session->function->config[session->config.af + AF_CAPABLE] & AF_TP_FLR) == AF_TP_FLR)
-		session_reset(session);
+		reset_if_allowed(session);
+}
+
+/*
+ * A write of the flag's byte starts a transfer of one dword: to the program without the flag, from it with the flag,
+ * which is turned over when it is done, and stays when there is nothing to transfer.
+ */
+static void write_vpd(struct pci_session *session, u16 at, unsigned width)
+{
+	struct pci_function *function = session->function;
+	u8 *cap = session->config.shadow + session->config.vpd;
+	u16 address = get_u16(cap + VPD_ADDRESS), place = address & (VPD_FLAG - 1);
+	u32 length = pci_vpd_length(function), data = 0;
+
+	if (!touches(at, width, session->config.vpd + VPD_ADDRESS + 1u) || !length)
+		return;
+	if (address & VPD_FLAG) {
+		if (place & 3 || place + 4u > length)
+			return;
+		pci_vpd_store(function, place, get_u32(cap + VPD_DATA));
+	} else {
+		for (unsigned i = 0; i < 4 && place + i < length; i++)
+			data |= (pci_vpd_load(function, place + i) & 0xff) << 8 * i;
+		put_u32(cap + VPD_DATA, data);
+	}
+	put_u16(cap + VPD_ADDRESS, address ^ VPD_FLAG);
 }
 
 static enum perm_effect effect_at(const struct pci_session *session, u16 at)
@@ -457,6 +570,9 @@ static void apply_effect(struct pci_session *session, u16 at, unsigned width, u3
 		break;
 	case EFFECT_AF:
 		write_af(session);
+		break;
+	case EFFECT_VPD:
+		write_vpd(session, at, width);
 		break;
 	}
 }

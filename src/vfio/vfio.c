@@ -8,6 +8,7 @@
 #include "vfio/container.h"
 #include "vfio/group.h"
 #include "vfio/pci.h"
+#include "vfio/pci_known.h"
 
 #define DMA_ENTRY_LIMIT 65535 /* of vfio_iommu_type1, what a container can map at once */
 
@@ -118,6 +119,7 @@ int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_fu
 	device->iommu = iommu;
 	device->function = function;
 	device->soft = soft;
+	device->pci = vfio->pci;
 	list_init(&device->files);
 	device->index = lowest_index(vfio);
 	list_append(&vfio->devices, &device->link);
@@ -145,6 +147,9 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *na
 	struct pci_function *function = iommu->function;
 	unsigned header = function->config[PCI_HEADER_TYPE] & 0x7fu;
 
+	if (!vfio->pci.disable_denylist && pci_known_to_be_unsafe(function))
+		return refuse(why, VFIO_DENYLISTED, "%s is a device that no program should have, by its id %08x", name,
+			      get_u32(function->config));
 	if (header)
 		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name, header);
 	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
@@ -177,6 +182,25 @@ bool vfio_device_request(struct vfio_device *device)
 		return false;
 	os_eventfd_signal(device->session->req_fd);
 	return true;
+}
+
+bool vfio_device_error(struct vfio_device *device, bool fatal)
+{
+	struct pci_session *session = device->session;
+	bool heard = session && session->err_fd >= 0;
+
+	if (heard)
+		os_eventfd_signal(session->err_fd);
+	if (fatal && session)
+		session_lost(session);
+	else if (fatal)
+		function_reset(device->function);
+	return heard;
+}
+
+bool vfio_device_idle(const struct vfio_device *device)
+{
+	return !device->session && !device->pci.disable_idle_d3;
 }
 
 const char *vfio_device_name(const struct vfio_device *device)

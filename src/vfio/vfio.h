@@ -8,6 +8,7 @@
 
 #include "iommu/own.h"
 #include "mem/file.h"
+#include "vfio/options.h"
 
 struct soft_memory;
 struct vfio_group;
@@ -35,7 +36,8 @@ struct vfio {
 	struct iommu *iommu; /* borrowed */
 	struct list groups;
 	struct list devices;
-	unsigned dma_entry_limit; /* mappings per container; Linux's module parameter, default 65535 */
+	struct vfio_pci_options pci; /* parameters of the module vfio_pci, as of now; a device has those of its bind */
+	unsigned dma_entry_limit;    /* mappings per container; Linux's module parameter, default 65535 */
 	const struct vfio_listener *listener;
 	void *listener_context;
 	int poller; /* owned: see vfio_events(); -1 until first needed */
@@ -46,7 +48,7 @@ void vfio_fini(struct vfio *vfio); /* all devices removed */
 
 /*
  * The driver vfio-pci binds to a function. name is "0000:01:00.0", what GET_DEVICE_FD asks for. Refuses bridges
- * (VFIO_NOT_ENDPOINT, EINVAL).
+ * (VFIO_NOT_ENDPOINT, EINVAL) and devices with known flaws (VFIO_DENYLISTED, EINVAL).
  */
 int vfio_pci_probe(struct vfio *vfio, struct iommu_device *device, const char *name, struct vfio_device **ret,
 		   struct why *why);
@@ -66,6 +68,13 @@ bool vfio_device_busy(const struct vfio_device *device); /* some program has it 
 void vfio_device_hide(struct vfio_device *device);
 /* "Please give it back": signals the REQ eventfd; false when the program has registered none. */
 bool vfio_device_request(struct vfio_device *device);
+/*
+ * An error that the device or its link has reported: signals the ERR eventfd; false when there is none. After a fatal
+ * one the link was reset, and the device's registers are as after power-on: its user sees to that.
+ */
+bool vfio_device_error(struct vfio_device *device, bool fatal);
+/* Closed, and left in D3 as vfio-pci leaves it. */
+bool vfio_device_idle(const struct vfio_device *device);
 const char *vfio_device_name(const struct vfio_device *device);
 struct iommu_device *vfio_device_iommu(const struct vfio_device *device);
 
