@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "x86/step.h"
 
-u64 width_mask(unsigned width)
-{
-	return width >= sizeof(u64) ? ~0ull : BIT(8 * width) - 1;
-}
-
-u64 sign_extend(u64 value, unsigned width)
-{
-	u64 sign = BIT(8 * width - 1);
-
-	return ((value & width_mask(width)) ^ sign) - sign;
-}
-
 /* The place in gpr[]. */
 static unsigned gpr_index(ZydisRegister reg)
 {
@@ -82,8 +70,14 @@ static u64 address_part(const struct step *step, ZydisRegister reg)
 
 u64 operand_address(const struct step *step, unsigned index)
 {
+	return operand_address_at(step, index, 0);
+}
+
+/* That many bytes behind it: still within four gigabytes if addresses have four bytes. */
+u64 operand_address_at(const struct step *step, unsigned index, u64 displacement)
+{
 	const ZydisDecodedOperandMem *memory = &step->operands[index].mem;
-	u64 address = (u64)memory->disp.value + address_part(step, memory->base) +
+	u64 address = displacement + (u64)memory->disp.value + address_part(step, memory->base) +
 		      address_part(step, memory->index) * memory->scale;
 
 	if (step->instruction.address_width == 32)
