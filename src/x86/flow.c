@@ -47,10 +47,14 @@ enum x86_outcome step_pop(struct step *step, unsigned what)
 	return outcome ? outcome : operand_store(step, 0, value);
 }
 
-/* Near, and through memory: a jump elsewhere touches no page but that of the code. */
+/*
+ * Near, and through memory: a jump elsewhere touches no page but that of the code. With prefix 66 CPUs of AMD go to 16
+ * bits, those of Intel to 64.
+ */
 static enum x86_outcome load_target(struct step *step, u64 *target)
 {
-	if (!operand_is_memory(step, 0) || operand_width(step, 0) != 8)
+	if (!operand_is_memory(step, 0) || operand_width(step, 0) != 8 ||
+	    step->instruction.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)
 		return X86_UNKNOWN;
 	return operand_load(step, 0, target);
 }

@@ -77,8 +77,11 @@ enum x86_outcome step_xadd(struct step *step, unsigned what)
 	if (outcome)
 		return outcome;
 	sum = alu_binary(ALU_ADD, a, b, operand_width(step, 0), &step->rflags);
-	operand_store(step, 1, a);
-	return operand_store(step, 0, sum);
+	/* Memory first: the other register may be part of its address. Of two registers, the sum comes last. */
+	if (!operand_is_memory(step, 0))
+		operand_store(step, 1, a);
+	outcome = operand_store(step, 0, sum);
+	return outcome || !operand_is_memory(step, 0) ? outcome : operand_store(step, 1, a);
 }
 
 static const ZydisRegister accumulators[] = {
@@ -91,7 +94,7 @@ static bool is_integer(unsigned width)
 	return width == 1 || width == 2 || width == 4 || width == 8;
 }
 
-/* The memory is written in either case: what was there goes back. */
+/* Memory is written in either case: what was there goes back. A register is not, not even its upper half. */
 enum x86_outcome step_cmpxchg(struct step *step, unsigned what)
 {
 	unsigned width = operand_width(step, 0);
@@ -105,8 +108,10 @@ enum x86_outcome step_cmpxchg(struct step *step, unsigned what)
 	alu_binary(ALU_CMP, gpr_read(step, accumulators[width]), old, width, &step->rflags);
 	if (step->rflags & X86_ZF)
 		return operand_store(step, 0, new);
+	if (operand_is_memory(step, 0))
+		outcome = operand_store(step, 0, old);
 	gpr_write(step, accumulators[width], old);
-	return operand_store(step, 0, old);
+	return outcome;
 }
 
 /* CMPXCHG8B and 16B: RDX:RAX with memory, RCX:RBX into it. */

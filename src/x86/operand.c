@@ -68,6 +68,17 @@ static u64 address_part(const struct step *step, ZydisRegister reg)
 	return gpr_read(step, reg);
 }
 
+/*
+ * [index * scale + disp32], without a base: MOD 0 with 5 as the base, whatever REX.B says. Zydis 4.0 takes REX.B into
+ * account, and finds R13 there and no displacement.
+ */
+static bool has_no_base(const struct step *step, const ZydisDecodedOperand *operand)
+{
+	return operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM &&
+	       step->instruction.attributes & ZYDIS_ATTRIB_HAS_SIB && step->instruction.raw.modrm.mod == 0 &&
+	       step->instruction.raw.sib.base == 5;
+}
+
 u64 operand_address(const struct step *step, unsigned index)
 {
 	return operand_address_at(step, index, 0);
@@ -77,9 +88,12 @@ u64 operand_address(const struct step *step, unsigned index)
 u64 operand_address_at(const struct step *step, unsigned index, u64 displacement)
 {
 	const ZydisDecodedOperandMem *memory = &step->operands[index].mem;
-	u64 address = displacement + (u64)memory->disp.value + address_part(step, memory->base) +
-		      address_part(step, memory->index) * memory->scale;
+	u64 address = displacement + address_part(step, memory->index) * memory->scale;
 
+	if (has_no_base(step, &step->operands[index]))
+		address += (u64)step->instruction.raw.disp.value;
+	else
+		address += (u64)memory->disp.value + address_part(step, memory->base);
 	if (step->instruction.address_width == 32)
 		address &= UINT32_MAX;
 	return address + segment_base(step, memory->segment);

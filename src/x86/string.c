@@ -145,10 +145,10 @@ enum x86_outcome step_string(struct step *step, unsigned what)
 	return string.prefix ? repeat(step, &string) : do_element(step, &string);
 }
 
-/* MOVSD and CMPSD are two instructions each. */
+/* MOVSD and CMPSD are two instructions each, and the other CMPSD is arithmetic. */
 enum x86_outcome step_string_or_vector(struct step *step, unsigned what)
 {
 	if (step->instruction.meta.category == ZYDIS_CATEGORY_STRINGOP)
 		return step_string(step, what);
-	return X86_UNKNOWN;
+	return what == STRING_MOVS ? step_scalar(step, 0) : X86_UNKNOWN;
 }
