@@ -101,6 +101,9 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	iommufd_init(&machine->iommufd, &machine->iommu);
 	machine->iommufd.provides_vfio = description->iommufd_provides_vfio;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
+	machine->iommufd.unsafe_interrupts = machine->vfio.unsafe_interrupts = description->unsafe_interrupts;
+	if (description->has_dma_entry_limit)
+		machine->vfio.dma_entry_limit = description->dma_entry_limit;
 	journal_init(&machine->journal);
 	list_init(&machine->drivers);
 	list_init(&machine->devices);

@@ -159,18 +159,28 @@ int vfio_container_open(struct vfio *vfio, struct client *client, struct file **
 	return 0;
 }
 
+/* Nobody but VFIO knows the group of an emulated device. */
+static int claim(struct vfio_group *group, struct why *why)
+{
+	return group->type == VFIO_GROUP_IOMMU ? iommu_group_claim(group->iommu, &group->owner, why) : 0;
+}
+
+static void release(struct vfio_group *group)
+{
+	if (group->type == VFIO_GROUP_IOMMU)
+		iommu_group_release(group->iommu);
+}
+
 int container_attach(struct container *container, struct vfio_group *group, struct why *why)
 {
-	int err = iommu_group_claim(group->iommu, &group->owner, why);
+	int err = claim(group, why);
 
 	if (err < 0)
 		return err;
-	if (container->backend) {
-		err = type1_attach(container->backend, group->iommu, why);
-		if (err < 0) {
-			iommu_group_release(group->iommu);
-			return err;
-		}
+	err = container->backend ? type1_attach(container->backend, group->iommu, why) : 0;
+	if (err < 0) {
+		release(group);
+		return err;
 	}
 	group->container = container;
 	list_prepend(&container->groups, &group->container_link);
@@ -183,7 +193,7 @@ void container_detach(struct vfio_group *group)
 
 	if (container->backend)
 		type1_detach(container->backend, group->iommu);
-	iommu_group_release(group->iommu);
+	release(group);
 	list_remove(&group->container_link);
 	group->container = NULL;
 	if (list_empty(&container->groups)) {

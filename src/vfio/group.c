@@ -60,7 +60,8 @@ static bool minor_taken(const struct vfio *vfio, unsigned minor)
 	return false;
 }
 
-int group_enter(struct vfio *vfio, struct iommu_group *iommu, struct vfio_group **ret, struct why *why)
+int group_enter(struct vfio *vfio, struct iommu_group *iommu, enum vfio_group_type type, struct vfio_group **ret,
+		struct why *why)
 {
 	struct vfio_group *group = group_find(vfio, iommu->id);
 
@@ -70,6 +71,7 @@ int group_enter(struct vfio *vfio, struct iommu_group *iommu, struct vfio_group 
 			return -why->err;
 		group->owner.describe = describe_owner;
 		group->vfio = vfio;
+		group->type = type;
 		group->id = iommu->id;
 		group->iommu = iommu;
 		while (minor_taken(vfio, group->minor))
@@ -168,17 +170,6 @@ long group_get_status(struct file *file, struct client *client, const union vfio
 	return client_write(client, arg, &status, sizeof(status), why);
 }
 
-/* Its only device, which Linux gives a group of its own. */
-static bool group_is_emulated(const struct vfio_group *group)
-{
-	const struct vfio_device *device;
-
-	list_for_each(device, &group->vfio->devices, link)
-		if (device->group == group)
-			return device->soft;
-	return false;
-}
-
 /* The context learns of the group now, but nothing is claimed before a device is opened. */
 static int set_context(struct vfio_group *group, struct context *context, struct why *why)
 {
@@ -195,8 +186,6 @@ static int set_iommu(struct vfio_group *group, struct file *file, int fd, struct
 {
 	struct context *context = iommufd_context_of(file);
 
-	if (file && file->ops == &container_file_ops && group_is_emulated(group))
-		return refuse(why, EMULATED_CONTAINER, "group %d is that of an emulated device", group->id);
 	if (file && file->ops == &container_file_ops)
 		return container_attach(container_of_file(file), group, why);
 	if (context)
@@ -482,7 +471,7 @@ void group_check(const struct vfio_group *group)
 	check_file(group, holders);
 	assert(!group->container || !group->context);
 	assert(group->container || holders == 0);
-	assert((group->iommu->owner == &group->owner) == (group->container != NULL));
+	assert((group->iommu->owner == &group->owner) == (group->container && group->type == VFIO_GROUP_IOMMU));
 	if (group->container)
 		container_check(group->container);
 }

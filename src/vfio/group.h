@@ -13,9 +13,16 @@ struct container;
 struct context;
 struct group_file;
 
+/* Linux: enum vfio_group_type. */
+enum vfio_group_type {
+	VFIO_GROUP_IOMMU,    /* of an IOMMU: owned while a container is set */
+	VFIO_GROUP_EMULATED, /* of one emulated device: nobody else could want it */
+};
+
 struct vfio_group {
 	struct owner owner; /* what owns the IOMMU group while a container is set */
 	struct vfio *vfio;  /* borrowed */
+	enum vfio_group_type type;
 	int id;
 	unsigned minor;
 	struct iommu_group *iommu;	 /* borrowed; NULL once vfio-pci has no device of it any more */
@@ -44,8 +51,9 @@ static inline struct group_file *group_of_file(struct file *file)
 
 struct vfio_group *group_find(const struct vfio *vfio, int id); /* NULL if none */
 
-/* The group of a device that vfio-pci probes; made, and its name told, with the first one. */
-int group_enter(struct vfio *vfio, struct iommu_group *iommu, struct vfio_group **ret, struct why *why);
+/* The group of a device that a VFIO driver probes; made, and its name told, with the first one. */
+int group_enter(struct vfio *vfio, struct iommu_group *iommu, enum vfio_group_type type, struct vfio_group **ret,
+		struct why *why);
 void group_leave(struct vfio_group *group); /* may free it */
 
 /* An open device keeps the group's file. */

@@ -108,7 +108,7 @@ int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_fu
 
 	if (!device)
 		return -why->err;
-	err = group_enter(vfio, iommu->group, &device->group, why);
+	err = group_enter(vfio, iommu->group, soft ? VFIO_GROUP_EMULATED : VFIO_GROUP_IOMMU, &device->group, why);
 	if (err < 0) {
 		free(device);
 		return err;

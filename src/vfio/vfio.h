@@ -36,6 +36,7 @@ struct vfio {
 	struct list groups;
 	struct list devices;
 	unsigned dma_entry_limit; /* mappings per container; Linux's module parameter, default 65535 */
+	bool unsafe_interrupts;	  /* of vfio_iommu_type1: take groups without isolated MSI into containers */
 	const struct vfio_listener *listener;
 	void *listener_context;
 	int poller; /* owned: see vfio_events(); -1 until first needed */
