@@ -168,6 +168,7 @@ static int store_flag(struct node *node, bool *flag, const char *bytes, size_t s
 
 FLAG(iommufd_unsafe, iommufd.unsafe_interrupts)
 FLAG(type1_unsafe, vfio.unsafe_interrupts)
+FLAG(noiommu, vfio.noiommu)
 
 /* What each module shows; the parameters are those that programs look at. */
 static const struct {
@@ -175,7 +176,7 @@ static const struct {
 	struct attribute parameter;
 } parameters[] = {
 	{"iommufd", {"allow_unsafe_interrupts", 0644, {.show = show_iommufd_unsafe, .store = store_iommufd_unsafe}}},
-	{"vfio", {"enable_unsafe_noiommu_mode", 0444, {.show = show_constant}, "N"}},
+	{"vfio", {"enable_unsafe_noiommu_mode", 0644, {.show = show_noiommu, .store = store_noiommu}}},
 	{"vfio_iommu_type1",
 	 {"allow_unsafe_interrupts", 0644, {.show = show_type1_unsafe, .store = store_type1_unsafe}}},
 	{"vfio_iommu_type1", {"disable_hugepages", 0444, {.show = show_constant}, "N"}},

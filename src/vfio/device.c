@@ -110,6 +110,9 @@ static int use_iommu(struct vfio_device *device, struct why *why)
 	u32 ioas_id;
 	int err;
 
+	/* Linux: drivers/vfio/iommufd.c:vfio_df_iommufd_bind() */
+	if (vfio_device_untranslated(device))
+		return 0;
 	if (!context) {
 		if (device->soft)
 			vfio_emulated_enter(device, device->group->container->backend);
@@ -251,9 +254,10 @@ void vfio_device_check(const struct vfio_device *device)
 {
 	check_files(device);
 	assert(device->group->iommu == device->iommu->group);
-	/* Whoever reaches the device has it by a container of the group or by an iommufd. */
-	if (device->opened)
+	/* Whoever reaches the device has it by a container of the group or by an iommufd, which need not know. */
+	if (device->opened && !vfio_device_untranslated(device))
 		assert((device->opened->held != NULL) != vfio_iommufd_bound(device));
+	assert(!vfio_device_untranslated(device) || !vfio_iommufd_bound(device));
 	vfio_iommufd_check(device);
 	pci_check(device);
 }
