@@ -60,6 +60,19 @@ static int read_entry_limit(struct yaml_reader *reader, yaml_node_t *node, void 
 	return 0;
 }
 
+#define PASID_MAX 0xfffffu /* IA32_PASID has 20 bits */
+
+static int read_process_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+	u64 pasid = 0;
+	int err = yaml_number(reader, node, PASID_MAX, &pasid);
+
+	description->has_process_pasid = err == 0;
+	description->process_pasid = (u32)pasid;
+	return err;
+}
+
 static int read_noiommu(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	return yaml_bool(reader, node, &((struct description *)target)->noiommu);
@@ -78,7 +91,7 @@ static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *tar
 		{"alias_domains", read_alias_domains},	       {"noiommu", read_noiommu},
 		{"linux_hot_reset", read_linux_hot_reset},     {"selftest", read_selftest},
 		{"iommufd_provides_vfio", read_provides_vfio}, {"unsafe_interrupts", read_unsafe_interrupts},
-		{"dma_entry_limit", read_entry_limit}};
+		{"dma_entry_limit", read_entry_limit},	       {"process_pasid", read_process_pasid}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }

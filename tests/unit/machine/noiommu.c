@@ -40,7 +40,7 @@ struct fixture {
 };
 
 #define OK(call)	       ASSERT_OK(f->expected, told(f, call))
-#define NO(code, call)	       EXPECT_REFUSED(code, f->expected, told(f, call))
+#define EXPECT_NO(code, call)  EXPECT_REFUSED(code, f->expected, told(f, call))
 #define EXPECT_REMARK(x, call) check_remark(f, WHY_##x, call)
 #define OPEN(path)	       isolde_open(f->machine, path, O_RDWR, &f->why)
 #define IOCTL(fd, nr, arg)     isolde_ioctl(f->machine, fd, nr, (void *)(uintptr_t)(arg), &f->why)
@@ -150,9 +150,9 @@ TEST(noiommu, is_off_unless_asked_for)
 	struct fixture *f = *state;
 
 	put_driver(f, BARE);
-	NO(NO_IOMMU_GROUP, bind(f, BARE));
+	EXPECT_NO(NO_IOMMU_GROUP, bind(f, BARE));
 	assert_int_equal(group_of(f, BARE), -1);
-	NO(ATTRIBUTE_VALUE, put(f, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "maybe"));
+	EXPECT_NO(ATTRIBUTE_VALUE, put(f, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "maybe"));
 	switch_on(f);
 	EXPECT_REMARK(NO_IOMMU_TAINT, bind(f, BARE));
 	EXPECT_SUBSTR(BARE, f->why.text);
@@ -181,7 +181,7 @@ TEST(noiommu, names_come_and_go)
 	assert_null(at(f, "sys/bus/pci/devices/" BARE "/vfio-dev/vfio0/dev"));
 	assert_null(at(f, "dev/vfio/devices/vfio0"));
 	assert_non_null(at(f, "dev/vfio/devices/vfio2"));
-	NO(NODE_MISSING, OPEN("/dev/vfio/devices/vfio0"));
+	EXPECT_NO(NODE_MISSING, OPEN("/dev/vfio/devices/vfio0"));
 	snprintf(path, sizeof(path), "/dev/vfio/%d", id);
 	assert_int_equal(OPEN(path), -ENOENT);
 	OK(put(f, "sys/bus/pci/drivers/vfio-pci/unbind", BARE));
@@ -211,33 +211,33 @@ TEST(noiommu, a_container_has_groups_of_one_kind)
 	other = (int)OK(OPEN("/dev/vfio/vfio"));
 	bare = (int)OK(open_group(f, BARE));
 	covered = (int)OK(open_group(f, COVERED));
-	NO(GROUP_BUSY, open_group(f, BARE));
+	EXPECT_NO(GROUP_BUSY, open_group(f, BARE));
 	OK(IOCTL(bare, VFIO_GROUP_GET_STATUS, &status));
 	assert_int_equal(status.flags, VFIO_GROUP_FLAGS_VIABLE);
 	OK(IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &container));
-	NO(CONTAINER_MIXED, IOCTL(covered, VFIO_GROUP_SET_CONTAINER, &container));
+	EXPECT_NO(CONTAINER_MIXED, IOCTL(covered, VFIO_GROUP_SET_CONTAINER, &container));
 	OK(IOCTL(covered, VFIO_GROUP_SET_CONTAINER, &other));
 	assert_int_equal(OK(IOCTL(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1_IOMMU)), 0);
 	assert_int_equal(OK(IOCTL(other, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU)), 0);
-	NO(IOMMU_TYPE_UNSUPPORTED, IOCTL(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	NO(IOMMU_TYPE_UNSUPPORTED, IOCTL(other, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
-	NO(NO_IOMMU_SET, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
-	NO(NO_IOMMU_SET, IOCTL(container, VFIO_IOMMU_GET_INFO, &info));
+	EXPECT_NO(IOMMU_TYPE_UNSUPPORTED, IOCTL(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_NO(IOMMU_TYPE_UNSUPPORTED, IOCTL(other, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_NO(NO_IOMMU_SET, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
+	EXPECT_NO(NO_IOMMU_SET, IOCTL(container, VFIO_IOMMU_GET_INFO, &info));
 	OK(IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
-	NO(IOMMU_ALREADY_SET, IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_NO(IOMMU_ALREADY_SET, IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	assert_int_equal(OK(IOCTL(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1_IOMMU)), 0);
 	assert_int_equal(OK(IOCTL(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU)), 1);
-	NO(NO_IOMMU_NO_DMA, IOCTL(container, VFIO_IOMMU_GET_INFO, &info));
+	EXPECT_NO(NO_IOMMU_NO_DMA, IOCTL(container, VFIO_IOMMU_GET_INFO, &info));
 	device = (int)EXPECT_REMARK(NO_IOMMU_TAINT, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
 	OK(IOCTL(device, VFIO_DEVICE_RESET, NULL));
-	NO(GROUP_DEVICES_OPEN, IOCTL(bare, VFIO_GROUP_UNSET_CONTAINER, NULL));
+	EXPECT_NO(GROUP_DEVICES_OPEN, IOCTL(bare, VFIO_GROUP_UNSET_CONTAINER, NULL));
 	isolde_machine_check(f->machine);
 	isolde_close(f->machine, device);
 	OK(IOCTL(bare, VFIO_GROUP_UNSET_CONTAINER, NULL));
 	/* Empty again it takes any kind; and the mode can be switched off meanwhile. */
 	OK(IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &container));
 	OK(put(f, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N"));
-	NO(IOMMU_TYPE_UNSUPPORTED, IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_NO(IOMMU_TYPE_UNSUPPORTED, IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	OK(IOCTL(bare, VFIO_GROUP_UNSET_CONTAINER, NULL));
 	OK(IOCTL(covered, VFIO_GROUP_UNSET_CONTAINER, NULL));
 	OK(IOCTL(covered, VFIO_GROUP_SET_CONTAINER, &container));
@@ -258,17 +258,17 @@ TEST(noiommu, an_iommufd_serves_one_kind)
 	covered = (int)OK(open_group(f, COVERED));
 	iommufd = (int)OK(OPEN("/dev/iommu"));
 	OK(IOCTL(covered, VFIO_GROUP_SET_CONTAINER, &iommufd));
-	NO(COMPAT_HAS_IOAS, IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &iommufd));
+	EXPECT_NO(COMPAT_HAS_IOAS, IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &iommufd));
 	iommufd = (int)OK(OPEN("/dev/iommu"));
 	OK(IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &iommufd));
 	OK(IOCTL(covered, VFIO_GROUP_UNSET_CONTAINER, NULL));
-	NO(COMPAT_NO_IOMMU, IOCTL(covered, VFIO_GROUP_SET_CONTAINER, &iommufd));
-	NO(COMPAT_TYPE, IOCTL(iommufd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	EXPECT_NO(COMPAT_NO_IOMMU, IOCTL(covered, VFIO_GROUP_SET_CONTAINER, &iommufd));
+	EXPECT_NO(COMPAT_TYPE, IOCTL(iommufd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
 	OK(IOCTL(iommufd, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	OK(IOCTL(iommufd, IOMMU_IOAS_ALLOC, &alloc));
 	set.ioas_id = alloc.out_ioas_id;
 	OK(IOCTL(iommufd, IOMMU_VFIO_IOAS, &set));
-	NO(NO_IOMMU_TRANSLATED, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
+	EXPECT_NO(NO_IOMMU_TRANSLATED, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
 	set.op = IOMMU_VFIO_IOAS_CLEAR;
 	OK(IOCTL(iommufd, IOMMU_VFIO_IOAS, &set));
 	device = (int)EXPECT_REMARK(NO_IOMMU_TAINT, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
@@ -298,24 +298,24 @@ TEST(noiommu, every_step_asks_for_cap_sys_rawio)
 	container = (int)OK(OPEN("/dev/vfio/vfio"));
 	iommufd = (int)OK(OPEN("/dev/iommu"));
 	without_rawio(f, true);
-	NO(NO_IOMMU_PRIVILEGE, open_group(f, BARE));
+	EXPECT_NO(NO_IOMMU_PRIVILEGE, open_group(f, BARE));
 	without_rawio(f, false);
 	bare = (int)OK(open_group(f, BARE));
 	other = (int)OK(open_group(f, BARE_B));
 	without_rawio(f, true);
-	NO(NO_IOMMU_PRIVILEGE, IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &container));
+	EXPECT_NO(NO_IOMMU_PRIVILEGE, IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &container));
 	/* An iommufd is set without, and asked at the device. */
 	OK(IOCTL(other, VFIO_GROUP_SET_CONTAINER, &iommufd));
-	NO(NO_IOMMU_PRIVILEGE, IOCTL(other, VFIO_GROUP_GET_DEVICE_FD, BARE_B));
-	NO(NO_IOMMU_PRIVILEGE, IOCTL(iommufd, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_NO(NO_IOMMU_PRIVILEGE, IOCTL(other, VFIO_GROUP_GET_DEVICE_FD, BARE_B));
+	EXPECT_NO(NO_IOMMU_PRIVILEGE, IOCTL(iommufd, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	without_rawio(f, false);
 	OK(IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &container));
 	without_rawio(f, true);
-	NO(NO_IOMMU_PRIVILEGE, IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_NO(NO_IOMMU_PRIVILEGE, IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	without_rawio(f, false);
 	OK(IOCTL(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	without_rawio(f, true);
-	NO(NO_IOMMU_PRIVILEGE, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
+	EXPECT_NO(NO_IOMMU_PRIVILEGE, IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
 	without_rawio(f, false);
 	OK(IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
 	/* The second descriptor of an open device is not asked for it. */
