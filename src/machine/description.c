@@ -65,6 +65,24 @@ static int read_vfio_pci(struct yaml_reader *reader, yaml_node_t *node, void *ta
 				 &((struct description *)target)->vfio_pci);
 }
 
+static int read_unsafe_interrupts(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->unsafe_interrupts);
+}
+
+static int read_entry_limit(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+	u64 limit;
+	int err = yaml_number(reader, node, UINT32_MAX, &limit);
+
+	if (err < 0)
+		return err;
+	description->has_dma_entry_limit = true;
+	description->dma_entry_limit = (u32)limit;
+	return 0;
+}
+
 #define PASID_MAX 0xfffffu /* IA32_PASID has 20 bits */
 
 static int read_process_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target)
@@ -98,6 +116,8 @@ static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *tar
 					       {"linux_hot_reset", read_linux_hot_reset},
 					       {"selftest", read_selftest},
 					       {"iommufd_provides_vfio", read_provides_vfio},
+					       {"unsafe_interrupts", read_unsafe_interrupts},
+					       {"dma_entry_limit", read_entry_limit},
 					       {"process_pasid", read_process_pasid},
 					       {"vfio_pci", read_vfio_pci}};
 
