@@ -161,15 +161,52 @@ int sysfs_build_vfio(struct machine *machine, struct why *why)
 	return err;
 }
 
-static struct vfio_nodes *nodes_of(struct machine *machine, int group_id)
+static struct vfio_nodes *find_nodes(struct machine *machine, int group_id)
 {
 	struct vfio_nodes *nodes;
 
 	list_for_each(nodes, &machine->vfio_nodes, link)
 		if (nodes->group->id == group_id)
 			return nodes;
-	assert(!"vfio knows only our groups");
 	return NULL;
+}
+
+static struct vfio_nodes *nodes_of(struct machine *machine, int group_id)
+{
+	struct vfio_nodes *nodes = find_nodes(machine, group_id);
+
+	assert(nodes); /* vfio knows only our groups */
+	return nodes;
+}
+
+int sysfs_add_vfio(struct device *device, struct why *why)
+{
+	struct machine *machine = device->machine;
+	int err = 0;
+
+	if (!find_nodes(machine, device->iommu->group->id))
+		err = build_group(machine, device->iommu->group, why);
+	return err < 0 ? err : vfio_dev_nodes_make(machine, device->node, &device->vfio_nodes, why);
+}
+
+static void remove_nodes(struct vfio_nodes *nodes)
+{
+	node_remove(nodes->device);
+	node_remove(nodes->number);
+	node_remove(nodes->class);
+	node_remove(nodes->directory);
+	list_remove(&nodes->link);
+	free(nodes);
+}
+
+void sysfs_remove_vfio(struct device *device)
+{
+	const struct iommu_group *group = device->iommu->group;
+	struct vfio_nodes *nodes = find_nodes(device->machine, group->id);
+
+	vfio_dev_nodes_remove(&device->vfio_nodes);
+	if (nodes && group->ndevices == 1)
+		remove_nodes(nodes);
 }
 
 void sysfs_vfio_group_added(struct machine *machine, int group_id, unsigned minor)
@@ -203,12 +240,6 @@ void sysfs_vfio_fini(struct machine *machine)
 	list_for_each(device, &machine->devices, link)
 		vfio_dev_nodes_remove(&device->vfio_nodes);
 	vfio_dev_nodes_fini(machine);
-	list_for_each_safe(nodes, following, &machine->vfio_nodes, link) {
-		node_remove(nodes->device);
-		node_remove(nodes->number);
-		node_remove(nodes->class);
-		node_remove(nodes->directory);
-		list_remove(&nodes->link);
-		free(nodes);
-	}
+	list_for_each_safe(nodes, following, &machine->vfio_nodes, link)
+		remove_nodes(nodes);
 }

@@ -244,5 +244,6 @@ void vfio_device_check(const struct vfio_device *device)
 	if (device->opened)
 		assert((device->opened->held != NULL) != vfio_iommufd_bound(device));
 	vfio_iommufd_check(device);
+	vf_token_check(device);
 	pci_check(device);
 }
