@@ -135,6 +135,8 @@ struct description {
 	struct iommu_options options;
 	bool selftest;					 /* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
 	bool iommufd_provides_vfio;			 /* as with CONFIG_IOMMUFD_VFIO_CONTAINER */
+	bool noiommu;					 /* as with vfio.enable_unsafe_noiommu_mode=1 */
+	bool linux_hot_reset;				 /* a hot reset takes no proof but Linux's */
 	bool as_found;					 /* captured: what is where was not questioned */
 	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;

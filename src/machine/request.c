@@ -13,9 +13,10 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 
-#define DEV_VFIO	"/dev/vfio/"
-#define DEV_VFIO_DEVICE DEV_VFIO "devices/"
-#define DEV_IOMMU	"/dev/iommu"
+#define DEV_VFIO	 "/dev/vfio/"
+#define DEV_VFIO_DEVICE	 DEV_VFIO "devices/"
+#define DEV_VFIO_NOIOMMU DEV_VFIO "noiommu-"
+#define DEV_IOMMU	 "/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -120,7 +121,9 @@ static int open_node(struct machine *machine, struct client *client, const char 
 	if (has_prefix(path, DEV_VFIO_DEVICE "vfio") && parse_number(path + strlen(DEV_VFIO_DEVICE "vfio"), &number))
 		return vfio_cdev_open(&machine->vfio, (unsigned)number, client, ret, why);
 	if (parse_number(path + strlen(DEV_VFIO), &number))
-		return vfio_group_open(&machine->vfio, number, client, ret, why);
+		return vfio_group_open(&machine->vfio, number, false, client, ret, why);
+	if (has_prefix(path, DEV_VFIO_NOIOMMU) && parse_number(path + strlen(DEV_VFIO_NOIOMMU), &number))
+		return vfio_group_open(&machine->vfio, number, true, client, ret, why);
 	return refuse_missing(machine, path, why);
 }
 

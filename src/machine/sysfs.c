@@ -113,19 +113,16 @@ int sysfs_add_device(struct device *device, struct why *why)
 
 	if (err == 0 && device->iommu)
 		err = sysfs_link_group(device, why);
-	if (err == 0 && device->iommu)
-		err = sysfs_add_vfio(device, why);
-	return err;
+	return err < 0 ? err : sysfs_add_vfio(device, why);
 }
 
 void sysfs_remove_device(struct device *device)
 {
 	struct node *devices = node_at(device->machine->root, "sys/bus/pci/devices");
 
-	if (device->iommu) {
-		sysfs_remove_vfio(device);
+	sysfs_remove_vfio(device);
+	if (device->iommu)
 		sysfs_unlink_group(device);
-	}
 	if (device->function->physical)
 		sysfs_unlink_virtual(device);
 	node_remove(node_child(devices, device->name));

@@ -102,7 +102,8 @@ static int use_iommu(struct vfio_device *device, struct why *why)
 	u32 ioas_id;
 	int err;
 
-	if (!context)
+	/* Linux: drivers/vfio/iommufd.c:vfio_df_iommufd_bind() */
+	if (!context || vfio_device_untranslated(device))
 		return 0;
 	err = vfio_iommufd_bind(device, context, why);
 	if (err < 0)
@@ -240,9 +241,10 @@ void vfio_device_check(const struct vfio_device *device)
 {
 	check_files(device);
 	assert(device->group->iommu == device->iommu->group);
-	/* Whoever reaches the device has it by a container of the group or by an iommufd. */
-	if (device->opened)
+	/* Whoever reaches the device has it by a container of the group or by an iommufd, which need not know. */
+	if (device->opened && !vfio_device_untranslated(device))
 		assert((device->opened->held != NULL) != vfio_iommufd_bound(device));
+	assert(!vfio_device_untranslated(device) || !vfio_iommufd_bound(device));
 	vfio_iommufd_check(device);
 	vf_token_check(device);
 	pci_check(device);

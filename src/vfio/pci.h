@@ -140,10 +140,13 @@ void function_reset(struct pci_function *function);
 void session_reset(struct pci_session *session);
 /* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why);
-/* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
-void reset_idle_set(struct vfio_device *device);
 /* Writes the registers of saved that a reset clears. */
 void function_restore(struct pci_function *function, const u8 saved[static CONFIG_SIZE]);
+
+/* ---- hot_reset.c ---- */
+
+/* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
+void reset_idle_set(struct vfio_device *device);
 
 /* ---- pci_ioeventfd.c ---- */
 
