@@ -210,12 +210,30 @@ static int device_mmap(struct file *file, u64 offset, u64 size, int prot, int fl
 	return pci_mmap(opened->device->session, offset, size, flags, why);
 }
 
+static bool device_precise_run(struct file *file, u64 start, u64 last, struct file_run *ret)
+{
+	const struct device_file *opened = device_file_of(file);
+
+	return device_file_granted(opened) && pci_precise_run(opened->device->session, start, last, ret);
+}
+
+static int device_access(struct file *file, struct file_access *access, struct why *why)
+{
+	const struct device_file *opened = device_file_of(file);
+
+	if (!device_file_granted(opened))
+		return refuse_unbound(opened, "an access", why);
+	return pci_access(opened->device->session, access, why);
+}
+
 const struct file_ops device_file_ops = {
 	.kind = "device",
 	.ioctl = device_ioctl,
 	.read = device_read,
 	.write = device_write,
 	.mmap = device_mmap,
+	.precise_run = device_precise_run,
+	.access = device_access,
 	.release = device_release,
 };
 
