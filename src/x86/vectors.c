@@ -56,11 +56,6 @@ static bool uses_avx512(const struct step *step)
 	return step->instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
 }
 
-bool is_vector(ZydisRegister reg)
-{
-	return reg >= ZYDIS_REGISTER_XMM0 && reg <= ZYDIS_REGISTER_ZMM31;
-}
-
 static unsigned number_of(ZydisRegister reg)
 {
 	return (unsigned)(reg - ZYDIS_REGISTER_XMM0) % 32;
