@@ -358,6 +358,35 @@ int machine_mmap(struct machine *machine, struct client *client, struct file *fi
 	return ret;
 }
 
+bool machine_precise_run(struct machine *machine, u64 host_device, u64 inode, u64 start, u64 last, struct file_run *ret)
+{
+	struct file *file;
+	bool found;
+
+	mutex_lock(&machine->lock);
+	file = files_find(machine->files, host_device, inode);
+	found = file && file->ops->precise_run && file->ops->precise_run(file, start, last, ret);
+	mutex_unlock(&machine->lock);
+	return found;
+}
+
+int machine_access(struct machine *machine, const struct client *client, u64 host_device, u64 inode,
+		   struct file_access *access, struct why *why)
+{
+	struct file *file;
+	int ret;
+
+	request_start(machine, why);
+	file = files_find(machine->files, host_device, inode);
+	if (!file || !file->ops->access)
+		ret = refuse(why, FILE_CLOSED, "no file of this machine is behind the mapping");
+	else
+		ret = file->ops->access(file, access, why);
+	request_finish(machine, client, why, "access %#llx of %s", (unsigned long long)access->alias,
+		       file ? file->path : "nothing");
+	return ret;
+}
+
 static int find_attribute(struct machine *machine, const char *path, struct node **ret, struct why *why)
 {
 	char sample[TEXT_SAMPLE];

@@ -12,6 +12,7 @@
 
 #include "isolde/abi/vfio.h"
 #include "mem/buffer.h"
+#include "mem/file.h"
 #include "vfio/device.h"
 
 #define REGION_SHIFT 40
@@ -122,6 +123,12 @@ void backing_revoke(struct pci_session *session);    /* the registers go home, m
 void backing_send_home(struct pci_session *session); /* mappings stay as plain memory: for the end of a session */
 bool bar_is_mappable(const struct pci_session *session, unsigned bar);
 int pci_mmap(const struct pci_session *session, u64 offset, u64 size, int flags, struct why *why);
+
+/* ---- pci_precise.c ---- */
+
+/* file_ops of a device: its precise pages. */
+bool pci_precise_run(const struct pci_session *session, u64 start, u64 last, struct file_run *ret);
+int pci_access(struct pci_session *session, struct file_access *access, struct why *why);
 
 /* ---- pci_irq.c ---- */
 
