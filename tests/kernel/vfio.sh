@@ -68,6 +68,8 @@ for test in vfio_iommufd_setup_test vfio_dma_mapping_test vfio_dma_mapping_mmio_
 	judge "$test.plain" $test -b vfio-pci=$plain -- $plain
 	judge "$test.nvme" $test -b vfio-pci=$nvme -- $nvme
 done
+judge vfio_pci_driver_test.ioat vfio_pci_driver_test -b vfio-pci=$ioat -- $ioat
+judge vfio_pci_driver_test.dsa vfio_pci_driver_test -b vfio-pci=$dsa -- $dsa
 # The test writes to sriov_numvfs itself.
 first='echo Y >/sys/module/vfio_pci/parameters/enable_sriov;'
 judge vfio_pci_sriov_uapi_test vfio_pci_sriov_uapi_test -b vfio-pci=$plain -- $plain
