@@ -107,6 +107,7 @@ struct function_description {
 	unsigned phantom;     /* bits of the function number it may use on its requests, 0..3 */
 	u64 dsn;
 	struct pci_sriov sriov;
+	struct function_description *vf; /* owned: what each virtual function is like that is enabled later; NULL */
 	struct bar_description bars[PCI_BARS + 1];
 	struct rom_description rom;  /* its size is that of bars[PCI_ROM] */
 	struct vpd_description *vpd; /* owned; NULL: it has none */
@@ -204,6 +205,13 @@ int topology_build(const struct description *description, struct pci_topology *t
 
 /* What functions hold besides registers: ROMs, product data. CONTENTS_FILE, or the host's failure. contents.c */
 int contents_load(const struct description *description, struct pci_topology *topology, struct why *why);
+
+/*
+ * A virtual function that is made later, as physical->vf or, without that, as the plainest there can be: the n-th of
+ * that physical function, which is described by words. Its model is built, not yet attached.
+ */
+int virtual_build(const struct description *description, const struct function_description *words,
+		  struct pci_function *physical, unsigned n, struct pci_function **ret, struct why *why);
 
 /* The machine as `isolde explain` takes it; source is its name for messages. */
 int description_survey(const struct description *description, const char *source, struct pci_survey **ret,

@@ -12,6 +12,7 @@
  * pointer before it skips it, and its bytes become a gap. Gaps read and write hardware: Linux does not hide what it
  * unlinks. An extended capability that comes first cannot be skipped; it stays as a placeholder with id 0.
  */
+#include "pci/caps.h"
 #include "pci/contents.h"
 #include "vfio/pci.h"
 #include "vfio/pci_perm.h"
@@ -37,9 +38,6 @@
 #define VPD_ADDRESS	 2
 #define VPD_DATA	 4
 #define VPD_FLAG	 0x8000
-#define SRIOV_CONTROL	 8
-#define SRIOV_ENABLE	 0x0001
-#define SRIOV_DEVICE	 0x1a
 #define AF_CAPABLE	 3
 #define AF_TP_FLR	 0x03
 #define AF_CONTROL	 4
@@ -243,13 +241,6 @@ static void build_extended(struct pci_session *session)
 
 /* ---- what the header shows ---- */
 
-static u32 bar_flags(const struct pci_bar *bar)
-{
-	if (bar->kind == PCI_BAR_IO)
-		return 1;
-	return (bar->kind == PCI_BAR_MEMORY64 ? 4u : 0) | (bar->prefetchable ? 8u : 0);
-}
-
 /* Sizing by writing ones works as on hardware; what has no address here reads as zero. */
 static void bar_fixup(struct pci_session *session)
 {
@@ -266,7 +257,8 @@ static void bar_fixup(struct pci_session *session)
 			put_u32(at, 0);
 			continue;
 		}
-		put_u32(at, (get_u32(at) & (u32)mask & ~(real->kind == PCI_BAR_IO ? 0x3u : 0xfu)) | bar_flags(real));
+		put_u32(at, (get_u32(at) & (u32)mask & ~(real->kind == PCI_BAR_IO ? 0x3u : 0xfu)) |
+				    pci_bar_type_bits(real));
 		if (real->kind == PCI_BAR_MEMORY64)
 			put_u32(at + 4, get_u32(at + 4) & (u32)(mask >> 32));
 	}
@@ -288,15 +280,12 @@ static void rom_fixup(struct pci_session *session)
  */
 static void show_virtual(struct pci_session *session)
 {
-	const struct pci_function *function = session->function, *physical = function->physical;
 	struct virtual_config *config = &session->config;
+	u16 vendor, device;
 
-	if (get_u16(function->config + PCI_VENDOR_ID) == 0xffff) {
-		memcpy(config->shadow + PCI_VENDOR_ID, physical->config + PCI_VENDOR_ID, 2);
-		if (physical->cap_sriov)
-			memcpy(config->shadow + PCI_DEVICE_ID, physical->config + physical->cap_sriov + SRIOV_DEVICE,
-			       2);
-	}
+	pci_known_ids(session->function, &vendor, &device);
+	put_u16(config->shadow + PCI_VENDOR_ID, vendor);
+	put_u16(config->shadow + PCI_DEVICE_ID, device);
 	config->shadow[PCI_INTERRUPT_PIN] = 0;
 	config->virtual[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
 	config->shadow[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
@@ -363,16 +352,14 @@ static unsigned power_state(const struct pci_session *session)
 
 bool config_memory_enabled(const struct pci_session *session)
 {
-	const struct pci_function *function = session->function;
-
-	/* Also while the program sees its own virtual bit off. */
-	return power_state(session) < PM_D3HOT && (function->physical || pci_command(function) & PCI_COMMAND_MEMORY);
+	return power_state(session) < PM_D3HOT && pci_decodes_memory(session->function);
 }
 
-/* Its virtual functions would go with it. */
-static bool has_virtual_functions(const struct pci_function *function)
+/* Enabled through us, or before. */
+static bool has_virtual_functions(const struct vfio_device *device)
 {
-	return function->cap_sriov && get_u16(function->config + function->cap_sriov + SRIOV_CONTROL) & SRIOV_ENABLE;
+	return (device->token && device->token->sriov) ||
+	       (device->function->cap_sriov && pci_sriov_number(device->function));
 }
 
 /*
@@ -387,7 +374,8 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	unsigned before = control & PM_STATE;
 	u8 saved[CONFIG_SIZE];
 
-	if (state == before || (state && has_virtual_functions(function)))
+	/* A physical function is never lower than its virtual ones. */
+	if (state == before || (state && has_virtual_functions(session->device)))
 		return;
 	memcpy(saved, function->config, sizeof(saved));
 	pci_config_write(function, at, 2, (control & (u32)~PM_STATE) | state);
@@ -396,10 +384,15 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	backing_update(session);
 }
 
-void config_wake(struct pci_session *session)
+void power_up(struct vfio_device *device)
 {
-	if (session->config.pm)
-		set_power_state(session, 0);
+	struct pci_function *function = device->function;
+	u16 at = (u16)(function->cap_pm + PM_CONTROL);
+
+	if (device->session && device->session->config.pm)
+		set_power_state(device->session, 0);
+	else if (function->cap_pm)
+		pci_config_write(function, at, 2, get_u16(function->config + at) & (u32)~PM_STATE);
 }
 
 static bool touches(u16 at, unsigned width, unsigned offset)
@@ -425,7 +418,7 @@ static void restore_after_backdoor_reset(struct pci_session *session, u16 comman
 	u16 lost = session->config.command & (u16)~pci_command(session->function);
 
 	if (session->function->physical)
-		return;
+		return; /* it has none */
 	if (command & lost & MEMORY_AND_IO || bars_are_lost(session))
 		pci_function_restore(session->function);
 }

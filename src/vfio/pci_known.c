@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "vfio/pci_known.h"
 
+#include "pci/caps.h"
+
 #define INTEL 0x8086
 
 static bool is_among(const struct pci_function *function, const u16 *devices, size_t count)
 {
-	u16 vendor = get_u16(function->config + PCI_VENDOR_ID), device = get_u16(function->config + PCI_DEVICE_ID);
+	u16 vendor, device;
 
-	/* A virtual function answers ffff; its ids are with its physical one (PCI Express Base 5.0 section 9.3.4.1). */
-	if (vendor == 0xffff && function->physical) {
-		const struct pci_function *physical = function->physical;
-
-		vendor = get_u16(physical->config + PCI_VENDOR_ID);
-		if (physical->cap_sriov)
-			device = get_u16(physical->config + physical->cap_sriov + 0x1a);
-	}
+	pci_known_ids(function, &vendor, &device);
 	for (size_t i = 0; vendor == INTEL && i < count; i++)
 		if (devices[i] == device)
 			return true;
