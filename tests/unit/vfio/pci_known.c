@@ -294,12 +294,16 @@ TEST(pci_known, a_virtual_function_shows_what_its_own_registers_do_not)
 	int device;
 	u32 value;
 
-	pci_add_sriov(physical,
-		      &(struct pci_sriov){.total = 4, .enabled = 1, .offset = 1, .stride = 1, .device = 0x1234});
+	room_unbind(room, ROOM_PAIR_A);
+	room_unbind(room, ROOM_PAIR_B);
+	pci_add_sriov(physical, &(struct pci_sriov){.total = 4, .offset = 1, .stride = 1, .device = 0x1234});
 	function->physical = physical;
 	pci_set_intx(function, 1, 10);
 	put_u32(function->config, UINT32_MAX);
 	memset(function->config + PCI_BAR0, 0, 4 * PCI_BARS);
+	ASSERT_OK(room->why, room_bind(room, ROOM_PAIR_A, &room->why));
+	ASSERT_OK(room->why, room_bind(room, ROOM_PAIR_B, &room->why));
+	pci_sriov_enable(physical, 1);
 	opened = room_open_device(room, ROOM_PAIR_B, VFIO_TYPE1_IOMMU);
 	device = opened.device;
 	assert_int_equal(CONFIG(PCI_VENDOR_ID, 4), 0x1234u << 16 | get_u16(physical->config));
@@ -318,10 +322,9 @@ TEST(pci_known, a_virtual_function_shows_what_its_own_registers_do_not)
 	device = open_device(room, ROOM_PAIR_A);
 	SET_CONFIG(physical->cap_pm + 4u, 2, 3);
 	assert_int_equal(CONFIG(physical->cap_pm + 4u, 2) & 3, 0);
-	put_u16(physical->config + physical->cap_sriov + 8, 0);
+	pci_sriov_enable(physical, 0);
 	SET_CONFIG(physical->cap_pm + 4u, 2, 3);
 	assert_int_equal(CONFIG(physical->cap_pm + 4u, 2) & 3, 3);
-	function->physical = NULL;
 	room_free(room);
 }
 
