@@ -5,8 +5,8 @@
  * and behind); then steps of 10 bytes.
  *
  * What must hold after each step: the answer is a count or one of three errnos; what is virtual has not reached the
- * device; what the program cannot write is as it was; the lists of capabilities end, if the device's do, and name none
- * that is hidden.
+ * device; what the program cannot write is as it was; lists of capabilities end and name none that is hidden, if the
+ * device's are in order.
  */
 #include <errno.h>
 
@@ -106,14 +106,26 @@ static bool start(struct play *play)
 
 /* ---- what must hold ---- */
 
-/* Does the device's own list come to an end? Linux cuts none that goes in a circle. */
-static bool ends(const struct play *play, bool extended)
+/* Is the capability at `at` whole, or has another one that lies over it taken its place? */
+static bool is_itself(const struct play *play, u32 at, bool extended)
+{
+	const u8 *config = play->function->config, *owner = play->session->config.owner;
+	u16 id = extended ? (u16)get_u32(config + at) : config[at];
+	const struct perm_cap *perm = perm_find(config, (u16)at, id, extended);
+
+	if (at < 64 || owner[at] != owner[at + 1])
+		return false;
+	return perm ? owner[at] == 0 || owner[at] == perm - perm_caps + 1 : owner[at] == 0 || owner[at] == 255;
+}
+
+/* Linux cuts no list that goes in a circle, and looks at none that runs through itself. */
+static bool is_tidy(const struct play *play, bool extended)
 {
 	const u8 *config = play->function->config;
 	u32 at = extended ? 256 : config[PCI_CAP_POINTER], count = 0;
 
 	while (extended ? at >= 256 : at != 0) {
-		if (++count > 1024)
+		if (++count > 1024 || at > CONFIG_SIZE - 16 || !is_itself(play, at, extended))
 			return false;
 		at = extended ? get_u32(config + at) >> 20 & 0xffc : config[at + 1];
 	}
@@ -153,7 +165,7 @@ static void check_list(const struct play *play, const struct step *step)
 	const u8 *hardware = play->function->config;
 	u32 at = room_config(play->room, play->device, PCI_CAP_POINTER, 1), count = 0;
 
-	if (!(room_config(play->room, play->device, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) || !ends(play, false))
+	if (!(room_config(play->room, play->device, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) || !is_tidy(play, false))
 		return;
 	while (at) {
 		if (++count > 256)
@@ -168,7 +180,7 @@ static void check_extended(const struct play *play, const struct step *step)
 {
 	u32 at = 256, count = 0;
 
-	if (play->function->config_size < CONFIG_SIZE || !play->session->config.exp || !ends(play, true))
+	if (play->function->config_size < CONFIG_SIZE || !play->session->config.exp || !is_tidy(play, true))
 		return;
 	while (at >= 256) {
 		u32 header = room_config(play->room, play->device, at, 4);
