@@ -88,6 +88,7 @@ struct function_description {
 	unsigned phantom;     /* bits of the function number it may use on its requests, 0..3 */
 	u64 dsn;
 	struct pci_sriov sriov;
+	struct function_description *vf; /* owned: what each virtual function is like that is enabled later; NULL */
 	struct bar_description bars[PCI_BARS + 1];
 	bool behind_iommu;	   /* if the machine has a unit; default: as the bridge above */
 	u8 unit;		   /* which; likewise */
@@ -124,6 +125,7 @@ struct unit_description {
 	unsigned granule;    /* SMMUv3 */
 	bool guest_tables;   /* AMD: of format v2, where nothing else is asked for */
 	bool dirty, nesting, coherent;
+	bool shared_interrupts; /* a device could raise those of others: nothing remaps them */
 	struct reserved_region regions[UNIT_REGIONS];
 	unsigned nregions;
 };
@@ -132,8 +134,15 @@ struct description {
 	char name[32];
 	struct unit_description iommu; /* each of them */
 	struct iommu_options options;
-	bool selftest;					 /* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
+	bool unsafe_interrupts; /* options of modules, at first: of both that ask for MSI */
+	bool has_dma_entry_limit;
+	u32 dma_entry_limit;
+	bool selftest;		/* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
+	bool has_process_pasid; /* IA32_PASID of every process, for ENQCMD */
+	u32 process_pasid;
 	bool iommufd_provides_vfio;			 /* as with CONFIG_IOMMUFD_VFIO_CONTAINER */
+	bool noiommu;					 /* as with vfio.enable_unsafe_noiommu_mode=1 */
+	bool linux_hot_reset;				 /* a hot reset takes no proof but Linux's */
 	bool as_found;					 /* captured: what is where was not questioned */
 	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;
@@ -168,6 +177,13 @@ const char *description_builtin_name(unsigned index); /* for lists; NULL past th
  * yet attached. topology is initialised; on failure it is empty.
  */
 int topology_build(const struct description *description, struct pci_topology *topology, struct why *why);
+
+/*
+ * A virtual function that is made later, as physical->vf or, without that, as the plainest there can be: the n-th of
+ * that physical function, which is described by words. Its model is built, not yet attached.
+ */
+int virtual_build(const struct description *description, const struct function_description *words,
+		  struct pci_function *physical, unsigned n, struct pci_function **ret, struct why *why);
 
 /* The machine as `isolde explain` takes it; source is its name for messages. */
 int description_survey(const struct description *description, const char *source, struct pci_survey **ret,

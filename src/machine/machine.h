@@ -40,7 +40,8 @@ struct machine {
 	struct files *files;	   /* owned: machine/files.c */
 	struct list vfio_nodes;	   /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
 	struct node *vfio_devices; /* dev/vfio/devices; owned while it is empty, and so withdrawn */
-	bool autoprobe_off;	   /* drivers_autoprobe; remembered */
+	bool autoprobe_off;	   /* drivers_autoprobe */
+	bool enable_sriov;	   /* of vfio_pci */
 	u64 fault_knobs[FAULT_KNOBS]; /* machine/sysfs_debug.c */
 };
 
@@ -81,6 +82,12 @@ int machine_poll(struct machine *machine, struct file *file, unsigned events, in
 int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,
 		 int flags, struct why *why);
 
+/* The first precise pages in [start, last] of a file, and an access to one; by its memory file, as above. */
+bool machine_precise_run(struct machine *machine, u64 host_device, u64 inode, u64 start, u64 last,
+			 struct file_run *ret);
+int machine_access(struct machine *machine, const struct client *client, u64 host_device, u64 inode,
+		   struct file_access *access, struct why *why);
+
 /* Attributes of the tree, with the lock and the journal; path as in machine/node.h. client may be NULL. */
 s64 machine_attribute_read(struct machine *machine, struct client *client, const char *path, u64 offset, void *buffer,
 			   size_t size, struct why *why);
@@ -100,6 +107,10 @@ void machine_handle_closes(struct machine *machine);
 
 /* Tells all there is, into an object that the caller began. docs/inspect.md has the names. */
 void machine_inspect(struct machine *machine, struct describer *describer);
+
+/* Between the files that make one: what an IOMMU's driver enables in a device that it has found. */
+struct device;
+void machine_enable_pasids(const struct device *device);
 
 /* Verifies every invariant of every layer; asserts. */
 void machine_check(struct machine *machine);

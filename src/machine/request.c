@@ -13,9 +13,10 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 
-#define DEV_VFIO	"/dev/vfio/"
-#define DEV_VFIO_DEVICE DEV_VFIO "devices/"
-#define DEV_IOMMU	"/dev/iommu"
+#define DEV_VFIO	 "/dev/vfio/"
+#define DEV_VFIO_DEVICE	 DEV_VFIO "devices/"
+#define DEV_VFIO_NOIOMMU DEV_VFIO "noiommu-"
+#define DEV_IOMMU	 "/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -75,6 +76,14 @@ static const char *describe_member(const struct machine *machine, const struct i
 	return text;
 }
 
+/* One that vfio has made for a device without an IOMMU. */
+static bool is_bare(const struct machine *machine, const struct iommu_group *group)
+{
+	const struct iommu_device *member = list_first(&group->devices, struct iommu_device, group_link);
+
+	return !member->unit && device_called(machine, member->name);
+}
+
 /* The node is not there. If it is that of a group, its devices have the wrong drivers: say which. */
 static int refuse_missing(struct machine *machine, const char *path, struct why *why)
 {
@@ -88,6 +97,8 @@ static int refuse_missing(struct machine *machine, const char *path, struct why 
 		group = iommu_group_find(&machine->iommu, id);
 	if (!group)
 		return refuse(why, NODE_MISSING, "there is no %s in this machine", text_sample(path, sample));
+	if (is_bare(machine, group))
+		return refuse(why, NODE_MISSING, "group %d has no IOMMU: its file is " DEV_VFIO_NOIOMMU "%d", id, id);
 	list_for_each(member, &group->devices, group_link) {
 		int length = snprintf(members + used, sizeof(members) - used, "%s%s", used ? ", " : "",
 				      describe_member(machine, member, name));
@@ -120,7 +131,9 @@ static int open_node(struct machine *machine, struct client *client, const char 
 	if (has_prefix(path, DEV_VFIO_DEVICE "vfio") && parse_number(path + strlen(DEV_VFIO_DEVICE "vfio"), &number))
 		return vfio_cdev_open(&machine->vfio, (unsigned)number, client, ret, why);
 	if (parse_number(path + strlen(DEV_VFIO), &number))
-		return vfio_group_open(&machine->vfio, number, client, ret, why);
+		return vfio_group_open(&machine->vfio, number, false, client, ret, why);
+	if (has_prefix(path, DEV_VFIO_NOIOMMU) && parse_number(path + strlen(DEV_VFIO_NOIOMMU), &number))
+		return vfio_group_open(&machine->vfio, number, true, client, ret, why);
 	return refuse_missing(machine, path, why);
 }
 
@@ -355,6 +368,35 @@ int machine_mmap(struct machine *machine, struct client *client, struct file *fi
 	return ret;
 }
 
+bool machine_precise_run(struct machine *machine, u64 host_device, u64 inode, u64 start, u64 last, struct file_run *ret)
+{
+	struct file *file;
+	bool found;
+
+	mutex_lock(&machine->lock);
+	file = files_find(machine->files, host_device, inode);
+	found = file && file->ops->precise_run && file->ops->precise_run(file, start, last, ret);
+	mutex_unlock(&machine->lock);
+	return found;
+}
+
+int machine_access(struct machine *machine, const struct client *client, u64 host_device, u64 inode,
+		   struct file_access *access, struct why *why)
+{
+	struct file *file;
+	int ret;
+
+	request_start(machine, why);
+	file = files_find(machine->files, host_device, inode);
+	if (!file || !file->ops->access)
+		ret = refuse(why, FILE_CLOSED, "no file of this machine is behind the mapping");
+	else
+		ret = file->ops->access(file, access, why);
+	request_finish(machine, client, why, "access %#llx of %s", (unsigned long long)access->alias,
+		       file ? file->path : "nothing");
+	return ret;
+}
+
 static int find_attribute(struct machine *machine, const char *path, struct node **ret, struct why *why)
 {
 	char sample[TEXT_SAMPLE];
@@ -436,10 +478,13 @@ s64 machine_attribute_write(struct machine *machine, struct client *client, cons
 static int bind_by_hand(struct device *device, struct driver *driver, struct why *why)
 {
 	struct text override;
-	int err = 0;
+	int err;
 
 	if (device->driver == driver)
 		return 0;
+	err = device->driver ? device_may_unbind(device, why) : 0;
+	if (err < 0)
+		return err;
 	if (device->driver)
 		device_unbind(device);
 	text_take(&override, driver->name, strlen(driver->name));
@@ -466,8 +511,9 @@ int machine_bind(struct machine *machine, struct pci_addr addr, const char *driv
 	} else if (!driver) {
 		ret = refuse(why, DRIVER_UNKNOWN, "machine %s has no driver \"%s\"", machine->description->name,
 			     text_sample(driver_name, sample));
+	} else if (!device_lock(device)) {
+		ret = refuse(why, DRIVER_DEVICE_UNKNOWN, "%s was taken away", name);
 	} else {
-		device_lock(device);
 		ret = bind_by_hand(device, driver, why);
 		device_unlock(device);
 	}

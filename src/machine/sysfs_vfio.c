@@ -144,6 +144,13 @@ static int build_group(struct machine *machine, struct iommu_group *group, struc
 	return make_nodes(machine, nodes, why);
 }
 
+static int build_device(struct machine *machine, struct device *device, struct why *why)
+{
+	int err = vfio_dev_nodes_make(machine, device->node, device->iommu != NULL, &device->vfio_nodes, why);
+
+	return err < 0 || device->iommu ? err : noiommu_nodes_make(device, why);
+}
+
 int sysfs_build_vfio(struct machine *machine, struct why *why)
 {
 	struct iommu_group *group;
@@ -156,26 +163,80 @@ int sysfs_build_vfio(struct machine *machine, struct why *why)
 		if (err == 0)
 			err = build_group(machine, group, why);
 	list_for_each(device, &machine->devices, link)
-		if (err == 0 && device->iommu && !pci_is_bridge(device->function))
-			err = vfio_dev_nodes_make(machine, device->node, &device->vfio_nodes, why);
+		if (err == 0 && !pci_is_bridge(device->function))
+			err = build_device(machine, device, why);
 	return err;
 }
 
-static struct vfio_nodes *nodes_of(struct machine *machine, int group_id)
+/* NULL: not made yet. */
+static struct vfio_nodes *find_nodes(struct machine *machine, int group_id)
 {
 	struct vfio_nodes *nodes;
 
 	list_for_each(nodes, &machine->vfio_nodes, link)
 		if (nodes->group->id == group_id)
 			return nodes;
-	assert(!"vfio knows only our groups");
 	return NULL;
+}
+
+static struct vfio_nodes *nodes_of(struct machine *machine, int group_id)
+{
+	struct vfio_nodes *nodes = find_nodes(machine, group_id);
+
+	assert(nodes); /* vfio knows only our groups */
+	return nodes;
+}
+
+int sysfs_add_vfio(struct device *device, struct why *why)
+{
+	struct machine *machine = device->machine;
+	int err = 0;
+
+	if (device->iommu && !find_nodes(machine, device->iommu->group->id))
+		err = build_group(machine, device->iommu->group, why);
+	return err < 0 ? err : build_device(machine, device, why);
+}
+
+static void remove_nodes(struct vfio_nodes *nodes)
+{
+	node_remove(nodes->device);
+	node_remove(nodes->number);
+	node_remove(nodes->class);
+	node_remove(nodes->directory);
+	list_remove(&nodes->link);
+	free(nodes);
+}
+
+void sysfs_remove_vfio(struct device *device)
+{
+	struct iommu_group *group = device->iommu ? device->iommu->group : NULL;
+	struct vfio_nodes *nodes = group ? find_nodes(device->machine, group->id) : NULL;
+
+	vfio_dev_nodes_remove(&device->vfio_nodes);
+	noiommu_nodes_remove(&device->noiommu_nodes);
+	if (nodes && group->ndevices == 1)
+		remove_nodes(nodes);
+}
+
+/* The one device of a group that VFIO made for want of an IOMMU; NULL: the group is another. */
+static struct device *untranslated(const struct machine *machine, int group_id)
+{
+	const struct iommu_group *group = iommu_group_find(&machine->iommu, group_id);
+	const struct iommu_device *member = list_first(&group->devices, struct iommu_device, group_link);
+
+	return member->unit || member->function ? NULL : device_called(machine, member->name);
 }
 
 void sysfs_vfio_group_added(struct machine *machine, int group_id, unsigned minor)
 {
-	struct vfio_nodes *nodes = nodes_of(machine, group_id);
+	struct device *device = untranslated(machine, group_id);
+	struct vfio_nodes *nodes;
 
+	if (device) {
+		noiommu_nodes_publish(&device->noiommu_nodes, group_id, minor);
+		return;
+	}
+	nodes = nodes_of(machine, group_id);
 	nodes->minor = minor;
 	nodes->device->rdev = makedev(VFIO_MAJOR, minor);
 	snprintf(nodes->number->name, sizeof(nodes->number->name), "%u:%u", VFIO_MAJOR, minor);
@@ -187,8 +248,14 @@ void sysfs_vfio_group_added(struct machine *machine, int group_id, unsigned mino
 
 void sysfs_vfio_group_removed(struct machine *machine, int group_id)
 {
-	struct vfio_nodes *nodes = nodes_of(machine, group_id);
+	struct device *device = untranslated(machine, group_id);
+	struct vfio_nodes *nodes;
 
+	if (device) {
+		noiommu_nodes_withdraw(&device->noiommu_nodes);
+		return;
+	}
+	nodes = nodes_of(machine, group_id);
 	node_withdraw(nodes->device);
 	node_withdraw(nodes->number);
 	node_withdraw(nodes->class);
@@ -200,15 +267,11 @@ void sysfs_vfio_fini(struct machine *machine)
 	struct vfio_nodes *nodes, *following;
 	struct device *device;
 
-	list_for_each(device, &machine->devices, link)
+	list_for_each(device, &machine->devices, link) {
 		vfio_dev_nodes_remove(&device->vfio_nodes);
-	vfio_dev_nodes_fini(machine);
-	list_for_each_safe(nodes, following, &machine->vfio_nodes, link) {
-		node_remove(nodes->device);
-		node_remove(nodes->number);
-		node_remove(nodes->class);
-		node_remove(nodes->directory);
-		list_remove(&nodes->link);
-		free(nodes);
+		noiommu_nodes_remove(&device->noiommu_nodes);
 	}
+	vfio_dev_nodes_fini(machine);
+	list_for_each_safe(nodes, following, &machine->vfio_nodes, link)
+		remove_nodes(nodes);
 }

@@ -17,7 +17,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -27,6 +29,7 @@
 #include "supervise/failnth.h"
 #include "supervise/path.h"
 #include "supervise/procfs.h"
+#include "supervise/tracer.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -292,17 +295,81 @@ static long on_pwrite(struct call *call)
 	return machine_write(machine_of(call), caller(call), file, arg(call, 3), buffer, size, &call->why);
 }
 
-static long on_mmap(struct call *call)
+/* The first precise page that a program maps is what the tracer is started for. */
+static int start_tracer(struct notifier *notifier, struct why *why)
 {
-	struct file *file = our_file(call, 4);
+	struct epoll_event event = {.events = EPOLLIN};
 	int err;
 
-	if (!file)
+	if (notifier->tracer)
+		return 0;
+	err = tracer_start(notifier->tracees->machine, notifier->program, &notifier->tracer, why);
+	if (err < 0)
+		return err;
+	event.data.fd = tracer_events(notifier->tracer);
+	epoll_ctl(notifier->tracees->epoll, EPOLL_CTL_ADD, event.data.fd, &event);
+	return 0;
+}
+
+/* Pages whose every access must reach the model are put in place when the call has returned. */
+static long map_precise(struct call *call, const struct tracer_mapping *mapping)
+{
+	struct file_run run;
+	int err;
+
+	if (!machine_precise_run(machine_of(call), mapping->host_device, mapping->inode, mapping->offset,
+				 mapping->offset + mapping->size - 1, &run))
 		return GO_ON;
+	err = start_tracer(call->notifier, &call->why);
+	if (err == 0)
+		err = tracer_expect(call->notifier->tracer, (pid_t)call->request.pid, mapping, &call->why);
+	return err < 0 ? journalled(call, "mmap") : GO_ON;
+}
+
+/* An answer of the host's own, made here. */
+static long refuse_closed(struct call *call, int fd)
+{
+	refuse(&call->why, FD_BAD, "descriptor %d is not open", fd);
+	return journalled(call, "mmap");
+}
+
+/*
+ * Which file? Not open is an answer, too: let go, the call might find the descriptor open again, and ours, and then
+ * nobody would have put its precise pages in place. Another file that becomes ours in between is what no program does.
+ */
+static int mapped_file(struct call *call, struct file **ret, struct stat *ret_status)
+{
+	int fd = (int)arg(call, 4);
+	int err = tracee_open_file(call->notifier->tracees, (pid_t)call->request.pid, fd, ret, ret_status);
+
+	if (!still_waits(call) || (*ret && !caller(call)))
+		*ret = NULL;
+	else if (err < 0 && fd >= 0 && !(arg(call, 3) & MAP_ANONYMOUS))
+		return (int)refuse_closed(call, fd);
+	return 0;
+}
+
+static long on_mmap(struct call *call)
+{
+	struct tracer_mapping mapping = {
+		.size = arg(call, 1), .prot = (int)arg(call, 2), .fd = (int)arg(call, 4), .offset = arg(call, 5)};
+	struct stat status;
+	struct file *file;
+	long err;
+
+	if (tracer_injects(call->notifier->tracer, (pid_t)call->request.pid))
+		return GO_ON;
+	err = mapped_file(call, &file, &status);
+	if (err < 0 || !file)
+		return err < 0 ? err : GO_ON;
 	err = COUNTED(failures_of(call), (pid_t)call->request.pid,
-		      machine_mmap(machine_of(call), caller(call), file, arg(call, 5), arg(call, 1), (int)arg(call, 2),
+		      machine_mmap(machine_of(call), caller(call), file, mapping.offset, mapping.size, mapping.prot,
 				   (int)arg(call, 3), &call->why));
-	return err < 0 ? err : GO_ON;
+	if (err < 0)
+		return err;
+	mapping.host_device = status.st_dev;
+	mapping.inode = status.st_ino;
+	return map_precise(call, &mapping);
 }
 
 /* What the descriptor in argument 0 looks like, if it is ours; then the caller's memory may be written. */

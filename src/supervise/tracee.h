@@ -34,6 +34,9 @@ struct tracee {
 void tracees_init(struct tracees *tracees, struct machine *machine, struct file_server *files, int listener, int epoll);
 void tracees_fini(struct tracees *tracees); /* all end */
 
+/* The process of a thread, which the host is asked for. */
+pid_t process_of_thread(pid_t thread);
+
 /* The client of a thread, made at its first request. */
 int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tracee **ret, struct why *why);
 
@@ -51,6 +54,9 @@ void tracee_ended(struct tracees *tracees, int pidfd);
  * not NULL and a file was found.
  */
 struct file *tracee_file(struct tracees *tracees, pid_t thread, int fd);
+
+/* The same; -1 when it is not open at all. *ret_status is of its memory file if there is one. */
+int tracee_open_file(struct tracees *tracees, pid_t thread, int fd, struct file **ret, struct stat *ret_status);
 
 /* The same as a copy that stays valid whatever is closed meanwhile: how the file looks, and in *ret_status
  * (unless NULL) what the host says of its memory file. false when it is not ours. */
