@@ -468,10 +468,13 @@ s64 machine_attribute_write(struct machine *machine, struct client *client, cons
 static int bind_by_hand(struct device *device, struct driver *driver, struct why *why)
 {
 	struct text override;
-	int err = 0;
+	int err;
 
 	if (device->driver == driver)
 		return 0;
+	err = device->driver ? device_may_unbind(device, why) : 0;
+	if (err < 0)
+		return err;
 	if (device->driver)
 		device_unbind(device);
 	text_take(&override, driver->name, strlen(driver->name));
@@ -498,8 +501,9 @@ int machine_bind(struct machine *machine, struct pci_addr addr, const char *driv
 	} else if (!driver) {
 		ret = refuse(why, DRIVER_UNKNOWN, "machine %s has no driver \"%s\"", machine->description->name,
 			     text_sample(driver_name, sample));
+	} else if (!device_lock(device)) {
+		ret = refuse(why, DRIVER_DEVICE_UNKNOWN, "%s was taken away", name);
 	} else {
-		device_lock(device);
 		ret = bind_by_hand(device, driver, why);
 		device_unlock(device);
 	}

@@ -89,8 +89,21 @@ static long get_dma_buf(const struct feature_request *request, struct why *why)
 }
 
 /* Those without a direction belong to other drivers or to functions that a physical function here never has. */
+/* At any time, and from then on: whoever has a virtual function open keeps it. */
+static long set_token(const struct feature_request *request, struct why *why)
+{
+	struct vf_token *token = request->session->device->token;
+	u8 uuid[VF_TOKEN_SIZE];
+	int err = client_read(request->client, request->data, uuid, sizeof(uuid), why);
+
+	if (err < 0)
+		return err;
+	memcpy(token->uuid, uuid, sizeof(uuid));
+	return 0;
+}
+
 static const struct feature features[] = {
-	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {"PCI_VF_TOKEN"},
+	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {"PCI_VF_TOKEN", VFIO_DEVICE_FEATURE_SET, VF_TOKEN_SIZE, set_token},
 	[VFIO_DEVICE_FEATURE_MIGRATION] = {"MIGRATION"},
 	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = {"MIG_DEVICE_STATE"},
 	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = {"LOW_POWER_ENTRY", VFIO_DEVICE_FEATURE_SET, 0, set_entry},
@@ -125,7 +138,9 @@ static int decode_feature(const struct vfio_device *device, u32 flags, const str
 	/* Linux answers EINVAL, not ENOTTY, for this one of a device that cannot migrate. */
 	if (id == VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2)
 		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s cannot migrate", id, name);
-	if (!feature || !feature->directions || device->soft)
+	/* Only physical functions have a token. */
+	if (!feature || !feature->directions || device->soft ||
+	    (id == VFIO_DEVICE_FEATURE_PCI_VF_TOKEN && !device->token))
 		return refuse(why, FEATURE_UNKNOWN, "%s has no feature %u (%s)", name, id,
 			      feature ? feature->name : "unknown");
 	if (flags & DIRECTIONS & ~feature->directions)

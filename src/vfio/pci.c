@@ -82,6 +82,7 @@ void pci_session_begin(struct pci_session *session)
 		function->ops->opened(function);
 	session->device->session = session;
 	session->device->opened = session->file;
+	vf_token_opened(session->device);
 }
 
 /* Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. */
@@ -97,6 +98,7 @@ void pci_session_end(struct pci_session *session)
 	struct vfio_device *device = session->device;
 	struct pci_function *function = session->function;
 
+	vf_token_closed(device);
 	dmabufs_drop(session);
 	low_power_exit(session);
 	backing_send_home(session);

@@ -94,6 +94,8 @@ void pci_check(const struct vfio_device *device);
 void config_init(struct pci_session *session); /* from the function as it is */
 s64 config_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why);
 s64 config_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why);
+/* Into D0, whoever took it out of that, with what it has forgotten meanwhile. */
+void power_up(struct vfio_device *device);
 bool config_memory_enabled(const struct pci_session *session); /* the device decodes memory */
 
 /* ---- pci_rw.c: BARs and ROM ---- */
