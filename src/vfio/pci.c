@@ -112,8 +112,7 @@ void pci_session_end(struct pci_session *session)
 		function->ops->closed(function);
 	device->session = NULL;
 	device->opened = NULL;
-	if (device->needs_reset)
-		reset_idle_set(device);
+	reset_idle_set(device);
 }
 
 /* ---- information ---- */

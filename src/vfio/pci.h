@@ -152,7 +152,7 @@ void function_restore(struct pci_function *function, const u8 saved[static CONFI
 
 /* ---- hot_reset.c ---- */
 
-/* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
+/* Resets the bus if a device of it needs that, nobody has any of them open and all are vfio-pci's. */
 void reset_idle_set(struct vfio_device *device);
 
 /* ---- pci_ioeventfd.c ---- */
