@@ -462,6 +462,7 @@ TEST(sriov, words_that_make_no_sense_are_refused)
 	expect_wrong(ROOM "vf: {bars: {3: 1K}}", "BAR 3 of a virtual function is memory");
 	expect_wrong(ROOM "vf: {sriov: {total: 1}}", "has none of its own");
 	expect_wrong(ROOM "vf: {vf: {}}", "has none of its own");
+	expect_wrong(ROOM "vf: {slot: \"04.0\"}", "offset and stride");
 	expect_wrong(ROOM "vf: []", "a device");
 }
 
