@@ -465,12 +465,54 @@ static bool is_fault_address(const struct attempt *attempt)
 	return attempt->stop.address - rig.result.fault_address < 64;
 }
 
+/* The one operand in memory, if that is all there is: no stack, no repetition, no mask that leaves out elements. */
+static const ZydisDecodedOperand *only_memory(const struct attempt *attempt)
+{
+	const ZydisDecodedOperand *found = NULL;
+
+	for (unsigned i = 0; i < attempt->instruction.operand_count; i++) {
+		if (attempt->operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY)
+			continue;
+		if (found)
+			return NULL;
+		found = &attempt->operands[i];
+	}
+	if (stores_in_parts(attempt) || attempt->instruction.meta.category == ZYDIS_CATEGORY_STRINGOP)
+		return NULL;
+	return found;
+}
+
+static bool was_seen(unsigned index, char kind, unsigned width)
+{
+	return rig.seen[index].kind == kind && rig.seen[index].width == width;
+}
+
+/* As Zydis has it from the manuals: what is read is loaded once, what is written stored once, then, in one piece. */
+static bool accesses_agree(const struct attempt *attempt)
+{
+	const ZydisDecodedOperand *memory = only_memory(attempt);
+	unsigned at = 0, width;
+
+	if (!memory || instruction_find(attempt->instruction.mnemonic).handler == step_nothing)
+		return true;
+	width = memory->size / 8;
+	if (was_seen(0, '(', 0))
+		at++;
+	if (memory->actions & ZYDIS_OPERAND_ACTION_MASK_READ && !was_seen(at++, 'L', width))
+		return false;
+	if (memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE && !was_seen(at++, 'S', width))
+		return false;
+	return rig.count == (was_seen(0, '(', 0) ? at + 1 : at);
+}
+
 static const char *difference(struct attempt *attempt, enum x86_outcome outcome)
 {
 	u64 mask = (X86_ARITHMETIC | X86_DF) & ~undefined_flags(attempt);
 
 	if (outcome != expected_outcome(attempt))
 		return "outcome";
+	if (outcome == X86_DONE && !accesses_agree(attempt))
+		return "accesses";
 	if (outcome == X86_FAULT && !is_fault_address(attempt))
 		return "address of the fault";
 	if (memcmp(rig.state.gpr, attempt->real.gpr, sizeof(rig.state.gpr)) != 0)
