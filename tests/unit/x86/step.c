@@ -308,6 +308,13 @@ TEST(step, a_quotient_without_a_place_is_a_divide_error)
 	put_u32(memory, 1);
 	assert_int_equal(STEP("\xf7\x33"), X86_DIVIDE);
 	assert_memory_equal(&rig.state, &before, sizeof(before));
+	/* idiv byte [rbx]: 128 / 1 is too much by one, 128 / -1 is not */
+	rig.state.gpr[X86_RAX] = 0x80;
+	memory[0] = 1;
+	assert_int_equal(STEP("\xf6\x3b"), X86_DIVIDE);
+	memory[0] = 0xff;
+	assert_int_equal(STEP("\xf6\x3b"), X86_DONE);
+	assert_int_equal(rig.state.gpr[X86_RAX], 0x0080);
 }
 
 TEST(step, aligned_moves_insist)
