@@ -71,11 +71,15 @@ static int attach_unbound(struct device *device, struct why *why)
 	struct driver *driver;
 
 	list_for_each(driver, &device->machine->drivers, link) {
+		struct why reason = WHY_INIT;
+		enum bind_step step;
+
 		if (!driver_matches(driver, device->function, device->driver_override))
 			continue;
-		switch (device_bind(device, driver, why)) {
+		step = device_bind(device, driver, &reason);
+		*why = reason; /* of a success: what it has to say, not what others had */
+		switch (step) {
 		case BIND_DONE:
-			why_clear(why);
 			return 0;
 		case BIND_CLAIM:
 			return why_context(why, "binding %s to %s", device->name, driver->name);

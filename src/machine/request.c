@@ -76,6 +76,14 @@ static const char *describe_member(const struct machine *machine, const struct i
 	return text;
 }
 
+/* One that vfio has made for a device without an IOMMU. */
+static bool is_bare(const struct machine *machine, const struct iommu_group *group)
+{
+	const struct iommu_device *member = list_first(&group->devices, struct iommu_device, group_link);
+
+	return !member->unit && device_called(machine, member->name);
+}
+
 /* The node is not there. If it is that of a group, its devices have the wrong drivers: say which. */
 static int refuse_missing(struct machine *machine, const char *path, struct why *why)
 {
@@ -89,6 +97,8 @@ static int refuse_missing(struct machine *machine, const char *path, struct why 
 		group = iommu_group_find(&machine->iommu, id);
 	if (!group)
 		return refuse(why, NODE_MISSING, "there is no %s in this machine", text_sample(path, sample));
+	if (is_bare(machine, group))
+		return refuse(why, NODE_MISSING, "group %d has no IOMMU: its file is " DEV_VFIO_NOIOMMU "%d", id, id);
 	list_for_each(member, &group->devices, group_link) {
 		int length = snprintf(members + used, sizeof(members) - used, "%s%s", used ? ", " : "",
 				      describe_member(machine, member, name));
