@@ -23,4 +23,6 @@
 	X(group)                                                                                                       \
 	X(type1)                                                                                                       \
 	X(tracking)                                                                                                    \
-	X(emulated)
+	X(emulated)                                                                                                    \
+	X(config)                                                                                                      \
+	X(regions)
