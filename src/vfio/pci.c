@@ -77,6 +77,7 @@ void pci_session_begin(struct pci_session *session)
 	}
 	memcpy(session->saved, function->config, sizeof(session->saved));
 	config_init(session);
+	migration_begin(session);
 	backing_update(session);
 	if (function->ops->opened)
 		function->ops->opened(function);
@@ -97,6 +98,7 @@ void pci_session_end(struct pci_session *session)
 	struct vfio_device *device = session->device;
 	struct pci_function *function = session->function;
 
+	migration_end(session);
 	dmabufs_drop(session);
 	low_power_exit(session);
 	backing_send_home(session);
@@ -255,6 +257,7 @@ void pci_check(const struct vfio_device *device)
 	assert((session->wake_fd >= 0) == (session->low_power == LOW_POWER_WAKEUP));
 	assert(session->nioeventfds == list_length(&session->ioeventfds));
 	assert(session->revoked || session->low_power == LOW_POWER_NONE);
+	migration_check(session);
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
 		assert(function->bars[bar].memory ==
 		       (session->revoked || !session->shared[bar] ? function->bars[bar].home : session->shared[bar]));

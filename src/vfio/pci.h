@@ -13,6 +13,7 @@
 #include "isolde/abi/vfio.h"
 #include "mem/buffer.h"
 #include "vfio/device.h"
+#include "vfio/migration.h"
 
 #define REGION_SHIFT 40
 #define CONFIG_SIZE  4096
@@ -65,6 +66,7 @@ struct pci_session {
 	struct list ioeventfds;
 	unsigned nioeventfds;
 	struct list dmabufs; /* struct pci_dmabuf: pci_dmabuf.c */
+	struct migration migration;
 };
 
 /* Only of a file that has it. */
