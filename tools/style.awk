@@ -150,7 +150,7 @@ continued || /^[ \t]*#/ {
 	if (!continued) {
 		if (is_source && in_function && code ~ /^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else)/)
 			complain("#if in control flow")
-		if ($0 ~ /^#include "/ && $0 !~ /^#include "[a-z]+\/[a-z0-9_\/]+\.(h|def|inc)"/)
+		if ($0 ~ /^#include "/ && $0 !~ /^#include "[a-z0-9]+\/[a-z0-9_\/]+\.(h|def|inc)"/)
 			complain("write includes as \"layer/file.h\"")
 	}
 	check_names(code)

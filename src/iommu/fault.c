@@ -42,6 +42,11 @@ static void describe_reason(const struct dma_fault *fault, const struct domain *
 {
 	char nearest[120], who[CLIENT_DESCRIPTION];
 
+	if (!domain && fault->function->untranslated) {
+		snprintf(text, size,
+			 "it is behind no IOMMU, so this is a physical address, where no program's memory is");
+		return;
+	}
 	if (!domain) {
 		snprintf(text, size, "%s",
 			 fault->pasid ? "that PASID is attached to no domain" : "all its DMA is blocked");

@@ -26,6 +26,7 @@ void iommu_init(struct iommu *iommu)
 	list_init(&iommu->identities);
 	list_init(&iommu->units);
 	list_init(&iommu->groups);
+	list_init(&iommu->untranslated);
 	list_init(&iommu->processes);
 }
 
@@ -33,6 +34,7 @@ void iommu_fini(struct iommu *iommu)
 {
 	struct iommu_group *group, *next_group;
 	struct iommu_unit *unit, *next_unit;
+	struct dma_port *port, *next_port;
 
 	list_for_each_safe(group, next_group, &iommu->groups, link) {
 		unsigned left = group->ndevices;
@@ -46,6 +48,10 @@ void iommu_fini(struct iommu *iommu)
 	list_for_each_safe(unit, next_unit, &iommu->units, link) {
 		list_remove(&unit->link);
 		free(unit);
+	}
+	list_for_each_safe(port, next_port, &iommu->untranslated, of_iommu) {
+		list_remove(&port->of_iommu);
+		dma_port_free(port);
 	}
 	assert(list_empty(&iommu->processes));
 	idmap_fini(&iommu->global_pasids);
@@ -268,6 +274,24 @@ int iommu_emulated_add(struct iommu *iommu, const char *name, const struct iommu
 	list_append(&device->group->devices, &device->group_link);
 	device->group->ndevices++;
 	*ret = device;
+	return 0;
+}
+
+int iommu_untranslated_add(struct iommu *iommu, const char *name, struct iommu_device **ret, struct why *why)
+{
+	return iommu_emulated_add(iommu, name, NULL, ret, why);
+}
+
+int iommu_untranslated_port(struct iommu *iommu, const struct pci_function *function, struct dma_port **ret,
+			    struct why *why)
+{
+	struct dma_port *port;
+	int err = dma_port_new(iommu, function, &port, why);
+
+	if (err < 0)
+		return err;
+	list_append(&iommu->untranslated, &port->of_iommu);
+	*ret = port;
 	return 0;
 }
 

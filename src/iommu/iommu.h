@@ -150,9 +150,10 @@ enum intent {
 };
 
 struct iommu_device {
-	struct pci_function *function; /* borrowed from the topology, which outlives us; NULL: it is no PCI device */
-	struct iommu_unit *unit;       /* borrowed from iommu; NULL when emulated */
-	struct iommu_group *group;     /* borrowed */
+	struct pci_function
+		*function;	   /* borrowed from the topology, which outlives us; NULL: none that a unit covers */
+	struct iommu_unit *unit;   /* borrowed from iommu; NULL when emulated or untranslated */
+	struct iommu_group *group; /* borrowed */
 	const struct iommu_device *parent; /* of an emulated one: whose requester id its DMA would carry; NULL: none */
 	char name[40];			   /* "0000:01:00.0", or the UUID of an emulated one */
 	const char *dma_api_driver;	   /* name of the bound driver that uses the kernel's DMA API; NULL if none */
@@ -206,6 +207,7 @@ struct iommu {
 	struct list identities; /* struct domain: all whose addresses are physical, and so see all frames */
 	struct list units;
 	struct list groups;	    /* by id */
+	struct list untranslated;   /* struct dma_port, owned: of functions that no unit covers */
 	struct list processes;	    /* struct sva_process, owned: iommu/sva.c */
 	struct idmap global_pasids; /* of all devices; whose they are is the caller's */
 	unsigned amd_guest_ids;	    /* AMD: domain ids that stand for guests' (iommufd/driver_amd.c) */
@@ -263,6 +265,17 @@ int iommu_platform_add(struct iommu_group *group, struct iommu_unit *unit, const
  */
 int iommu_emulated_add(struct iommu *iommu, const char *name, const struct iommu_device *parent,
 		       struct iommu_device **ret, struct why *why);
+/*
+ * Hardware that no unit covers, for as long as VFIO has it without an IOMMU: in a group of its own, like the above. Its
+ * DMA is that of iommu_untranslated_port(). Linux: drivers/vfio/group.c:vfio_noiommu_group_alloc().
+ */
+int iommu_untranslated_add(struct iommu *iommu, const char *name, struct iommu_device **ret, struct why *why);
+/*
+ * The port of a function that no unit covers, which is freed with iommu: its addresses are physical. Nobody's memory
+ * has any here, so that all its transfers fault.
+ */
+int iommu_untranslated_port(struct iommu *iommu, const struct pci_function *function, struct dma_port **ret,
+			    struct why *why);
 /* Its driver is gone already, and whoever attached through it. The last member takes the group along. */
 void iommu_device_remove(struct iommu_device *device);
 

@@ -38,6 +38,7 @@ struct dma_port {
 	struct iommu *iommu;		     /* borrowed */
 	const struct pci_function *function; /* borrowed; NULL: it is no PCI device, and no model uses the port */
 	struct dma_context own;		     /* requests without PASID */
+	struct list_link of_iommu;	     /* iommu->untranslated, of a function that no unit covers */
 	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending */
 	struct list guests;		     /* struct dma_context, owned: iommu/stage1.c */
 	unsigned nguests;

@@ -23,7 +23,7 @@ struct context {
 	bool open;		      /* the file still has descriptors */
 	enum charge_mode charge_mode; /* OPTION RLIMIT_MODE: CHARGE_USER or CHARGE_MM */
 	struct object *vfio_ioas;     /* borrowed; the compat IOAS, cleared when that is destroyed; NULL: none */
-	bool no_iommu;		      /* SET_IOMMU with VFIO_NOIOMMU_IOMMU was called (spec 03 section 12) */
+	bool no_iommu;		      /* a group without an IOMMU has it as its container (spec 03 section 12) */
 	struct list devices;	      /* struct iommufd_device, by age */
 	struct list sw_msi;	      /* struct sw_msi_page, owned: sw_msi.c */
 	struct list regions;	      /* struct mmap_region, owned by their objects: mmap.c */

@@ -25,7 +25,7 @@ struct iommufd {
 	struct list files;	  /* struct memory_file, used by pages */
 	bool provides_vfio; /* a machine option: /dev/vfio/vfio is ours too, as with CONFIG_IOMMUFD_VFIO_CONTAINER */
 	bool unsafe_interrupts; /* module option allow_unsafe_interrupts: bind devices without isolated MSI */
-	bool noiommu;		/* VFIO has its unsafe noiommu mode */
+	bool noiommu;		/* VFIO is built with noiommu mode, switched on or not */
 	/* IOMMU_TEST (0x3ba0), where the machine has it (src/selftest); NULL: the number is unknown. */
 	long (*test)(struct request *request, struct why *why);
 	void *test_context;

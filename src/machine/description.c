@@ -42,14 +42,37 @@ static int read_provides_vfio(struct yaml_reader *reader, yaml_node_t *node, voi
 	return yaml_bool(reader, node, &((struct description *)target)->iommufd_provides_vfio);
 }
 
+#define PASID_MAX 0xfffffu /* IA32_PASID has 20 bits */
+
+static int read_process_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+	u64 pasid = 0;
+	int err = yaml_number(reader, node, PASID_MAX, &pasid);
+
+	description->has_process_pasid = err == 0;
+	description->process_pasid = (u32)pasid;
+	return err;
+}
+
+static int read_noiommu(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->noiommu);
+}
+
+static int read_linux_hot_reset(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->linux_hot_reset);
+}
+
 /* Where the room is to do other than Linux, or than Linux does with its usual configuration. */
 static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
-					       {"private_domains", read_private_domains},
-					       {"alias_domains", read_alias_domains},
-					       {"selftest", read_selftest},
-					       {"iommufd_provides_vfio", read_provides_vfio}};
+	static const struct yaml_key keys[] = {
+		{"strict_intent", read_strict_intent},	       {"private_domains", read_private_domains},
+		{"alias_domains", read_alias_domains},	       {"noiommu", read_noiommu},
+		{"linux_hot_reset", read_linux_hot_reset},     {"selftest", read_selftest},
+		{"iommufd_provides_vfio", read_provides_vfio}, {"process_pasid", read_process_pasid}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }

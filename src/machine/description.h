@@ -132,8 +132,12 @@ struct description {
 	char name[32];
 	struct unit_description iommu; /* each of them */
 	struct iommu_options options;
-	bool selftest;					 /* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
+	bool selftest;		/* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
+	bool has_process_pasid; /* IA32_PASID of every process, for ENQCMD */
+	u32 process_pasid;
 	bool iommufd_provides_vfio;			 /* as with CONFIG_IOMMUFD_VFIO_CONTAINER */
+	bool noiommu;					 /* as with vfio.enable_unsafe_noiommu_mode=1 */
+	bool linux_hot_reset;				 /* a hot reset takes no proof but Linux's */
 	bool as_found;					 /* captured: what is where was not questioned */
 	struct reserved_region regions[MACHINE_REGIONS]; /* of devices */
 	unsigned nregions;

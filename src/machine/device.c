@@ -50,6 +50,16 @@ struct device *device_find(const struct machine *machine, struct pci_addr addr)
 	return NULL;
 }
 
+struct device *device_called(const struct machine *machine, const char *name)
+{
+	struct device *device;
+
+	list_for_each(device, &machine->devices, link)
+		if (strcmp(name, device->name) == 0)
+			return device;
+	return NULL;
+}
+
 struct device *device_named(const struct machine *machine, const struct text *text)
 {
 	struct device *device;
@@ -96,9 +106,11 @@ static void unclaim(struct device *device, const struct driver *driver)
 
 static int probe_vfio(struct device *device, struct why *why)
 {
+	struct vfio *vfio = &device->machine->vfio;
+
 	if (!device->iommu)
-		return refuse(why, NO_IOMMU_GROUP, "%s has no IOMMU group: it is not behind an IOMMU", device->name);
-	return vfio_pci_probe(&device->machine->vfio, device->iommu, device->name, &device->vfio, why);
+		return vfio_pci_probe_untranslated(vfio, device->function, device->name, &device->vfio, why);
+	return vfio_pci_probe(vfio, device->iommu, device->name, &device->vfio, why);
 }
 
 static bool is_port(const struct pci_function *function)

@@ -8,6 +8,7 @@
 
 #include "machine/driver.h"
 #include "machine/machine.h"
+#include "machine/sysfs_noiommu.h"
 #include "machine/sysfs_vfio.h"
 
 /* How a device can be reset, in the order Linux tries (drivers/pci/pci.c:pci_reset_fn_methods). */
@@ -31,8 +32,9 @@ struct device {
 	struct node *node;		   /* the tree's: its sysfs directory */
 	struct node *driver_link;	   /* the tree's: node/driver and drivers/NAME/BDF while bound */
 	struct node *driver_entry;
-	struct vfio_dev_nodes vfio_nodes; /* what vfio shows of it */
-	struct list_link link;		  /* machine->devices, enumeration order */
+	struct vfio_dev_nodes vfio_nodes;   /* what vfio shows of it */
+	struct noiommu_nodes noiommu_nodes; /* and of its group, when it is behind no IOMMU */
+	struct list_link link;		    /* machine->devices, enumeration order */
 };
 
 int device_new(struct machine *machine, struct pci_function *function, struct iommu_device *iommu, struct device **ret,
@@ -40,6 +42,7 @@ int device_new(struct machine *machine, struct pci_function *function, struct io
 void device_free(struct device *device); /* unbound already; NULL is legal */
 
 struct device *device_find(const struct machine *machine, struct pci_addr addr);
+struct device *device_called(const struct machine *machine, const char *name);
 /* By the name in a write to sysfs. */
 struct device *device_named(const struct machine *machine, const struct text *text);
 

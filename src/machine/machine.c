@@ -24,7 +24,7 @@ static struct vfio_dev_nodes *nodes_of(struct machine *machine, const struct vfi
 {
 	struct mdev *mdev = mdev_of(machine, vfio);
 
-	return mdev ? &mdev->vfio_nodes : &device_find(machine, vfio_device_iommu(vfio)->function->addr)->vfio_nodes;
+	return mdev ? &mdev->vfio_nodes : &device_called(machine, vfio_device_name(vfio))->vfio_nodes;
 }
 
 static void group_added(void *context, int group_id, unsigned minor)
@@ -54,6 +54,20 @@ static void device_closed(void *context, struct vfio_device *vfio)
 	pthread_cond_broadcast(&machine->changed);
 }
 
+static void remark(void *context, struct client *client, const char *request, const struct why *why)
+{
+	struct machine *machine = context;
+
+	journal_append(&machine->journal, client ? client->pid : 0, client ? client->name : "isolde", request, why);
+}
+
+static const char *driver_of(void *context, const struct pci_function *function)
+{
+	const struct device *device = device_find(context, function->addr);
+
+	return device && device->driver ? device->driver->name : NULL;
+}
+
 /* A request that an emulated device made for itself: there is nobody to answer. */
 static void soft_fault(void *context, struct vfio_device *vfio, const struct why *why)
 {
@@ -68,6 +82,8 @@ static const struct vfio_listener vfio_listener = {
 	.device_added = device_added,
 	.device_removed = device_removed,
 	.device_closed = device_closed,
+	.remark = remark,
+	.driver_of = driver_of,
 	.soft_fault = soft_fault,
 };
 
@@ -99,8 +115,12 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommu.fault = dma_faulted;
 	machine->iommu.fault_context = machine;
 	iommufd_init(&machine->iommufd, &machine->iommu);
+	machine->iommufd.noiommu = true; /* as distributions build it: CONFIG_VFIO_NOIOMMU */
 	machine->iommufd.provides_vfio = description->iommufd_provides_vfio;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
+	machine->vfio.topology = &machine->topology;
+	machine->vfio.noiommu = description->noiommu;
+	machine->vfio.linux_hot_reset = description->linux_hot_reset;
 	journal_init(&machine->journal);
 	list_init(&machine->drivers);
 	list_init(&machine->devices);
@@ -246,19 +266,29 @@ static void enable_pasids(struct machine *machine)
 	}
 }
 
-/* A model without a way to memory stays what it was built as: registers that nobody answers for. */
+/* Without an IOMMU a device has a port all the same: whatever it asks of memory is a fault. */
+static int attach_model(struct machine *machine, struct device *device, struct why *why)
+{
+	const struct function_description *words = description_find(machine->description, device->function->addr);
+	struct dma_port *port = NULL;
+	int err = 0;
+
+	if (!words->model || !words->model->attach)
+		return 0;
+	if (device->iommu)
+		port = device->iommu->port;
+	else
+		err = iommu_untranslated_port(&machine->iommu, device->function, &port, why);
+	return err < 0 ? err : words->model->attach(device->function, port, &words->options, why);
+}
+
 static int attach_models(struct machine *machine, struct why *why)
 {
 	struct device *device;
 
 	list_for_each(device, &machine->devices, link) {
-		const struct function_description *words = description_find(machine->description,
-									    device->function->addr);
-		int err;
+		int err = attach_model(machine, device, why);
 
-		if (!words->model || !words->model->attach || !device->iommu)
-			continue;
-		err = words->model->attach(device->function, device->iommu->port, &words->options, why);
 		if (err < 0)
 			return why_context(why, "%s", device->name);
 	}
@@ -315,6 +345,10 @@ static int bind_boot_drivers(struct machine *machine, struct why *why)
 			continue;
 		if (device_bind(device, driver_find(&machine->drivers, words->driver), why) != BIND_DONE)
 			return why_context(why, "binding %s to %s at boot", device->name, words->driver);
+		if (why->code == WHY_NONE)
+			continue;
+		remark(machine, NULL, "boot", why);
+		why_clear(why);
 	}
 	return 0;
 }

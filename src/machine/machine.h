@@ -81,6 +81,12 @@ int machine_poll(struct machine *machine, struct file *file, unsigned events, in
 int machine_mmap(struct machine *machine, struct client *client, struct file *file, u64 offset, u64 size, int prot,
 		 int flags, struct why *why);
 
+/* The first precise pages in [start, last] of a file, and an access to one; by its memory file, as above. */
+bool machine_precise_run(struct machine *machine, u64 host_device, u64 inode, u64 start, u64 last,
+			 struct file_run *ret);
+int machine_access(struct machine *machine, const struct client *client, u64 host_device, u64 inode,
+		   struct file_access *access, struct why *why);
+
 /* Attributes of the tree, with the lock and the journal; path as in machine/node.h. client may be NULL. */
 s64 machine_attribute_read(struct machine *machine, struct client *client, const char *path, u64 offset, void *buffer,
 			   size_t size, struct why *why);

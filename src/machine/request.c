@@ -13,9 +13,10 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 
-#define DEV_VFIO	"/dev/vfio/"
-#define DEV_VFIO_DEVICE DEV_VFIO "devices/"
-#define DEV_IOMMU	"/dev/iommu"
+#define DEV_VFIO	 "/dev/vfio/"
+#define DEV_VFIO_DEVICE	 DEV_VFIO "devices/"
+#define DEV_VFIO_NOIOMMU DEV_VFIO "noiommu-"
+#define DEV_IOMMU	 "/dev/iommu"
 
 static void request_start(struct machine *machine, struct why *why)
 {
@@ -120,7 +121,9 @@ static int open_node(struct machine *machine, struct client *client, const char 
 	if (has_prefix(path, DEV_VFIO_DEVICE "vfio") && parse_number(path + strlen(DEV_VFIO_DEVICE "vfio"), &number))
 		return vfio_cdev_open(&machine->vfio, (unsigned)number, client, ret, why);
 	if (parse_number(path + strlen(DEV_VFIO), &number))
-		return vfio_group_open(&machine->vfio, number, client, ret, why);
+		return vfio_group_open(&machine->vfio, number, false, client, ret, why);
+	if (has_prefix(path, DEV_VFIO_NOIOMMU) && parse_number(path + strlen(DEV_VFIO_NOIOMMU), &number))
+		return vfio_group_open(&machine->vfio, number, true, client, ret, why);
 	return refuse_missing(machine, path, why);
 }
 
@@ -352,6 +355,35 @@ int machine_mmap(struct machine *machine, struct client *client, struct file *fi
 		ret = file->ops->mmap ? file->ops->mmap(file, offset, size, prot, flags, why)
 				      : refuse_mapping(file, why);
 	request_finish(machine, client, why, "mmap %s", path);
+	return ret;
+}
+
+bool machine_precise_run(struct machine *machine, u64 host_device, u64 inode, u64 start, u64 last, struct file_run *ret)
+{
+	struct file *file;
+	bool found;
+
+	mutex_lock(&machine->lock);
+	file = files_find(machine->files, host_device, inode);
+	found = file && file->ops->precise_run && file->ops->precise_run(file, start, last, ret);
+	mutex_unlock(&machine->lock);
+	return found;
+}
+
+int machine_access(struct machine *machine, const struct client *client, u64 host_device, u64 inode,
+		   struct file_access *access, struct why *why)
+{
+	struct file *file;
+	int ret;
+
+	request_start(machine, why);
+	file = files_find(machine->files, host_device, inode);
+	if (!file || !file->ops->access)
+		ret = refuse(why, FILE_CLOSED, "no file of this machine is behind the mapping");
+	else
+		ret = file->ops->access(file, access, why);
+	request_finish(machine, client, why, "access %#llx of %s", (unsigned long long)access->alias,
+		       file ? file->path : "nothing");
 	return ret;
 }
 

@@ -143,6 +143,22 @@ static int store_entry_limit(struct node *node, const char *bytes, size_t size, 
 	return 0;
 }
 
+static s64 show_noiommu(struct node *node, char *text, size_t size, struct why *why)
+{
+	const struct machine *machine = node->context;
+
+	return show_text(text, size, "%c\n", machine->vfio.noiommu ? 'Y' : 'N');
+}
+
+static int store_noiommu(struct node *node, const char *bytes, size_t size, struct why *why)
+{
+	struct machine *machine = node->context;
+	struct text text;
+
+	text_take(&text, bytes, size);
+	return text_yes(&text, node, &machine->vfio.noiommu, why);
+}
+
 static s64 show_unsafe_interrupts(struct node *node, char *text, size_t size, struct why *why)
 {
 	const struct machine *machine = node->context;
@@ -166,7 +182,7 @@ static const struct {
 } parameters[] = {
 	{"iommufd",
 	 {"allow_unsafe_interrupts", 0644, {.show = show_unsafe_interrupts, .store = store_unsafe_interrupts}}},
-	{"vfio", {"enable_unsafe_noiommu_mode", 0444, {.show = show_constant}, "N"}},
+	{"vfio", {"enable_unsafe_noiommu_mode", 0644, {.show = show_noiommu, .store = store_noiommu}}},
 	{"vfio_iommu_type1", {"allow_unsafe_interrupts", 0444, {.show = show_constant}, "N"}},
 	{"vfio_iommu_type1", {"disable_hugepages", 0444, {.show = show_constant}, "N"}},
 	{"vfio_iommu_type1", {"dma_entry_limit", 0644, {.show = show_entry_limit, .store = store_entry_limit}}},

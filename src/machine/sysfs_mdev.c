@@ -149,7 +149,7 @@ static int build_mdev(struct machine *machine, struct mdev *mdev, struct why *wh
 		err = link_bus(machine, mdev, why);
 	if (err == 0)
 		err = link_group(machine, mdev, why);
-	return err < 0 ? err : vfio_dev_nodes_make(machine, mdev->node, &mdev->vfio_nodes, why);
+	return err < 0 ? err : vfio_dev_nodes_make(machine, mdev->node, true, &mdev->vfio_nodes, why);
 }
 
 int sysfs_build_mdevs(struct machine *machine, struct why *why)

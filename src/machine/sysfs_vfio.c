@@ -144,6 +144,13 @@ static int build_group(struct machine *machine, struct iommu_group *group, struc
 	return make_nodes(machine, nodes, why);
 }
 
+static int build_device(struct machine *machine, struct device *device, struct why *why)
+{
+	int err = vfio_dev_nodes_make(machine, device->node, device->iommu != NULL, &device->vfio_nodes, why);
+
+	return err < 0 || device->iommu ? err : noiommu_nodes_make(device, why);
+}
+
 int sysfs_build_vfio(struct machine *machine, struct why *why)
 {
 	struct iommu_group *group;
@@ -156,8 +163,8 @@ int sysfs_build_vfio(struct machine *machine, struct why *why)
 		if (err == 0)
 			err = build_group(machine, group, why);
 	list_for_each(device, &machine->devices, link)
-		if (err == 0 && device->iommu && !pci_is_bridge(device->function))
-			err = vfio_dev_nodes_make(machine, device->node, &device->vfio_nodes, why);
+		if (err == 0 && !pci_is_bridge(device->function))
+			err = build_device(machine, device, why);
 	return err;
 }
 
@@ -172,10 +179,25 @@ static struct vfio_nodes *nodes_of(struct machine *machine, int group_id)
 	return NULL;
 }
 
+/* The one device of a group that VFIO made for want of an IOMMU; NULL: the group is another. */
+static struct device *untranslated(const struct machine *machine, int group_id)
+{
+	const struct iommu_group *group = iommu_group_find(&machine->iommu, group_id);
+	const struct iommu_device *member = list_first(&group->devices, struct iommu_device, group_link);
+
+	return member->unit || member->function ? NULL : device_called(machine, member->name);
+}
+
 void sysfs_vfio_group_added(struct machine *machine, int group_id, unsigned minor)
 {
-	struct vfio_nodes *nodes = nodes_of(machine, group_id);
+	struct device *device = untranslated(machine, group_id);
+	struct vfio_nodes *nodes;
 
+	if (device) {
+		noiommu_nodes_publish(&device->noiommu_nodes, group_id, minor);
+		return;
+	}
+	nodes = nodes_of(machine, group_id);
 	nodes->minor = minor;
 	nodes->device->rdev = makedev(VFIO_MAJOR, minor);
 	snprintf(nodes->number->name, sizeof(nodes->number->name), "%u:%u", VFIO_MAJOR, minor);
@@ -187,8 +209,14 @@ void sysfs_vfio_group_added(struct machine *machine, int group_id, unsigned mino
 
 void sysfs_vfio_group_removed(struct machine *machine, int group_id)
 {
-	struct vfio_nodes *nodes = nodes_of(machine, group_id);
+	struct device *device = untranslated(machine, group_id);
+	struct vfio_nodes *nodes;
 
+	if (device) {
+		noiommu_nodes_withdraw(&device->noiommu_nodes);
+		return;
+	}
+	nodes = nodes_of(machine, group_id);
 	node_withdraw(nodes->device);
 	node_withdraw(nodes->number);
 	node_withdraw(nodes->class);
@@ -200,8 +228,10 @@ void sysfs_vfio_fini(struct machine *machine)
 	struct vfio_nodes *nodes, *following;
 	struct device *device;
 
-	list_for_each(device, &machine->devices, link)
+	list_for_each(device, &machine->devices, link) {
 		vfio_dev_nodes_remove(&device->vfio_nodes);
+		noiommu_nodes_remove(&device->noiommu_nodes);
+	}
 	vfio_dev_nodes_fini(machine);
 	list_for_each_safe(nodes, following, &machine->vfio_nodes, link) {
 		node_remove(nodes->device);

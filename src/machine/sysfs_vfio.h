@@ -15,7 +15,7 @@ struct vfio_dev_nodes {
 	unsigned index;		/* N, while they are published */
 	struct node *directory; /* vfio-dev of the device */
 	struct node *class;	/* sys/class/vfio-dev/vfioN */
-	struct node *number;	/* sys/dev/char/MAJOR:N */
+	struct node *number;	/* sys/dev/char/MAJOR:N; these two only with a character device */
 	struct node *device;	/* dev/vfio/devices/vfioN */
 };
 
@@ -23,8 +23,12 @@ struct vfio_dev_nodes {
 int vfio_dev_nodes_init(struct machine *machine, struct why *why);
 void vfio_dev_nodes_fini(struct machine *machine);
 
-/* Of the device whose directory in sys/ that is. What is made stays the caller's also on failure. */
-int vfio_dev_nodes_make(struct machine *machine, struct node *above, struct vfio_dev_nodes *nodes, struct why *why);
+/*
+ * Of the device whose directory in sys/ that is; numbered: it has a character device. What is made stays the caller's
+ * also on failure.
+ */
+int vfio_dev_nodes_make(struct machine *machine, struct node *above, bool numbered, struct vfio_dev_nodes *nodes,
+			struct why *why);
 void vfio_dev_nodes_remove(struct vfio_dev_nodes *nodes); /* legal on zeroed ones */
 
 void vfio_dev_nodes_publish(struct machine *machine, struct vfio_dev_nodes *nodes, unsigned index);

@@ -22,13 +22,15 @@ static s64 show_uevent(struct node *node, char *text, size_t size, struct why *w
 {
 	const struct vfio_dev_nodes *nodes = node->context;
 
+	if (!nodes->device)
+		return 0;
 	return show_text(text, size, "MAJOR=%u\nMINOR=%u\nDEVNAME=vfio/devices/vfio%u\n", VFIO_DEVICE_MAJOR,
 			 nodes->index, nodes->index);
 }
 
 static const struct attribute attributes[] = {
-	{"dev", 0444, {.show = show_number}},
 	{"uevent", 0644, {.show = show_uevent, .store = store_uevent}},
+	{"dev", 0444, {.show = show_number}}, /* last: not without a character device */
 };
 
 int vfio_dev_nodes_init(struct machine *machine, struct why *why)
@@ -60,16 +62,17 @@ static struct node *withdrawn(struct node *parent, const char *name)
 	return node;
 }
 
-static int make_directory(struct node *above, struct node *class, struct vfio_dev_nodes *nodes, struct node **ret,
-			  struct why *why)
+static int make_directory(struct node *above, struct node *class, bool numbered, struct vfio_dev_nodes *nodes,
+			  struct node **ret, struct why *why)
 {
+	size_t count = ARRAY_SIZE(attributes) - !numbered;
 	struct node *directory;
 	int err = node_directory(above, "vfio-dev", &nodes->directory, why);
 
 	if (err == 0)
 		err = node_directory(nodes->directory, WIDEST, &directory, why);
 	if (err == 0)
-		err = sysfs_attributes(directory, attributes, ARRAY_SIZE(attributes), nodes, why);
+		err = sysfs_attributes(directory, attributes, count, nodes, why);
 	if (err == 0)
 		err = node_link_to(directory, "device", above, why);
 	if (err == 0)
@@ -87,22 +90,32 @@ static int make_link(struct node *from, const char *name, const struct node *to,
 	return err;
 }
 
-int vfio_dev_nodes_make(struct machine *machine, struct node *above, struct vfio_dev_nodes *nodes, struct why *why)
+static int make_numbered(struct machine *machine, const struct node *directory, struct vfio_dev_nodes *nodes,
+			 struct why *why)
+{
+	struct node *numbers = node_at(machine->root, "sys/dev/char");
+	int err = make_link(numbers, WIDEST_CHAR, directory, &nodes->number, why);
+
+	if (err == 0)
+		err = node_device(machine->vfio_devices, WIDEST, 0600, 0, why);
+	if (err == 0)
+		nodes->device = withdrawn(machine->vfio_devices, WIDEST);
+	return err;
+}
+
+int vfio_dev_nodes_make(struct machine *machine, struct node *above, bool numbered, struct vfio_dev_nodes *nodes,
+			struct why *why)
 {
 	struct node *class = node_at(machine->root, "sys/class/vfio-dev");
-	struct node *numbers = node_at(machine->root, "sys/dev/char");
 	struct node *directory;
-	int err = make_directory(above, class, nodes, &directory, why);
+	int err = make_directory(above, class, numbered, nodes, &directory, why);
 
 	if (err == 0)
 		err = make_link(class, WIDEST, directory, &nodes->class, why);
-	if (err == 0)
-		err = make_link(numbers, WIDEST_CHAR, directory, &nodes->number, why);
-	if (err == 0)
-		err = node_device(machine->vfio_devices, WIDEST, 0600, 0, why);
+	if (err == 0 && numbered)
+		err = make_numbered(machine, directory, nodes, why);
 	if (err < 0)
 		return err;
-	nodes->device = withdrawn(machine->vfio_devices, WIDEST);
 	/* Only when the links that needed its path are made. */
 	node_withdraw(nodes->directory);
 	return 0;
@@ -125,6 +138,18 @@ static void point_link(struct node *link, unsigned index)
 	snprintf(number, sizeof(WIDEST_NUMBER), "%u", index);
 }
 
+static void publish_numbered(struct machine *machine, struct vfio_dev_nodes *nodes)
+{
+	snprintf(nodes->number->name, sizeof(nodes->number->name), "%u:%u", VFIO_DEVICE_MAJOR, nodes->index);
+	snprintf(nodes->device->name, sizeof(nodes->device->name), "vfio%u", nodes->index);
+	nodes->device->rdev = makedev(VFIO_DEVICE_MAJOR, nodes->index);
+	point_link(nodes->number, nodes->index);
+	if (list_empty(&machine->vfio_devices->children))
+		node_publish(machine->vfio_devices);
+	node_publish(nodes->number);
+	node_publish(nodes->device);
+}
+
 void vfio_dev_nodes_publish(struct machine *machine, struct vfio_dev_nodes *nodes, unsigned index)
 {
 	struct node *directory = list_first(&nodes->directory->children, struct node, link);
@@ -132,25 +157,21 @@ void vfio_dev_nodes_publish(struct machine *machine, struct vfio_dev_nodes *node
 	nodes->index = index;
 	snprintf(directory->name, sizeof(directory->name), "vfio%u", index);
 	snprintf(nodes->class->name, sizeof(nodes->class->name), "vfio%u", index);
-	snprintf(nodes->number->name, sizeof(nodes->number->name), "%u:%u", VFIO_DEVICE_MAJOR, index);
-	snprintf(nodes->device->name, sizeof(nodes->device->name), "vfio%u", index);
-	nodes->device->rdev = makedev(VFIO_DEVICE_MAJOR, index);
 	point_link(nodes->class, index);
-	point_link(nodes->number, index);
-	if (list_empty(&machine->vfio_devices->children))
-		node_publish(machine->vfio_devices);
 	node_publish(nodes->directory);
 	node_publish(nodes->class);
-	node_publish(nodes->number);
-	node_publish(nodes->device);
+	if (nodes->device)
+		publish_numbered(machine, nodes);
 }
 
 void vfio_dev_nodes_withdraw(struct machine *machine, struct vfio_dev_nodes *nodes)
 {
-	node_withdraw(nodes->device);
-	node_withdraw(nodes->number);
 	node_withdraw(nodes->class);
 	node_withdraw(nodes->directory);
+	if (!nodes->device)
+		return;
+	node_withdraw(nodes->device);
+	node_withdraw(nodes->number);
 	if (list_empty(&machine->vfio_devices->children))
 		node_withdraw(machine->vfio_devices);
 }

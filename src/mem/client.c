@@ -139,6 +139,16 @@ int client_write(struct client *client, u64 address, const void *buffer, size_t 
 	return 0;
 }
 
+bool client_copy(const struct client *client, pid_t thread, u64 address, void *buffer, size_t size, bool write)
+{
+	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
+
+	if (client->own)
+		return write ? guard_copy(remote.iov_base, buffer, size) : guard_copy(buffer, remote.iov_base, size);
+	return (write ? process_vm_writev(thread, &local, 1, &remote, 1, 0)
+		      : process_vm_readv(thread, &local, 1, &remote, 1, 0)) == (ssize_t)size;
+}
+
 /* Linux looks at the tail first: include/linux/uaccess.h:copy_struct_from_user(). */
 static int check_tail(struct client *client, u64 address, u64 user_size, size_t size, struct why *why)
 {

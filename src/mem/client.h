@@ -103,6 +103,9 @@ static inline void client_put_pointer(struct client **client)
 int client_read(struct client *client, u64 address, void *buffer, size_t size, struct why *why);
 int client_write(struct client *client, u64 address, const void *buffer, size_t size, struct why *why);
 
+/* The same without words, by one of its threads: the first one may have ended (0: this very process). */
+bool client_copy(const struct client *client, pid_t thread, u64 address, void *buffer, size_t size, bool write);
+
 /*
  * A structure that the client says has user_size bytes, into ours of `size`: what it does not give is zero, what we do
  * not know must be. FIELD_UNKNOWN (E2BIG), CLIENT_FAULT.

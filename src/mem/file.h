@@ -17,6 +17,36 @@
 
 struct file;
 
+/*
+ * A run of precise pages: [start, last] of the file as programs map it, which nothing is behind. They are mapped at
+ * alias instead, beyond the size of the memory file, so that each access is SIGBUS whatever a program does with its
+ * mapping, and the mapping's offset says which register it is.
+ */
+struct file_run {
+	u64 start, last;
+	u64 alias; /* of start */
+};
+
+/* Above every region, below the locks that machine/files.c keeps there. */
+#define FILE_ALIAS_MIN (16ull << 40)
+#define FILE_ALIAS_MAX ((24ull << 40) - 1)
+
+static inline bool file_offset_is_alias(u64 offset)
+{
+	return offset >= FILE_ALIAS_MIN && offset <= FILE_ALIAS_MAX;
+}
+
+enum file_access_kind { FILE_LOAD, FILE_STORE, FILE_ENQUEUE };
+
+/* One access of an instruction: any 1 to 64 bytes of one page. */
+struct file_access {
+	enum file_access_kind kind;
+	u64 alias;
+	unsigned width;
+	u8 data[64];   /* what is stored; filled by a load */
+	bool accepted; /* filled by FILE_ENQUEUE: what the device answered */
+};
+
 struct file_ops {
 	const char *kind; /* "container", "group", "device": for texts; compare file->ops to know the kind */
 
@@ -47,6 +77,11 @@ struct file_ops {
 	 * memory file; NULL refuses (FILE_UNMAPPABLE).
 	 */
 	int (*mmap)(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why);
+
+	/* The first precise pages in [start, last], if there are any. They never change. NULL: there are none. */
+	bool (*precise_run)(struct file *file, u64 start, u64 last, struct file_run *ret);
+	/* An access to one. Refused: nobody answers, as while the device's memory is off. Not NULL if there are any. */
+	int (*access)(struct file *file, struct file_access *access, struct why *why);
 
 	/* The last descriptor and mapping are gone. Frees file. Cannot fail. */
 	void (*release)(struct file *file);

@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,6 +28,7 @@
 #include "supervise/failnth.h"
 #include "supervise/path.h"
 #include "supervise/procfs.h"
+#include "supervise/tracer.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -292,17 +294,58 @@ static long on_pwrite(struct call *call)
 	return machine_write(machine_of(call), caller(call), file, arg(call, 3), buffer, size, &call->why);
 }
 
-static long on_mmap(struct call *call)
+/* The first precise page that a program maps is what the tracer is started for. */
+static int start_tracer(struct notifier *notifier, struct why *why)
 {
-	struct file *file = our_file(call, 4);
+	struct epoll_event event = {.events = EPOLLIN};
 	int err;
 
-	if (!file)
+	if (notifier->tracer)
+		return 0;
+	err = tracer_start(notifier->tracees->machine, notifier->program, &notifier->tracer, why);
+	if (err < 0)
+		return err;
+	event.data.fd = tracer_events(notifier->tracer);
+	epoll_ctl(notifier->tracees->epoll, EPOLL_CTL_ADD, event.data.fd, &event);
+	return 0;
+}
+
+/* Pages whose every access must reach the model are put in place when the call has returned. */
+static long map_precise(struct call *call, const struct tracer_mapping *mapping)
+{
+	struct file_run run;
+	int err;
+
+	if (!machine_precise_run(machine_of(call), mapping->host_device, mapping->inode, mapping->offset,
+				 mapping->offset + mapping->size - 1, &run))
+		return GO_ON;
+	err = start_tracer(call->notifier, &call->why);
+	if (err == 0)
+		err = tracer_expect(call->notifier->tracer, (pid_t)call->request.pid, mapping, &call->why);
+	return err < 0 ? journalled(call, "mmap") : GO_ON;
+}
+
+static long on_mmap(struct call *call)
+{
+	struct tracer_mapping mapping = {
+		.size = arg(call, 1), .prot = (int)arg(call, 2), .fd = (int)arg(call, 4), .offset = arg(call, 5)};
+	struct file *file, look;
+	int err;
+
+	if (tracer_injects(call->notifier->tracer, (pid_t)call->request.pid))
+		return GO_ON;
+	file = our_file(call, 4);
+	if (!file || !tracee_look(call->notifier->tracees, (pid_t)call->request.pid, mapping.fd, &look, NULL))
 		return GO_ON;
 	err = COUNTED(failures_of(call), (pid_t)call->request.pid,
-		      machine_mmap(machine_of(call), caller(call), file, arg(call, 5), arg(call, 1), (int)arg(call, 2),
+		      machine_mmap(machine_of(call), caller(call), file, mapping.offset, mapping.size, mapping.prot,
 				   (int)arg(call, 3), &call->why));
-	return err < 0 ? err : GO_ON;
+	if (err < 0)
+		return err;
+	mapping.host_device = look.host_device;
+	mapping.inode = look.inode;
+	memcpy(mapping.path, look.path, sizeof(mapping.path));
+	return map_precise(call, &mapping);
 }
 
 /* What the descriptor in argument 0 looks like, if it is ours; then the caller's memory may be written. */

@@ -9,6 +9,8 @@ enum { NOTIFY_CHUNK = 65536 }; /* of a read or write that goes through us */
 
 struct notifier {
 	struct tracees *tracees; /* borrowed */
+	struct tracer *tracer;	 /* owned; NULL until a program maps precise pages */
+	pid_t program;		 /* the room's first process */
 	int listener;		 /* borrowed */
 	u8 buffer[NOTIFY_CHUNK]; /* what such a call moves */
 };

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/os.h"
 #include "supervise/failnth.h"
 #include "supervise/fuse.h"
 #include "supervise/inspector.h"
@@ -23,6 +24,7 @@
 #include "supervise/say.h"
 #include "supervise/serve.h"
 #include "supervise/spawn.h"
+#include "supervise/tracer.h"
 
 struct room {
 	struct machine *machine; /* borrowed */
@@ -77,6 +79,9 @@ static void reap(struct room *room)
 	int status;
 	pid_t pid;
 
+	/* It does, and must not be robbed of the stops it waits for. */
+	if (room->notifier.tracer)
+		return;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (pid == room->program.pid)
 			room->status = status_of(status);
@@ -96,6 +101,12 @@ static void on_signal(struct room *room)
 	}
 }
 
+static void on_program_end(struct room *room)
+{
+	os_eventfd_consume(tracer_events(room->notifier.tracer));
+	room->status = status_of(tracer_status(room->notifier.tracer));
+}
+
 static void on_event(struct room *room, const struct epoll_event *event)
 {
 	int fd = event->data.fd;
@@ -111,6 +122,8 @@ static void on_event(struct room *room, const struct epoll_event *event)
 		machine_handle_closes(room->machine);
 	} else if (room->inspector && fd == inspector_events(room->inspector)) {
 		inspector_handle(room->inspector);
+	} else if (room->notifier.tracer && fd == tracer_events(room->notifier.tracer)) {
+		on_program_end(room);
 	} else {
 		tracee_ended(&room->tracees, fd);
 	}
@@ -194,6 +207,7 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	room->tracees.failures = failures_of(room);
 	room->notifier.tracees = &room->tracees;
 	room->notifier.listener = room->listener;
+	room->notifier.program = room->program.pid;
 	err = watch(room, room->listener, why);
 	if (err == 0)
 		err = watch(room, room->signals, why);
@@ -262,6 +276,7 @@ static void finish(struct room *room)
 		kill(room->program.pid, SIGKILL);
 		waitpid(room->program.pid, NULL, 0);
 	}
+	tracer_stop(take(room->notifier.tracer));
 	if (room->listener >= 0)
 		drain(room);
 	tree_server_stop(room->tree);

@@ -83,7 +83,7 @@ static struct tracee *tracee_by_thread(const struct tracees *tracees, pid_t thre
 	return NULL;
 }
 
-static pid_t process_of(pid_t thread)
+pid_t process_of_thread(pid_t thread)
 {
 	char path[40], line[128];
 	pid_t process = thread;
@@ -287,7 +287,7 @@ int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tr
 		tracee = NULL;
 	}
 	if (!tracee) {
-		err = tracee_new(tracees, process_of(thread), &tracee, why);
+		err = tracee_new(tracees, process_of_thread(thread), &tracee, why);
 		if (err < 0)
 			return err;
 	}

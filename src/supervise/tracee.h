@@ -34,6 +34,9 @@ struct tracee {
 void tracees_init(struct tracees *tracees, struct machine *machine, struct file_server *files, int listener, int epoll);
 void tracees_fini(struct tracees *tracees); /* all end */
 
+/* The process of a thread, which the host is asked for. */
+pid_t process_of_thread(pid_t thread);
+
 /* The client of a thread, made at its first request. */
 int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tracee **ret, struct why *why);
 

@@ -26,8 +26,9 @@ int vfio_cdev_open(struct vfio *vfio, unsigned index, struct client *client, str
 	struct device_file *file;
 	int err;
 
-	if (!device)
-		return refuse(why, DEVICE_UNKNOWN, "no device is vfio%u", index);
+	if (!device || vfio_device_untranslated(device))
+		return refuse(why, DEVICE_UNKNOWN, "no device is vfio%u%s", index,
+			      device ? " by a node of its own: it is behind no IOMMU" : "");
 	if (device->hidden)
 		return refuse(why, DEVICE_LEAVING, "%s is being unbound from vfio-pci", device->name);
 	err = device_file_new(device, false, client, &file, why);

@@ -102,7 +102,8 @@ static int use_iommu(struct vfio_device *device, struct why *why)
 	u32 ioas_id;
 	int err;
 
-	if (!context)
+	/* Linux: drivers/vfio/iommufd.c:vfio_df_iommufd_bind() */
+	if (!context || vfio_device_untranslated(device))
 		return 0;
 	err = vfio_iommufd_bind(device, context, why);
 	if (err < 0)
@@ -209,12 +210,30 @@ static int device_mmap(struct file *file, u64 offset, u64 size, int prot, int fl
 	return pci_mmap(opened->device->session, offset, size, flags, why);
 }
 
+static bool device_precise_run(struct file *file, u64 start, u64 last, struct file_run *ret)
+{
+	const struct device_file *opened = device_file_of(file);
+
+	return device_file_granted(opened) && pci_precise_run(opened->device->session, start, last, ret);
+}
+
+static int device_access(struct file *file, struct file_access *access, struct why *why)
+{
+	const struct device_file *opened = device_file_of(file);
+
+	if (!device_file_granted(opened))
+		return refuse_unbound(opened, "an access", why);
+	return pci_access(opened->device->session, access, why);
+}
+
 const struct file_ops device_file_ops = {
 	.kind = "device",
 	.ioctl = device_ioctl,
 	.read = device_read,
 	.write = device_write,
 	.mmap = device_mmap,
+	.precise_run = device_precise_run,
+	.access = device_access,
 	.release = device_release,
 };
 
@@ -240,9 +259,10 @@ void vfio_device_check(const struct vfio_device *device)
 {
 	check_files(device);
 	assert(device->group->iommu == device->iommu->group);
-	/* Whoever reaches the device has it by a container of the group or by an iommufd. */
-	if (device->opened)
+	/* Whoever reaches the device has it by a container of the group or by an iommufd, which need not know. */
+	if (device->opened && !vfio_device_untranslated(device))
 		assert((device->opened->held != NULL) != vfio_iommufd_bound(device));
+	assert(!vfio_device_untranslated(device) || !vfio_iommufd_bound(device));
 	vfio_iommufd_check(device);
 	pci_check(device);
 }

@@ -19,6 +19,7 @@
  */
 #include "vfio/group.h"
 
+#include <linux/capability.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -60,7 +61,24 @@ static bool minor_taken(const struct vfio *vfio, unsigned minor)
 	return false;
 }
 
-int group_enter(struct vfio *vfio, struct iommu_group *iommu, struct vfio_group **ret, struct why *why)
+const char *group_path(const struct vfio_group *group, char text[static GROUP_PATH])
+{
+	snprintf(text, GROUP_PATH, "/dev/vfio/%s%d", group->kind == GROUP_NOIOMMU ? "noiommu-" : "", group->id);
+	return text;
+}
+
+int group_privileged(const struct vfio_group *group, struct client *client, struct why *why)
+{
+	char who[CLIENT_DESCRIPTION];
+
+	if (group->kind != GROUP_NOIOMMU || client_capable(client, CAP_SYS_RAWIO))
+		return 0;
+	return refuse(why, NO_IOMMU_PRIVILEGE, "group %d has no IOMMU, and %s no CAP_SYS_RAWIO", group->id,
+		      client_describe(client, who));
+}
+
+int group_enter(struct vfio *vfio, struct iommu_group *iommu, enum group_kind kind, struct vfio_group **ret,
+		struct why *why)
 {
 	struct vfio_group *group = group_find(vfio, iommu->id);
 
@@ -72,6 +90,7 @@ int group_enter(struct vfio *vfio, struct iommu_group *iommu, struct vfio_group 
 		group->vfio = vfio;
 		group->id = iommu->id;
 		group->iommu = iommu;
+		group->kind = kind;
 		while (minor_taken(vfio, group->minor))
 			group->minor++;
 		list_append(&vfio->groups, &group->link);
@@ -168,21 +187,10 @@ long group_get_status(struct file *file, struct client *client, const union vfio
 	return client_write(client, arg, &status, sizeof(status), why);
 }
 
-/* Its only device, which Linux gives a group of its own. */
-static bool group_is_emulated(const struct vfio_group *group)
-{
-	const struct vfio_device *device;
-
-	list_for_each(device, &group->vfio->devices, link)
-		if (device->group == group)
-			return device->soft;
-	return false;
-}
-
 /* The context learns of the group now, but nothing is claimed before a device is opened. */
 static int set_context(struct vfio_group *group, struct context *context, struct why *why)
 {
-	int err = compat_ioas_ensure(context, why);
+	int err = group->kind == GROUP_NOIOMMU ? compat_set_no_iommu(context, why) : compat_ioas_ensure(context, why);
 
 	if (err < 0)
 		return err;
@@ -191,14 +199,14 @@ static int set_context(struct vfio_group *group, struct context *context, struct
 	return 0;
 }
 
-static int set_iommu(struct vfio_group *group, struct file *file, int fd, struct why *why)
+static int set_iommu(struct vfio_group *group, struct file *file, int fd, struct client *client, struct why *why)
 {
 	struct context *context = iommufd_context_of(file);
 
-	if (file && file->ops == &container_file_ops && group_is_emulated(group))
+	if (file && file->ops == &container_file_ops && group->kind == GROUP_EMULATED)
 		return refuse(why, EMULATED_CONTAINER, "group %d is that of an emulated device", group->id);
 	if (file && file->ops == &container_file_ops)
-		return container_attach(container_of_file(file), group, why);
+		return container_attach(container_of_file(file), group, client, why);
 	if (context)
 		return set_context(group, context, why);
 	return refuse(why, NOT_A_CONTAINER, "descriptor %d is a %s, neither container nor iommufd", fd,
@@ -229,7 +237,7 @@ long group_set_container(struct file *file, struct client *client, const union v
 			      is_set(group, container) ? "this" : "another", group->context ? "iommufd" : "container");
 	if (!group->iommu)
 		return refuse_gone(group, why);
-	return set_iommu(group, container, fd, why);
+	return set_iommu(group, container, fd, client, why);
 }
 
 /* With an iommufd open devices stay bound and attached (Linux asks only containers for their users). */
@@ -360,6 +368,23 @@ static int find_device(const struct vfio_group *group, char *name, struct vfio_d
 	return refuse_name(group, name, why);
 }
 
+/* With an iommufd a device without an IOMMU takes one that nobody expects translation of. */
+static int decode_first_open(const struct vfio_device *device, struct client *client, struct why *why)
+{
+	const struct vfio_group *group = device->group;
+	char text[CONTEXT_TEXT];
+	int err;
+
+	if (group->container && !container_has_backend(group->container))
+		return refuse(why, NO_IOMMU_SET, "%s: the container of group %d has no IOMMU yet", device->name,
+			      group->id);
+	err = group_privileged(group, client, why);
+	if (err < 0 || group->kind != GROUP_NOIOMMU || !group->context || !group->context->vfio_ioas)
+		return err;
+	return refuse(why, NO_IOMMU_TRANSLATED, "%s is behind no IOMMU, but %s has a compat IOAS", device->name,
+		      context_describe(group->context, text));
+}
+
 static int decode_get_device_fd(const struct vfio_group *group, struct client *client, u64 arg,
 				struct vfio_device **ret, struct why *why)
 {
@@ -373,19 +398,22 @@ static int decode_get_device_fd(const struct vfio_group *group, struct client *c
 		return err;
 	if (!has_iommu(group))
 		return refuse(why, NO_CONTAINER, "%s: group %d has no container yet", (*ret)->name, group->id);
-	if (!(*ret)->opened && group->container && !group->container->backend)
-		return refuse(why, NO_IOMMU_SET, "%s: the container of group %d has no IOMMU yet", (*ret)->name,
-			      group->id);
-	return 0;
+	return (*ret)->opened ? 0 : decode_first_open(*ret, client, why);
 }
 
 long group_get_device_fd(struct file *file, struct client *client, const union vfio_head *head, u64 arg,
 			 struct why *why)
 {
 	struct vfio_device *device;
-	int err = decode_get_device_fd(group_of_file(file)->group, client, arg, &device, why);
+	char who[CLIENT_DESCRIPTION];
+	long fd = decode_get_device_fd(group_of_file(file)->group, client, arg, &device, why);
 
-	return err < 0 ? err : vfio_device_open_by_group(device, client, why);
+	if (fd == 0)
+		fd = vfio_device_open_by_group(device, client, why);
+	if (fd >= 0 && vfio_device_untranslated(device))
+		refuse(why, NO_IOMMU_TAINT, "%s, behind no IOMMU, is opened by %s", device->name,
+		       client_describe(client, who));
+	return fd;
 }
 
 static long group_ioctl(struct file *file, struct client *client, unsigned int cmd, u64 arg, struct why *why)
@@ -410,13 +438,21 @@ static const struct vfio_device *open_device(const struct vfio_group *group, boo
 	return NULL;
 }
 
-static int decode_open(const struct vfio *vfio, int id, struct vfio_group **ret, struct why *why)
+static int decode_open(const struct vfio *vfio, int id, bool noiommu, struct client *client, struct vfio_group **ret,
+		       struct why *why)
 {
 	struct vfio_group *group = group_find(vfio, id);
 	const struct vfio_device *device;
+	char path[GROUP_PATH];
+	int err;
 
-	if (!group)
-		return refuse(why, GROUP_GONE, "group %d has no device bound to vfio-pci", id);
+	if (!group || (group->kind == GROUP_NOIOMMU) != noiommu)
+		return refuse(why, GROUP_GONE, "group %d has no device bound to vfio-pci%s", id,
+			      noiommu ? " without an IOMMU" : "");
+	err = group_privileged(group, client, why);
+	if (err < 0)
+		return err;
+	group_path(group, path);
 	device = open_device(group, false);
 	if (device)
 		return refuse(why, GROUP_BUSY, "%s of group %d is bound to an iommufd in %s", device->name, id,
@@ -425,25 +461,26 @@ static int decode_open(const struct vfio *vfio, int id, struct vfio_group **ret,
 	if (!group->opened)
 		return 0;
 	if (group->opened->open)
-		return refuse(why, GROUP_BUSY, "/dev/vfio/%d is open in %s", id, group->opened->opener);
-	return refuse(why, GROUP_BUSY, "/dev/vfio/%d was opened by %s, and its %s is still open or mapped", id,
+		return refuse(why, GROUP_BUSY, "%s is open in %s", path, group->opened->opener);
+	return refuse(why, GROUP_BUSY, "%s was opened by %s, and its %s is still open or mapped", path,
 		      group->opened->opener, open_device(group, true)->name);
 }
 
-int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, struct file **ret, struct why *why)
+int vfio_group_open(struct vfio *vfio, int group_id, bool noiommu, struct client *client, struct file **ret,
+		    struct why *why)
 {
 	struct vfio_group *group = NULL;
 	struct group_file *opened;
-	char path[32];
-	int err = decode_open(vfio, group_id, &group, why);
+	char path[GROUP_PATH];
+	int err = decode_open(vfio, group_id, noiommu, client, &group, why);
 
 	if (err < 0)
 		return err;
 	opened = alloc_new(struct group_file, why);
 	if (!opened)
 		return -why->err;
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group_id);
-	file_init(&opened->file, &group_file_ops, path, MODE_CHARACTER_0600, (u64)VFIO_MAJOR << 8 | group->minor);
+	file_init(&opened->file, &group_file_ops, group_path(group, path), MODE_CHARACTER_0600,
+		  (u64)VFIO_MAJOR << 8 | group->minor);
 	opened->group = group;
 	opened->users = 1;
 	opened->open = true;
@@ -482,7 +519,8 @@ void group_check(const struct vfio_group *group)
 	check_file(group, holders);
 	assert(!group->container || !group->context);
 	assert(group->container || holders == 0);
-	assert((group->iommu->owner == &group->owner) == (group->container != NULL));
+	assert((group->iommu->owner == &group->owner) == (group->container && group->kind == GROUP_REAL));
+	assert(group->kind == GROUP_REAL || bound == 1);
 	if (group->container)
 		container_check(group->container);
 }

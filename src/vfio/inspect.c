@@ -45,7 +45,11 @@ static void inspect_container(const struct container *container, struct describe
 	const struct vfio_group *group;
 
 	describe_object(describer, NULL);
-	describe_text(describer, "iommu", !container->backend ? NULL : container->backend->v2 ? "TYPE1v2" : "TYPE1");
+	describe_text(describer, "iommu",
+		      container->noiommu_set   ? "NOIOMMU"
+		      : !container->backend    ? NULL
+		      : container->backend->v2 ? "TYPE1v2"
+					       : "TYPE1");
 	describe_flag(describer, "open", container->open);
 	describe_array(describer, "groups");
 	list_for_each(group, &container->groups, container_link)

@@ -12,6 +12,7 @@
 
 #include "isolde/abi/vfio.h"
 #include "mem/buffer.h"
+#include "mem/file.h"
 #include "vfio/device.h"
 #include "vfio/migration.h"
 
@@ -125,6 +126,12 @@ void backing_send_home(struct pci_session *session); /* mappings stay as plain m
 bool bar_is_mappable(const struct pci_session *session, unsigned bar);
 int pci_mmap(const struct pci_session *session, u64 offset, u64 size, int flags, struct why *why);
 
+/* ---- pci_precise.c ---- */
+
+/* file_ops of a device: its precise pages. */
+bool pci_precise_run(const struct pci_session *session, u64 start, u64 last, struct file_run *ret);
+int pci_access(struct pci_session *session, struct file_access *access, struct why *why);
+
 /* ---- pci_irq.c ---- */
 
 unsigned irq_count(const struct pci_session *session, unsigned index);
@@ -140,10 +147,13 @@ void function_reset(struct pci_function *function);
 void session_reset(struct pci_session *session);
 /* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why);
-/* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
-void reset_idle_set(struct vfio_device *device);
 /* Writes the registers of saved that a reset clears. */
 void function_restore(struct pci_function *function, const u8 saved[static CONFIG_SIZE]);
+
+/* ---- hot_reset.c ---- */
+
+/* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
+void reset_idle_set(struct vfio_device *device);
 
 /* ---- pci_ioeventfd.c ---- */
 

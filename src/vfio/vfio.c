@@ -104,11 +104,12 @@ int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_fu
 		    struct soft_memory *soft, const char *name, struct vfio_device **ret, struct why *why)
 {
 	struct vfio_device *device = alloc_new(struct vfio_device, why);
+	enum group_kind kind = soft ? GROUP_EMULATED : iommu->unit ? GROUP_REAL : GROUP_NOIOMMU;
 	int err;
 
 	if (!device)
 		return -why->err;
-	err = group_enter(vfio, iommu->group, &device->group, why);
+	err = group_enter(vfio, iommu->group, kind, &device->group, why);
 	if (err < 0) {
 		free(device);
 		return err;
@@ -139,26 +140,75 @@ void vfio_device_free(struct vfio_device *device)
 	free(device);
 }
 
-int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *name, struct vfio_device **ret,
-		   struct why *why)
+static int decode_probe(const struct pci_function *function, const char *name, struct why *why)
 {
-	struct pci_function *function = iommu->function;
 	unsigned header = function->config[PCI_HEADER_TYPE] & 0x7fu;
 
 	if (header)
 		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name, header);
+	return 0;
+}
+
+/* A driver starts with a device that is quiet; a native one may have left it mastering the bus. */
+static void quiet(struct pci_function *function)
+{
+	pci_config_write(function, PCI_COMMAND, 2, pci_command(function) & ~(u32)PCI_COMMAND_MASTER);
+}
+
+int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *name, struct vfio_device **ret,
+		   struct why *why)
+{
+	struct pci_function *function = iommu->function;
+	int err = decode_probe(function, name, why);
+
+	if (err < 0)
+		return err;
 	if (!iommu_unit_capable(iommu->unit, CAP_COHERENT))
 		return refuse(why, VFIO_INCOHERENT, "%s: the driver of %s, %s, promises no coherent DMA", name,
 			      iommu->unit->name, iommu->unit->driver->name);
-	/* A driver starts with a device that is quiet; a native one may have left it mastering the bus. */
-	pci_config_write(function, PCI_COMMAND, 2, pci_command(function) & ~(u32)PCI_COMMAND_MASTER);
+	quiet(function);
 	return vfio_device_new(vfio, iommu, function, NULL, name, ret, why);
+}
+
+int vfio_pci_probe_untranslated(struct vfio *vfio, struct pci_function *function, const char *name,
+				struct vfio_device **ret, struct why *why)
+{
+	struct iommu_device *iommu;
+	int err = decode_probe(function, name, why);
+
+	if (err < 0)
+		return err;
+	if (!vfio->noiommu)
+		return refuse(why, NO_IOMMU_GROUP, "%s has no IOMMU group: it is not behind an IOMMU", name);
+	err = iommu_untranslated_add(vfio->iommu, name, &iommu, why);
+	if (err < 0)
+		return err;
+	err = vfio_device_new(vfio, iommu, function, NULL, name, ret, why);
+	if (err < 0) {
+		iommu_device_remove(iommu);
+		return err;
+	}
+	iommu->driver = "vfio-pci";
+	quiet(function);
+	refuse(why, NO_IOMMU_TAINT,
+	       "%s is behind no IOMMU: whoever opens /dev/vfio/noiommu-%d can have it reach all memory", name,
+	       iommu->group->id);
+	return 0;
 }
 
 void vfio_pci_remove(struct vfio_device *device)
 {
+	struct iommu_device *iommu = vfio_device_untranslated(device) ? device->iommu : NULL;
+
 	assert(!device->soft);
 	vfio_device_free(device);
+	if (iommu)
+		iommu_device_remove(iommu);
+}
+
+bool vfio_device_untranslated(const struct vfio_device *device)
+{
+	return device->group->kind == GROUP_NOIOMMU;
 }
 
 bool vfio_device_busy(const struct vfio_device *device)

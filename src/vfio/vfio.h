@@ -15,11 +15,18 @@ struct vfio_device; /* one function bound to vfio-pci, or one emulated device */
 
 /* Told as names come and go; the machine keeps /dev/vfio and sysfs in step. */
 struct vfio_listener {
-	void (*group_added)(void *context, int group_id, unsigned minor);
+	void (*group_added)(void *context, int group_id, unsigned minor); /* of a group that iommu->groups has */
 	void (*group_removed)(void *context, int group_id);
 	void (*device_added)(void *context, struct vfio_device *device, unsigned index); /* vfio-dev/vfioINDEX */
 	void (*device_removed)(void *context, struct vfio_device *device, unsigned index);
 	void (*device_closed)(void *context, struct vfio_device *device); /* a last close: unbind may go on */
+	/*
+	 * One more of a list that did not fit into the reason that follows: for the journal. request: what was asked
+	 * for.
+	 */
+	void (*remark)(void *context, struct client *client, const char *request, const struct why *why);
+	/* The driver of a function, whatever it is; NULL: none. */
+	const char *(*driver_of)(void *context, const struct pci_function *function);
 	/* An emulated device did not get at the memory it wanted. */
 	void (*soft_fault)(void *context, struct vfio_device *device, const struct why *why);
 };
@@ -35,7 +42,10 @@ struct vfio {
 	struct iommu *iommu; /* borrowed */
 	struct list groups;
 	struct list devices;
-	unsigned dma_entry_limit; /* mappings per container; Linux's module parameter, default 65535 */
+	unsigned dma_entry_limit;	     /* mappings per container; Linux's module parameter, default 65535 */
+	const struct pci_topology *topology; /* borrowed: what a reset of a bus hits; set behind vfio_init() */
+	bool noiommu;			     /* Linux's module parameter enable_unsafe_noiommu_mode */
+	bool linux_hot_reset;		     /* no proof of ownership but Linux's: docs/hot-reset.md */
 	const struct vfio_listener *listener;
 	void *listener_context;
 	int poller; /* owned: see vfio_events(); -1 until first needed */
@@ -50,6 +60,12 @@ void vfio_fini(struct vfio *vfio); /* all devices removed */
  */
 int vfio_pci_probe(struct vfio *vfio, struct iommu_device *device, const char *name, struct vfio_device **ret,
 		   struct why *why);
+/*
+ * The same to a function that no IOMMU covers. NO_IOMMU_GROUP (EINVAL) unless vfio->noiommu; else a success with the
+ * remark NO_IOMMU_TAINT, and a group of its own, /dev/vfio/noiommu-N.
+ */
+int vfio_pci_probe_untranslated(struct vfio *vfio, struct pci_function *function, const char *name,
+				struct vfio_device **ret, struct why *why);
 /* Unbind: the caller has waited until vfio_device_busy() is false. */
 void vfio_pci_remove(struct vfio_device *device);
 /*
@@ -68,9 +84,13 @@ void vfio_device_hide(struct vfio_device *device);
 bool vfio_device_request(struct vfio_device *device);
 const char *vfio_device_name(const struct vfio_device *device);
 struct iommu_device *vfio_device_iommu(const struct vfio_device *device);
+/* Without an IOMMU: its group is a name only, and it has no character device. */
+bool vfio_device_untranslated(const struct vfio_device *device);
 
 int vfio_container_open(struct vfio *vfio, struct client *client, struct file **ret, struct why *why);
-int vfio_group_open(struct vfio *vfio, int group_id, struct client *client, struct file **ret, struct why *why);
+/* noiommu: by the name noiommu-N. */
+int vfio_group_open(struct vfio *vfio, int group_id, bool noiommu, struct client *client, struct file **ret,
+		    struct why *why);
 int vfio_cdev_open(struct vfio *vfio, unsigned index, struct client *client, struct file **ret, struct why *why);
 
 /*

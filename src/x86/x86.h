@@ -73,7 +73,8 @@ enum x86_outcome {
 	X86_DONE,	/* registers are changed, rip is behind the instruction (or on it: a long REP goes on) */
 	X86_UNKNOWN,	/* nothing happened; text says what it is */
 	X86_FAULT,	/* nobody answers at fault_address; registers as hardware leaves them at a fault */
-	X86_PROTECTION, /* #GP: misaligned, not allowed in user space, or no PASID */
+	X86_PROTECTION, /* #GP: misaligned, not allowed in user space, or no PASID; nothing happened */
+	X86_DIVIDE,	/* #DE: DIV or IDIV by zero, or its quotient has no place (SIGFPE, FPE_INTDIV) */
 };
 
 struct x86_result {

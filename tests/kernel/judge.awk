@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Judges the output of one of Linux's test programs, TAP as tools/testing/selftests/kselftest.h writes it:
 #
-#	awk -v program=NAME -f tests/kernel/judge.awk tests/kernel/exceptions.txt OUTPUT
+#	awk -v program=NAME [-v tolerated=REGEX] -f tests/kernel/judge.awk tests/kernel/exceptions.txt OUTPUT
 #
 # Everything must pass, but for the exceptions: those must fail (one that passes is no exception any more). A skip is a
-# failure as well, unless the test itself says that it does not apply to a variant. Prints what is wrong, with what the
-# test said, then one line of counts.
+# failure as well, unless the test itself says that it does not apply to a variant, or it is one of those tolerated: what
+# this host cannot do. Prints what is wrong, with what the test said, then one line of counts.
 
 function complain(text, said)
 {
@@ -50,6 +50,8 @@ FNR == NR {
 			exceptions++
 	} else if (skips && reason ~ /^Skipping test for variant no_/)
 		skipped++
+	else if (skips && tolerated != "" && name ~ tolerated)
+		excused++
 	else if (skips)
 		complain(name " was skipped: " reason)
 	else if (!passes)
@@ -73,6 +75,7 @@ END {
 	for (name in excepted)
 		if (!(name in seen) && results == planned)
 			complain(name " does not exist: take it out of tests/kernel/exceptions.txt")
-	printf "%s: %d passed, %d skipped by design, %d exceptions, %d failed\n", program, passed, skipped, exceptions, failed
+	printf "%s: %d passed, %d skipped by design, %d exceptions, %d failed%s\n", program, passed, skipped, exceptions, failed,
+		excused ? ", " excused " not to be had on this host" : ""
 	exit failed > 0
 }

@@ -10,16 +10,37 @@ linux_selftests() # iommu | vfio
 	linux=$(tools/linux-selftests "$1" 2>"$work/fetch") || skip "no tests of Linux: $(tail -n 1 "$work/fetch")"
 }
 
-# At least so many free huge pages until the test ends; they are the host's, a room has none of its own.
+# Gives back at the end of the test what reserve_pages() took.
+give_back()
+{
+	for pool in $reserved; do
+		echo "${pool##*=}" >"${pool%=*}/nr_hugepages"
+	done
+	rm -rf "$work"
+}
+
+# At least so many free huge pages in a pool of /sys/kernel/mm/hugepages until the test ends; they are the host's, a room
+# has none of its own. Fails with $reason.
+reserved=
+reserve_pages() # POOL COUNT
+{
+	before=$(cat "$1/nr_hugepages")
+	free=$(cat "$1/free_hugepages")
+	[ "$free" -lt "$2" ] || return 0
+	size=${1##*hugepages-}
+	reason="$2 huge pages of $size are needed, $free are free, and only root can reserve more: echo $2 >$1/nr_hugepages"
+	[ -w "$1/nr_hugepages" ] || return 1
+	reserved="$reserved $1=$before"
+	trap give_back EXIT
+	echo $((before + $2 - free)) >"$1/nr_hugepages" 2>/dev/null
+	free=$(cat "$1/free_hugepages")
+	reason="$2 huge pages of $size are needed, but the host has memory for $free"
+	[ "$free" -ge "$2" ]
+}
+
+# Of the usual size.
 huge_pages() # COUNT
 {
-	setting=/proc/sys/vm/nr_hugepages
-	before=$(cat $setting)
-	free=$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)
-	[ "$free" -lt "$1" ] || return 0
-	[ -w $setting ] || skip "$1 huge pages are needed, $free are free, and only root can reserve more: sysctl vm.nr_hugepages=$1"
-	trap 'echo "$before" >$setting; rm -rf "$work"' EXIT
-	echo $((before + $1 - free)) >$setting
-	free=$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)
-	[ "$free" -ge "$1" ] || skip "$1 huge pages are needed, but the host has memory for $free"
+	size=$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)
+	reserve_pages "/sys/kernel/mm/hugepages/hugepages-${size}kB" "$1" || skip "$reason"
 }

@@ -568,6 +568,7 @@ TEST(cdev, hot_reset_takes_no_descriptors)
 	u32 reset[4] = {sizeof(reset), 0, 1, (u32)a};
 	struct hot_reset small = {.info = {.argsz = sizeof(small.info) + sizeof(small.devices[0])}};
 
+	room->vfio.linux_hot_reset = true;
 	EXPECT_REFUSED(HOT_RESET_ARGUMENT, room->why, IOCTL(a, VFIO_DEVICE_PCI_HOT_RESET, reset));
 	EXPECT_REFUSED(HOT_RESET_ARRAY, room->why, IOCTL(a, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &small));
 	assert_int_equal(small.info.count, 2);

@@ -241,6 +241,7 @@ TEST(group_iommufd, hot_reset_wants_groups)
 	assert_int_equal(info[3], room_group(room, ROOM_PAIR_A));
 	ASSERT_OK(room->why, IOCTL(device, VFIO_DEVICE_PCI_HOT_RESET, reset));
 	reset[2] = 0;
+	room->vfio.linux_hot_reset = true;
 	EXPECT_REFUSED(HOT_RESET_ARGUMENT, room->why, IOCTL(device, VFIO_DEVICE_PCI_HOT_RESET, reset));
 	room_free(room);
 }
