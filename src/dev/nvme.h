@@ -129,6 +129,7 @@ typedef u16 (*nvme_handler)(struct nvme *nvme, struct nvme_request *request);
 /* nvme_ctrl.c */
 extern const struct model nvme_model;
 void nvme_die(struct nvme *nvme); /* CSTS.CFS */
+bool nvme_poll(void *model);	  /* looks at the registers once; true if there was anything to do */
 
 static inline u32 nvme_reg_load(const struct nvme *nvme, unsigned offset)
 {

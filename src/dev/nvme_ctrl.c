@@ -162,8 +162,7 @@ static void poll_mask(struct nvme *nvme)
 	nvme_update_level(nvme);
 }
 
-/* Looks at the registers once; true if there was anything to do. */
-static bool nvme_poll(void *model)
+bool nvme_poll(void *model)
 {
 	struct nvme *nvme = model;
 	bool progress;

@@ -105,6 +105,11 @@ static void nvme_activity(struct pci_function *function, enum pci_activity activ
 	struct nvme *nvme = nvme_of(function);
 
 	worker_lock(&nvme->worker);
+	/* What has been stored so far came before the stop, whether it was seen or not. */
+	if (nvme->activity == PCI_ACTIVE) {
+		nvme->activity = PCI_PASSIVE;
+		nvme_poll(nvme);
+	}
 	nvme->activity = activity;
 	if (activity != PCI_STOPPED)
 		nvme_update_level(nvme);

@@ -90,6 +90,15 @@ static int make_log(const struct feature_request *request, struct vfio_device_fe
 	return 0;
 }
 
+/* Without an IOMMU no transfer gets anywhere, and there is nothing to note. */
+static void set_log(const struct pci_session *session, struct dma_log *log)
+{
+	struct dma_port *port = session->device->iommu->port;
+
+	if (port)
+		dma_port_set_log(port, log);
+}
+
 /* Linux: drivers/vfio/vfio_main.c:vfio_ioctl_device_feature_logging_start() */
 long dma_logging_start(const struct feature_request *request, struct why *why)
 {
@@ -105,7 +114,7 @@ long dma_logging_start(const struct feature_request *request, struct why *why)
 	if (err < 0)
 		return err;
 	session->migration.log = take(log);
-	dma_port_set_log(session->device->iommu->port, session->migration.log);
+	set_log(session, session->migration.log);
 	return 0;
 }
 
@@ -113,7 +122,7 @@ void dma_logging_end(struct pci_session *session)
 {
 	if (!session->migration.log)
 		return;
-	dma_port_set_log(session->device->iommu->port, NULL);
+	set_log(session, NULL);
 	dma_log_free(session->migration.log);
 	session->migration.log = NULL;
 }
