@@ -8,12 +8,10 @@
 #include "dev/ioat.h"
 #include "dev/mcopy.h"
 #include "dev/nvme.h"
+#include "dev/probe.h"
 
 static const struct model *const models[] = {
-	&nvme_model,
-	&ioat_model,
-	&dsa_model,
-	&mcopy_model,
+	&nvme_model, &ioat_model, &dsa_model, &mcopy_model, &probe_model,
 };
 
 const struct model *model_at(unsigned index)

@@ -73,8 +73,8 @@ static void journal_failure(struct tracer *tracer, const struct traced *thread, 
 		refuse(&why, FILE_CLOSED, "descriptor %d of %s was closed while it was being mapped",
 		       thread->injection->mapping.fd, client->name);
 	else
-		refuse_host(&why, (int)-error, "mmap of register pages of %s by %s", thread->injection->mapping.path,
-			    client->name);
+		refuse_host(&why, (int)-error, "mmap of register pages by %s, descriptor %d", client->name,
+			    thread->injection->mapping.fd);
 	journal_append(&tracer->machine->journal, client->pid, client->name, "mmap", &why);
 }
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -325,26 +326,49 @@ static long map_precise(struct call *call, const struct tracer_mapping *mapping)
 	return err < 0 ? journalled(call, "mmap") : GO_ON;
 }
 
+/* An answer of the host's own, made here. */
+static long refuse_closed(struct call *call, int fd)
+{
+	refuse(&call->why, FD_BAD, "descriptor %d is not open", fd);
+	return journalled(call, "mmap");
+}
+
+/*
+ * Which file? Not open is an answer, too: let go, the call might find the descriptor open again, and ours, and then
+ * nobody would have put its precise pages in place. Another file that becomes ours in between is what no program does.
+ */
+static int mapped_file(struct call *call, struct file **ret, struct stat *ret_status)
+{
+	int fd = (int)arg(call, 4);
+	int err = tracee_open_file(call->notifier->tracees, (pid_t)call->request.pid, fd, ret, ret_status);
+
+	if (!still_waits(call) || (*ret && !caller(call)))
+		*ret = NULL;
+	else if (err < 0 && fd >= 0 && !(arg(call, 3) & MAP_ANONYMOUS))
+		return (int)refuse_closed(call, fd);
+	return 0;
+}
+
 static long on_mmap(struct call *call)
 {
 	struct tracer_mapping mapping = {
 		.size = arg(call, 1), .prot = (int)arg(call, 2), .fd = (int)arg(call, 4), .offset = arg(call, 5)};
-	struct file *file, look;
-	int err;
+	struct stat status;
+	struct file *file;
+	long err;
 
 	if (tracer_injects(call->notifier->tracer, (pid_t)call->request.pid))
 		return GO_ON;
-	file = our_file(call, 4);
-	if (!file || !tracee_look(call->notifier->tracees, (pid_t)call->request.pid, mapping.fd, &look, NULL))
-		return GO_ON;
+	err = mapped_file(call, &file, &status);
+	if (err < 0 || !file)
+		return err < 0 ? err : GO_ON;
 	err = COUNTED(failures_of(call), (pid_t)call->request.pid,
 		      machine_mmap(machine_of(call), caller(call), file, mapping.offset, mapping.size, mapping.prot,
 				   (int)arg(call, 3), &call->why));
 	if (err < 0)
 		return err;
-	mapping.host_device = look.host_device;
-	mapping.inode = look.inode;
-	memcpy(mapping.path, look.path, sizeof(mapping.path));
+	mapping.host_device = status.st_dev;
+	mapping.inode = status.st_ino;
 	return map_precise(call, &mapping);
 }
 

@@ -125,13 +125,21 @@ static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
 	return stat(path, ret) == 0 ? 1 : -1;
 }
 
+int tracee_open_file(struct tracees *tracees, pid_t thread, int fd, struct file **ret, struct stat *ret_status)
+{
+	int found = fd < 0 ? -1 : stat_descriptor(thread, fd, ret_status);
+
+	*ret = found > 0 ? machine_find_file(tracees->machine, ret_status->st_dev, ret_status->st_ino) : NULL;
+	return found < 0 ? -1 : 0;
+}
+
 struct file *tracee_file(struct tracees *tracees, pid_t thread, int fd)
 {
 	struct stat status;
+	struct file *file;
 
-	if (fd < 0 || stat_descriptor(thread, fd, &status) <= 0)
-		return NULL;
-	return machine_find_file(tracees->machine, status.st_dev, status.st_ino);
+	tracee_open_file(tracees, thread, fd, &file, &status);
+	return file;
 }
 
 bool tracee_look(struct tracees *tracees, pid_t thread, int fd, struct file *ret, struct stat *ret_status)

@@ -55,6 +55,9 @@ void tracee_ended(struct tracees *tracees, int pidfd);
  */
 struct file *tracee_file(struct tracees *tracees, pid_t thread, int fd);
 
+/* The same; -1 when it is not open at all. *ret_status is of its memory file if there is one. */
+int tracee_open_file(struct tracees *tracees, pid_t thread, int fd, struct file **ret, struct stat *ret_status);
+
 /* The same as a copy that stays valid whatever is closed meanwhile: how the file looks, and in *ret_status
  * (unless NULL) what the host says of its memory file. false when it is not ours. */
 bool tracee_look(struct tracees *tracees, pid_t thread, int fd, struct file *ret, struct stat *ret_status);

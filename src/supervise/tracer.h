@@ -17,7 +17,6 @@ struct tracer_mapping {
 	int fd;			/* the caller's */
 	int prot;
 	u64 offset, size;
-	char path[48]; /* for words */
 };
 
 int tracer_start(struct machine *machine, pid_t program, struct tracer **ret, struct why *why);

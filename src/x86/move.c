@@ -47,3 +47,16 @@ enum x86_outcome step_xchg(struct step *step, unsigned what)
 		outcome = operand_store(step, memory, from_other);
 	return outcome ? outcome : operand_store(step, other, from_memory);
 }
+
+/* AL = DS:[RBX + AL]; the operand is hidden, and its index may come without a scale. */
+enum x86_outcome step_xlat(struct step *step, unsigned what)
+{
+	unsigned memory = operand_is_memory(step, 0) ? 0 : 1;
+	u64 index = step->operands[memory].mem.scale ? 0 : gpr_read(step, ZYDIS_REGISTER_AL);
+	u8 value;
+	enum x86_outcome outcome = memory_load(step, operand_address_at(step, memory, index), &value, sizeof(value));
+
+	if (!outcome)
+		gpr_write(step, ZYDIS_REGISTER_AL, value);
+	return outcome;
+}

@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "x86/step.h"
 
-u64 width_mask(unsigned width)
-{
-	return width >= sizeof(u64) ? ~0ull : BIT(8 * width) - 1;
-}
-
-u64 sign_extend(u64 value, unsigned width)
-{
-	u64 sign = BIT(8 * width - 1);
-
-	return ((value & width_mask(width)) ^ sign) - sign;
-}
-
 /* The place in gpr[]. */
 static unsigned gpr_index(ZydisRegister reg)
 {
@@ -80,12 +68,32 @@ static u64 address_part(const struct step *step, ZydisRegister reg)
 	return gpr_read(step, reg);
 }
 
+/*
+ * [index * scale + disp32], without a base: MOD 0 with 5 as the base, whatever REX.B says. Zydis 4.0 takes REX.B into
+ * account, and finds R13 there and no displacement.
+ */
+static bool has_no_base(const struct step *step, const ZydisDecodedOperand *operand)
+{
+	return operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM &&
+	       step->instruction.attributes & ZYDIS_ATTRIB_HAS_SIB && step->instruction.raw.modrm.mod == 0 &&
+	       step->instruction.raw.sib.base == 5;
+}
+
 u64 operand_address(const struct step *step, unsigned index)
 {
-	const ZydisDecodedOperandMem *memory = &step->operands[index].mem;
-	u64 address = (u64)memory->disp.value + address_part(step, memory->base) +
-		      address_part(step, memory->index) * memory->scale;
+	return operand_address_at(step, index, 0);
+}
 
+/* That many bytes behind it: still within four gigabytes if addresses have four bytes. */
+u64 operand_address_at(const struct step *step, unsigned index, u64 displacement)
+{
+	const ZydisDecodedOperandMem *memory = &step->operands[index].mem;
+	u64 address = displacement + address_part(step, memory->index) * memory->scale;
+
+	if (has_no_base(step, &step->operands[index]))
+		address += (u64)step->instruction.raw.disp.value;
+	else
+		address += (u64)memory->disp.value + address_part(step, memory->base);
 	if (step->instruction.address_width == 32)
 		address &= UINT32_MAX;
 	return address + segment_base(step, memory->segment);

@@ -66,6 +66,7 @@ void x86_step(struct x86_state *state, const u8 *code, unsigned size, const stru
 	step.state = state;
 	memcpy(step.gpr, state->gpr, sizeof(step.gpr));
 	step.rflags = state->rflags;
+	step.has_progress = false;
 	step.bus = bus;
 	step.context = context;
 	step.fault_address = 0;
@@ -77,8 +78,8 @@ void x86_step(struct x86_state *state, const u8 *code, unsigned size, const stru
 		result->outcome = run(&step);
 		result->fault_address = step.fault_address;
 	}
-	if (result->outcome == X86_DONE)
+	if (result->outcome == X86_DONE || step.has_progress)
 		commit(&step);
-	else
+	if (result->outcome != X86_DONE)
 		write_text(result->text, code, size, state->rip);
 }

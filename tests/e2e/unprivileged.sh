@@ -10,6 +10,7 @@ chmod 755 "$work" "$XDG_RUNTIME_DIR"
 # The user may not be able to reach the build folder.
 cp "$ISOLDE" "$work/isolde" && chmod 755 "$work/isolde"
 cp "${IOMMU_CLIENT:?path of the iommu_client program}" "$work/iommu_client" && chmod 755 "$work/iommu_client"
+cp "${PRECISE:?path of the precise program}" tests/data/machines/precise.yaml "$work" && chmod 755 "$work/precise"
 mkdir -m 777 "$work/home"
 cat >"$work/story" <<END
 cd $work/home && export HOME=$work/home XDG_RUNTIME_DIR=$work/home
@@ -21,6 +22,9 @@ $work/isolde run -- sh -c 'echo $bdf > /sys/bus/pci/drivers/nvme/unbind &&
 	qemu-io -f raw -c "write -P 0x5a 0 1M" -c "read -P 0x5a 0 1M" nvme://$bdf/1' || exit 4
 $work/isolde run -- $work/iommu_client open ioas map 0x10000 0x1000 fault read 40 poll 0 cycle 20 > iommu || exit 5
 grep -q 'poll = 4' iommu && grep -q 'cycle = 20' iommu || exit 6
+$work/isolde run -m $work/precise.yaml -b vfio-pci=0000:00:05.0 -- $work/precise 0000:00:05.0 widths threads children stops mappings \
+	> precise || exit 7
+grep -qx 'mappings: ok' precise || exit 8
 END
 if [ "$(id -u)" = 0 ]; then
 	unshare -m sh -c "mount -t tmpfs -o mode=755 none /mnt && mknod -m 666 /mnt/fuse c 10 229 &&
