@@ -146,13 +146,16 @@ static int decode_way(const struct pci_session *session, u32 target, bool *ret_b
 	return 0;
 }
 
-/* What is incomplete can be completed. What is wrong has half become the device's: only a reset helps. */
+/*
+ * What is incomplete can be completed, and what there was no memory for tried again. What is wrong has half become the
+ * device's: only a reset helps.
+ */
 static int leave_resuming(struct pci_session *session, struct why *why)
 {
 	struct migration *migration = &session->migration;
 	int err = transfer_load(migration->transfer, why);
 
-	if (err == 0 || why->code == WHY_MIGRATION_INCOMPLETE)
+	if (err == 0 || (why->code != WHY_MIGRATION_STREAM && why->code != WHY_DEVICE_STATE))
 		return err;
 	drop_transfer(migration);
 	migration->state = VFIO_DEVICE_STATE_ERROR;

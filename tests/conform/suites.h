@@ -8,4 +8,4 @@
 	X(iova)                                                                                                        \
 	X(unmap)                                                                                                       \
 	X(option)                                                                                                      \
-	X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings) X(mock)
+	X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings) X(feature) X(migration) X(mock)
