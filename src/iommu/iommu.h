@@ -129,6 +129,7 @@ struct iommu_unit {
 	u32 capability;			   /* AMD: header of its PCI capability */
 	u32 idr[6], iidr, aidr;		   /* SMMUv3: identification registers */
 	unsigned granule;		   /* SMMUv3: of its tables; 0: 4096 */
+	bool shared_interrupts;		   /* a device can raise those of others: nobody remaps them */
 	bool incoherent;		   /* RISC-V: as its driver of 7.2 has it, which claims no coherency */
 	struct reserved_region regions[UNIT_REGIONS];
 	unsigned nregions;

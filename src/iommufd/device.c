@@ -100,16 +100,14 @@ struct iommufd_device *context_device(const struct context *context, const struc
 
 /* ---- bind and unbind ---- */
 
-static int refuse_unsafe_interrupts(const struct context *context, const struct iommu_group *group, struct why *why)
+int iommufd_check_interrupts(const struct iommu_group *group, struct why *why)
 {
 	const struct iommu_device *member;
 
-	if (context->iommufd->unsafe_interrupts)
-		return 0;
 	list_for_each(member, &group->devices, group_link) {
 		const struct iommufd_driver *driver = iommufd_driver_of(member->unit->driver);
 
-		if (driver->msi_isolated && !driver->msi_isolated(member))
+		if (member->unit->shared_interrupts || (driver->msi_isolated && !driver->msi_isolated(member)))
 			return refuse(why, MSI_NOT_ISOLATED,
 				      "%s of group %d could raise interrupts of others: %s does not remap them",
 				      member->name, group->id, member->unit->name);
@@ -128,7 +126,9 @@ static int may_bind(const struct context *context, const struct iommu_device *co
 	if (!iommu_unit_capable(core->unit, CAP_COHERENT))
 		return refuse(why, DEVICE_NOT_COHERENT, "%s does not keep memory coherent for %s", core->unit->name,
 			      core->name);
-	return driver->mock ? 0 : refuse_unsafe_interrupts(context, core->group, why);
+	if (driver->mock || context->iommufd->unsafe_interrupts)
+		return 0;
+	return iommufd_check_interrupts(core->group, why);
 }
 
 static int device_new(struct context *context, struct iommu_device *core, struct iommufd_device **ret, struct why *why)

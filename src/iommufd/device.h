@@ -39,6 +39,10 @@ struct device_attachment {
 
 extern const struct object_class device_class;
 
+/* MSI_NOT_ISOLATED (EPERM): the IOMMU of a member would let it raise interrupts of others. For VFIO's containers, too.
+ */
+int iommufd_check_interrupts(const struct iommu_group *group, struct why *why);
+
 /*
  * Order: DEVICE_NOT_COHERENT (EINVAL; also behind no IOMMU, which promises nothing), MSI_NOT_ISOLATED (EPERM; not for a
  * mock), the claim of its group (own.h), ids. The id is published when this returns.

@@ -42,6 +42,24 @@ static int read_provides_vfio(struct yaml_reader *reader, yaml_node_t *node, voi
 	return yaml_bool(reader, node, &((struct description *)target)->iommufd_provides_vfio);
 }
 
+static int read_unsafe_interrupts(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	return yaml_bool(reader, node, &((struct description *)target)->unsafe_interrupts);
+}
+
+static int read_entry_limit(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+	u64 limit;
+	int err = yaml_number(reader, node, UINT32_MAX, &limit);
+
+	if (err < 0)
+		return err;
+	description->has_dma_entry_limit = true;
+	description->dma_entry_limit = (u32)limit;
+	return 0;
+}
+
 #define PASID_MAX 0xfffffu /* IA32_PASID has 20 bits */
 
 static int read_process_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target)
@@ -72,7 +90,8 @@ static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *tar
 		{"strict_intent", read_strict_intent},	       {"private_domains", read_private_domains},
 		{"alias_domains", read_alias_domains},	       {"noiommu", read_noiommu},
 		{"linux_hot_reset", read_linux_hot_reset},     {"selftest", read_selftest},
-		{"iommufd_provides_vfio", read_provides_vfio}, {"process_pasid", read_process_pasid}};
+		{"iommufd_provides_vfio", read_provides_vfio}, {"unsafe_interrupts", read_unsafe_interrupts},
+		{"dma_entry_limit", read_entry_limit},	       {"process_pasid", read_process_pasid}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }

@@ -124,6 +124,7 @@ struct unit_description {
 	unsigned granule;    /* SMMUv3 */
 	bool guest_tables;   /* AMD: of format v2, where nothing else is asked for */
 	bool dirty, nesting, coherent;
+	bool shared_interrupts; /* a device could raise those of others: nothing remaps them */
 	struct reserved_region regions[UNIT_REGIONS];
 	unsigned nregions;
 };
@@ -132,6 +133,9 @@ struct description {
 	char name[32];
 	struct unit_description iommu; /* each of them */
 	struct iommu_options options;
+	bool unsafe_interrupts; /* options of modules, at first: of both that ask for MSI */
+	bool has_dma_entry_limit;
+	u32 dma_entry_limit;
 	bool selftest;		/* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
 	bool has_process_pasid; /* IA32_PASID of every process, for ENQCMD */
 	u32 process_pasid;

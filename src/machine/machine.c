@@ -118,6 +118,9 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommufd.noiommu = true; /* as distributions build it: CONFIG_VFIO_NOIOMMU */
 	machine->iommufd.provides_vfio = description->iommufd_provides_vfio;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
+	machine->iommufd.unsafe_interrupts = machine->vfio.unsafe_interrupts = description->unsafe_interrupts;
+	if (description->has_dma_entry_limit)
+		machine->vfio.dma_entry_limit = description->dma_entry_limit;
 	machine->vfio.topology = &machine->topology;
 	machine->vfio.noiommu = description->noiommu;
 	machine->vfio.linux_hot_reset = description->linux_hot_reset;

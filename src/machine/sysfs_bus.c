@@ -143,47 +143,42 @@ static int store_entry_limit(struct node *node, const char *bytes, size_t size, 
 	return 0;
 }
 
-static s64 show_noiommu(struct node *node, char *text, size_t size, struct why *why)
+static s64 show_flag(const bool *flag, char *text, size_t size)
 {
-	const struct machine *machine = node->context;
-
-	return show_text(text, size, "%c\n", machine->vfio.noiommu ? 'Y' : 'N');
+	return show_text(text, size, "%c\n", *flag ? 'Y' : 'N');
 }
 
-static int store_noiommu(struct node *node, const char *bytes, size_t size, struct why *why)
+static int store_flag(struct node *node, bool *flag, const char *bytes, size_t size, struct why *why)
 {
-	struct machine *machine = node->context;
 	struct text text;
 
 	text_take(&text, bytes, size);
-	return text_yes(&text, node, &machine->vfio.noiommu, why);
+	return text_yes(&text, node, flag, why);
 }
 
-static s64 show_unsafe_interrupts(struct node *node, char *text, size_t size, struct why *why)
-{
-	const struct machine *machine = node->context;
+#define FLAG(name, member)                                                                                             \
+	static s64 show_##name(struct node *node, char *text, size_t size, struct why *why)                            \
+	{                                                                                                              \
+		return show_flag(&((const struct machine *)node->context)->member, text, size);                        \
+	}                                                                                                              \
+	static int store_##name(struct node *node, const char *bytes, size_t size, struct why *why)                    \
+	{                                                                                                              \
+		return store_flag(node, &((struct machine *)node->context)->member, bytes, size, why);                 \
+	}
 
-	return show_text(text, size, "%c\n", machine->iommufd.unsafe_interrupts ? 'Y' : 'N');
-}
-
-static int store_unsafe_interrupts(struct node *node, const char *bytes, size_t size, struct why *why)
-{
-	struct machine *machine = node->context;
-	struct text text;
-
-	text_take(&text, bytes, size);
-	return text_yes(&text, node, &machine->iommufd.unsafe_interrupts, why);
-}
+FLAG(iommufd_unsafe, iommufd.unsafe_interrupts)
+FLAG(type1_unsafe, vfio.unsafe_interrupts)
+FLAG(noiommu, vfio.noiommu)
 
 /* What each module shows; the parameters are those that programs look at. */
 static const struct {
 	const char *module;
 	struct attribute parameter;
 } parameters[] = {
-	{"iommufd",
-	 {"allow_unsafe_interrupts", 0644, {.show = show_unsafe_interrupts, .store = store_unsafe_interrupts}}},
+	{"iommufd", {"allow_unsafe_interrupts", 0644, {.show = show_iommufd_unsafe, .store = store_iommufd_unsafe}}},
 	{"vfio", {"enable_unsafe_noiommu_mode", 0644, {.show = show_noiommu, .store = store_noiommu}}},
-	{"vfio_iommu_type1", {"allow_unsafe_interrupts", 0444, {.show = show_constant}, "N"}},
+	{"vfio_iommu_type1",
+	 {"allow_unsafe_interrupts", 0644, {.show = show_type1_unsafe, .store = store_type1_unsafe}}},
 	{"vfio_iommu_type1", {"disable_hugepages", 0444, {.show = show_constant}, "N"}},
 	{"vfio_iommu_type1", {"dma_entry_limit", 0644, {.show = show_entry_limit, .store = store_entry_limit}}},
 	{"vfio_pci", {"enable_sriov", 0444, {.show = show_constant}, "N"}},

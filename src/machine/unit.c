@@ -40,8 +40,8 @@ static u64 intel_cap(const struct unit_description *description)
 static u64 intel_ecap(const struct unit_description *description)
 {
 	u64 coherent = BIT(0) | INTEL_ECAP_SNOOP_CONTROL;
-	u64 invalidation = BIT(1) | 0x50ull << 8; /* queued; IOTLB registers at 0x500 */
-	u64 interrupts = BIT(3) | BIT(4);	  /* remapping, extended mode */
+	u64 invalidation = BIT(1) | 0x50ull << 8;			       /* queued; IOTLB registers at 0x500 */
+	u64 interrupts = description->shared_interrupts ? 0 : BIT(3) | BIT(4); /* remapping, extended mode */
 	u64 ecap = coherent | invalidation | interrupts | INTEL_ECAP_PASS_THROUGH;
 
 	/* The rest is of scalable mode, in which PASIDs are. */
@@ -148,6 +148,7 @@ struct iommu_unit unit_make(const struct unit_description *description, unsigned
 	};
 	struct iommu_unit unit = {
 		.kind = description->kind,
+		.shared_interrupts = description->shared_interrupts,
 		.number = number,
 		.width = description->width,
 		.max_pasids = description->pasid_bits ? 1u << description->pasid_bits : 0,

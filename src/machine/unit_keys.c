@@ -95,6 +95,16 @@ static int read_coherent(struct yaml_reader *reader, yaml_node_t *node, void *ta
 	return yaml_bool(reader, node, &reading->unit->coherent);
 }
 
+static int read_remapping(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	const struct unit_reading *reading = target;
+	bool remaps = false;
+	int err = yaml_bool(reader, node, &remaps);
+
+	reading->unit->shared_interrupts = !remaps;
+	return err;
+}
+
 /* ---- reserved regions ---- */
 
 static int read_region_start(struct yaml_reader *reader, yaml_node_t *node, void *target)
@@ -298,9 +308,11 @@ static void set_defaults(struct unit_reading *reading)
 int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	static const struct yaml_key keys[] = {
-		{"kind", read_kind},	   {"width", read_width},	{"pasids", read_pasids},
-		{"granule", read_granule}, {"format", read_format},	{"dirty", read_dirty},
-		{"nesting", read_nesting}, {"coherent", read_coherent}, {"regions", read_regions},
+		{"kind", read_kind},	   {"width", read_width},
+		{"pasids", read_pasids},   {"granule", read_granule},
+		{"format", read_format},   {"dirty", read_dirty},
+		{"nesting", read_nesting}, {"coherent", read_coherent},
+		{"regions", read_regions}, {"interrupt_remapping", read_remapping},
 	};
 	struct unit_reading reading = {.unit = &reading_of(reader)->description->iommu};
 	int err;

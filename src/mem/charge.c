@@ -88,12 +88,13 @@ static bool within(u64 limit, u64 locked, u64 bytes)
 
 /* ---- type1 ---- */
 
-int charge_init(struct charge *charge, struct client *client, u64 bytes, struct why *why)
+int charge_grow(struct charge *charge, struct client *client, u64 bytes, struct why *why)
 {
 	u64 limit = memlock_limit(client->pid), locked = client->locked_bytes;
 	struct powers powers = {0};
 	bool enough = true;
 
+	assert(!charge->client || charge->client == client);
 	if (limit != UINT64_MAX) {
 		powers = powers_of(client_task(client));
 		locked += powers.mlocked;
@@ -101,18 +102,34 @@ int charge_init(struct charge *charge, struct client *client, u64 bytes, struct 
 	}
 	if (!fallible() || !enough)
 		return refuse_locked(client, "", locked, limit, bytes, why);
-	charge->client = client_get(client);
-	charge->bytes = bytes;
+	if (!charge->client)
+		charge->client = client_get(client);
+	charge->bytes += bytes;
 	client->locked_bytes += bytes;
 	return 0;
+}
+
+int charge_init(struct charge *charge, struct client *client, u64 bytes, struct why *why)
+{
+	*charge = (struct charge){.client = NULL};
+	return charge_grow(charge, client, bytes, why);
+}
+
+void charge_shrink(struct charge *charge, u64 bytes)
+{
+	assert(charge->bytes >= bytes);
+	if (!bytes)
+		return;
+	assert(charge->client->locked_bytes >= bytes);
+	charge->client->locked_bytes -= bytes;
+	charge->bytes -= bytes;
 }
 
 void charge_fini(struct charge *charge)
 {
 	if (!charge->client)
 		return;
-	assert(charge->client->locked_bytes >= charge->bytes);
-	charge->client->locked_bytes -= charge->bytes;
+	charge_shrink(charge, charge->bytes);
 	client_put(charge->client);
 	*charge = (struct charge){.client = NULL};
 }

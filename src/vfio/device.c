@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 #include "base/os.h"
 #include "iommufd/compat.h"
+#include "vfio/container.h"
+#include "vfio/emulated.h"
 #include "vfio/group.h"
 #include "vfio/ioctl.h"
 #include "vfio/pci.h"
@@ -67,6 +69,12 @@ struct vfio_device *device_of_file(struct file *file)
 	return file->ops == &device_file_ops ? device_file_of(file)->device : NULL;
 }
 
+static void leave_iommu(struct vfio_device *device)
+{
+	vfio_iommufd_unbind(device);
+	vfio_emulated_leave(device);
+}
+
 /* As Linux: first the driver closes, then the device leaves its address spaces and the iommufd. */
 static void close_session(struct vfio_device *device)
 {
@@ -74,7 +82,7 @@ static void close_session(struct vfio_device *device)
 
 	pci_session_end(session);
 	pci_session_free(session);
-	vfio_iommufd_unbind(device);
+	leave_iommu(device);
 }
 
 static void device_release(struct file *file)
@@ -103,8 +111,13 @@ static int use_iommu(struct vfio_device *device, struct why *why)
 	int err;
 
 	/* Linux: drivers/vfio/iommufd.c:vfio_df_iommufd_bind() */
-	if (!context || vfio_device_untranslated(device))
+	if (vfio_device_untranslated(device))
 		return 0;
+	if (!context) {
+		if (device->soft)
+			vfio_emulated_enter(device, device->group->container->backend);
+		return 0;
+	}
 	err = vfio_iommufd_bind(device, context, why);
 	if (err < 0)
 		return err;
@@ -130,7 +143,7 @@ static int open_new(struct vfio_device *device, struct client *client, struct wh
 		return fd;
 	fd = client->ops->install_file(client, &file->file, true, why);
 	if (fd < 0) {
-		vfio_iommufd_unbind(device);
+		leave_iommu(device);
 		return fd;
 	}
 	if (device->group->container) {

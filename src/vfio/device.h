@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "vfio/iommufd.h"
-#include "vfio/vfio.h"
+#include "vfio/type1.h"
 
 struct group_file;
 struct pci_session;
@@ -31,6 +31,7 @@ struct vfio_device {
 	struct device_file *opened;    /* the one of files that has the session; NULL while closed */
 	struct pci_session *session;   /* owned; NULL while closed */
 	struct device_iommufd iommufd; /* what an iommufd has of it while it is open */
+	struct type1_user user;	       /* what a container has of an emulated one while it is open */
 	struct list_link link;	       /* vfio->devices */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What vfio/iommufd.c does differently for an emulated device. */
+/* What is different for an emulated device: in an iommufd, in a container. */
 #ifndef VFIO_EMULATED_H
 #define VFIO_EMULATED_H
 
@@ -10,5 +10,9 @@ void vfio_emulated_unbind(struct vfio_device *device);
 /* OBJECT_MISSING (ENOENT) for a HWPT: it must be an IOAS. */
 int vfio_emulated_attach(struct vfio_device *device, u32 ioas_id, struct why *why);
 void vfio_emulated_detach(struct vfio_device *device);
+
+/* Opened through a group with a container, and closed again; not entered: nothing happens. */
+void vfio_emulated_enter(struct vfio_device *device, struct type1 *type1);
+void vfio_emulated_leave(struct vfio_device *device);
 
 #endif

@@ -203,8 +203,6 @@ static int set_iommu(struct vfio_group *group, struct file *file, int fd, struct
 {
 	struct context *context = iommufd_context_of(file);
 
-	if (file && file->ops == &container_file_ops && group->kind == GROUP_EMULATED)
-		return refuse(why, EMULATED_CONTAINER, "group %d is that of an emulated device", group->id);
 	if (file && file->ops == &container_file_ops)
 		return container_attach(container_of_file(file), group, client, why);
 	if (context)

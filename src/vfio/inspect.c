@@ -18,6 +18,8 @@ static void inspect_mapping(const struct mapping *mapping, struct describer *des
 			mapping->permission & ISOLDE_PT_WRITE ? "w" : "");
 	describe_text(describer, "of", client_describe(mapping->client, who));
 	describe_address(describer, "address", mapping->address);
+	if (mapping->pins.count)
+		describe_number(describer, "pinned_pages", mapping->pins.count);
 	describe_end(describer);
 }
 

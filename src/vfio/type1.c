@@ -49,7 +49,7 @@ long type1_extension(const struct type1 *type1, u64 extension)
 	case VFIO_UNMAP_ALL:
 		return 1;
 	case VFIO_UPDATE_VADDR:
-		return type1 != NULL;
+		return type1 && !type1_has_emulated(type1);
 	case VFIO_DMA_CC_IOMMU:
 		if (!type1)
 			return 0;
@@ -115,7 +115,8 @@ long type1_get_info(struct file *file, struct client *client, const union vfio_h
 
 	if (err == 0)
 		err = add_available(type1, &chain, why);
-	if (err == 0)
+	/* Until a group with real DMA comes nobody knows any. */
+	if (err == 0 && type1->ranges.count)
 		err = add_ranges(type1, &chain, why);
 	if (err == 0)
 		err = info_write(client, arg, &info, sizeof(info), &info.cap_offset, &chain, why);
@@ -175,8 +176,8 @@ static int decode_new_mapping(const struct type1 *type1, struct client *client,
 	if (!type1->available)
 		return refuse(why, MAPPING_LIMIT, "the container has %zu mappings, its limit is %u",
 			      type1->mappings.count, type1->limit);
-	err = type1_check_range(type1, map->iova, last, why);
-	if (err < 0)
+	err = type1->ranges.count ? type1_check_range(type1, map->iova, last, why) : 0;
+	if (err < 0 || list_empty(&type1->domains))
 		return err;
 	return client_check_range(client, map->vaddr, map->size, map->flags & VFIO_DMA_MAP_FLAG_WRITE, why);
 }
@@ -185,8 +186,10 @@ static void mapping_free(struct mapping *mapping)
 {
 	if (!mapping)
 		return;
+	assert(!mapping->pins.count);
 	charge_fini(&mapping->charge);
 	client_put(mapping->client);
+	free(mapping->dirty);
 	free(mapping);
 }
 DEFINE_FREE(mapping)
@@ -237,12 +240,16 @@ static int map_new(struct type1 *type1, struct client *client, const struct vfio
 		mapping->permission |= ISOLDE_PT_READ;
 	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
 		mapping->permission |= ISOLDE_PT_WRITE;
-	err = charge_init(&mapping->charge, client, map->size, why);
+	err = list_empty(&type1->domains) ? 0 : charge_init(&mapping->charge, client, map->size, why);
+	if (err == 0)
+		err = map_areas(type1, mapping, why);
 	if (err < 0)
 		return err;
-	err = map_areas(type1, mapping, why);
-	if (err < 0)
+	err = type1->tracking ? type1_track(type1, mapping, why) : 0;
+	if (err < 0) {
+		unmap_areas(type1, mapping);
 		return err;
+	}
 	type1->available--;
 	itree_insert(&type1->mappings, &take(mapping)->node);
 	return 0;
@@ -299,7 +306,9 @@ static int update_address(struct type1 *type1, struct client *client, const stru
 	if (client != mapping->client) {
 		struct charge charge = {};
 
-		err = charge_init(&charge, client, map->size, why);
+		/* Nobody has pinned a page of it: then there would be emulated devices, and it would have its address.
+		 */
+		err = charge_init(&charge, client, mapping->charge.bytes, why);
 		if (err < 0)
 			return err;
 		charge_fini(&mapping->charge);
@@ -418,8 +427,12 @@ static int decode_unmap_range(const struct type1 *type1, const struct vfio_iommu
 static int decode_unmap(const struct type1 *type1, const struct vfio_iommu_type1_dma_unmap *unmap,
 			const struct vfio_bitmap *bitmap, struct iova_range *ret, struct why *why)
 {
-	int err = decode_unmap_range(type1, unmap, ret, why);
+	int err;
 
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR && type1_has_emulated(type1))
+		return refuse(why, VADDR_EMULATED, "[%#llx, +%#llx): emulated devices of the container use addresses",
+			      (unsigned long long)unmap->iova, (unsigned long long)unmap->size);
+	err = decode_unmap_range(type1, unmap, ret, why);
 	if (err < 0)
 		return err;
 	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) {
@@ -480,6 +493,7 @@ static int remove_range(struct type1 *type1, struct iova_range range, struct cli
 	while ((mapping = mapping_of(itree_first(&type1->mappings, range.start, range.last)))) {
 		if (walk_ends(mapping, range))
 			break;
+		type1_ask_unpin(type1, mapping);
 		if (bitmap) {
 			int err = type1_report_dirty(type1, client, bitmap, range.start, mapping, why);
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "iommufd/device.h"
 #include "vfio/type1.h"
 
 int type1_new(struct vfio *vfio, bool v2, struct type1 **ret, struct why *why)
@@ -21,11 +22,13 @@ int type1_new(struct vfio *vfio, bool v2, struct type1 **ret, struct why *why)
 
 	if (!type1)
 		return -why->err;
+	type1->vfio = vfio;
 	type1->iommu = vfio->iommu;
 	type1->v2 = v2;
 	type1->limit = type1->available = vfio->dma_entry_limit;
 	list_init(&type1->domains);
 	list_init(&type1->members);
+	list_init(&type1->users);
 	*ret = type1;
 	return 0;
 }
@@ -34,7 +37,7 @@ void type1_free(struct type1 *type1)
 {
 	if (!type1)
 		return;
-	assert(list_empty(&type1->members) && list_empty(&type1->domains));
+	assert(list_empty(&type1->members) && list_empty(&type1->domains) && list_empty(&type1->users));
 	assert(!type1->mappings.root);
 	free(type1->ranges.at);
 	free(type1);
@@ -43,11 +46,12 @@ void type1_free(struct type1 *type1)
 u64 type1_page_sizes(const struct type1 *type1)
 {
 	const struct type1_domain *domain;
-	u64 sizes = PAGE_MASK;
+	u64 sizes = UINT64_MAX;
 
 	list_for_each(domain, &type1->domains, link)
 		sizes &= isolde_pt_page_sizes(domain->domain->pt);
-	return sizes;
+	/* Smaller than a page of memory, or any at all: whole pages. */
+	return sizes & ~PAGE_MASK ? (sizes & PAGE_MASK) | PAGE_SIZE : sizes;
 }
 
 u64 type1_page_size(const struct type1 *type1)
@@ -127,7 +131,8 @@ static void ranges_fill(const struct type1 *type1, const struct iommu_group *mor
 	ranges->count = 0;
 	ranges_insert(ranges, 0, 0, UINT64_MAX);
 	list_for_each(member, &type1->members, link)
-		ranges_restrict(ranges, member->group);
+		if (member->domain)
+			ranges_restrict(ranges, member->group);
 	if (more)
 		ranges_restrict(ranges, more);
 }
@@ -140,7 +145,8 @@ static unsigned ranges_room(const struct type1 *type1, const struct iommu_group 
 	unsigned room = 2 + group_regions(more, regions);
 
 	list_for_each(member, &type1->members, link)
-		room += 1 + group_regions(member->group, regions);
+		if (member->domain)
+			room += 1 + group_regions(member->group, regions);
 	return room;
 }
 
@@ -162,7 +168,7 @@ static int refuse_range(const struct type1 *type1, u64 start, u64 last, struct w
 	char text[120];
 
 	list_for_each(member, &type1->members, link) {
-		unsigned count = group_regions(member->group, regions);
+		unsigned count = member->domain ? group_regions(member->group, regions) : 0;
 
 		for (unsigned i = 0; i < count; i++)
 			if (ranges_overlap(start, last, regions[i].start, regions[i].last))
@@ -221,11 +227,8 @@ static int decode_attach_mappings(const struct type1 *type1, const struct iommu_
 static int decode_attach(const struct type1 *type1, const struct iommu_group *group, struct iova_ranges *ret,
 			 struct why *why)
 {
-	int err;
+	int err = decode_attach_mappings(type1, group, why);
 
-	if (type1->lost)
-		return refuse(why, VADDR_PENDING, "%u mappings of the container wait for a new address", type1->lost);
-	err = decode_attach_mappings(type1, group, why);
 	if (err < 0)
 		return err;
 	ret->room = ranges_room(type1, group);
@@ -237,7 +240,10 @@ static int decode_attach(const struct type1 *type1, const struct iommu_group *gr
 		free(ret->at);
 		return refuse(why, GROUP_NO_IOVA, "with group %d no IOVA is left that all groups can use", group->id);
 	}
-	return 0;
+	err = type1->vfio->unsafe_interrupts ? 0 : iommufd_check_interrupts(group, why);
+	if (err < 0)
+		free(ret->at);
+	return err;
 }
 
 static struct type1_domain *find_domain(const struct type1 *type1, const struct iommu_unit *unit)
@@ -276,17 +282,71 @@ static int replay(const struct type1 *type1, struct domain *domain, struct why *
 	return 0;
 }
 
+/* What of a mapping is charged by itself while there is no domain. */
+static u64 pinned_bytes(const struct mapping *mapping)
+{
+	return mapping->pins.count * PAGE_SIZE;
+}
+
+/* The memory of a mapping that no domain had so far. */
+static int pin_mapping(struct mapping *mapping, struct why *why)
+{
+	u64 size = mapping_size(mapping);
+	int err = client_check_range(mapping->client, mapping->address, size, mapping->permission & ISOLDE_PT_WRITE,
+				     why);
+
+	if (err < 0)
+		return err;
+	return charge_grow(&mapping->charge, mapping->client, size - pinned_bytes(mapping), why);
+}
+
+/* Those below IOVA `before` that were pinned for a domain are so no longer. */
+static void unpin_mappings(struct type1 *type1, u64 before)
+{
+	struct itree_node *node;
+
+	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
+		struct mapping *mapping = container_of(node, struct mapping, node);
+
+		if (node->start >= before)
+			return;
+		charge_shrink(&mapping->charge, mapping_size(mapping) - pinned_bytes(mapping));
+	}
+}
+
+/* For the first domain. */
+static int pin_mappings(struct type1 *type1, struct why *why)
+{
+	struct itree_node *node;
+
+	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
+		int err = pin_mapping(container_of(node, struct mapping, node), why);
+
+		if (err == 0)
+			continue;
+		unpin_mappings(type1, node->start);
+		return err;
+	}
+	return 0;
+}
+
 static int make_domain(struct type1 *type1, const struct iommu_unit *unit, struct type1_domain **ret, struct why *why)
 {
 	struct type1_domain *domain = alloc_new(struct type1_domain, why);
+	bool first = list_empty(&type1->domains);
 	int err;
 
 	if (!domain)
 		return -why->err;
 	domain->unit = unit;
 	err = domain_new(type1->iommu, unit, DOMAIN_PAGING, &domain->domain, why);
-	if (err == 0)
+	if (err == 0 && first)
+		err = pin_mappings(type1, why);
+	if (err == 0) {
 		err = replay(type1, domain->domain, why);
+		if (err < 0 && first)
+			unpin_mappings(type1, UINT64_MAX);
+	}
 	if (err < 0) {
 		domain_drop(domain);
 		return err;
@@ -296,45 +356,86 @@ static int make_domain(struct type1 *type1, const struct iommu_unit *unit, struc
 	return 0;
 }
 
+/* A domain that no group is attached to any more; with the last one nothing is pinned for domains. */
+static void domain_leave(struct type1 *type1, struct type1_domain *domain)
+{
+	domain_drop(domain);
+	if (list_empty(&type1->domains))
+		unpin_mappings(type1, UINT64_MAX);
+}
+
+/* NULL: none of those that are there can have it. */
+static struct type1_domain *share_domain(const struct type1 *type1, struct iommu_group *group)
+{
+	struct type1_domain *domain = find_domain(type1, unit_of(group));
+	struct why why = WHY_INIT;
+
+	return domain && iommu_attach_group(domain->domain, group, &why) == 0 ? domain : NULL;
+}
+
 static int enter_domain(struct type1 *type1, struct iommu_group *group, struct type1_domain **ret, struct why *why)
 {
-	const struct iommu_unit *unit = unit_of(group);
-	struct type1_domain *domain = find_domain(type1, unit);
-	int err = domain ? 0 : make_domain(type1, unit, &domain, why);
+	struct type1_domain *domain = share_domain(type1, group);
+	int err;
 
-	if (err < 0)
-		return err;
-	err = iommu_attach_group(domain->domain, group, why);
-	if (err < 0) {
-		if (!domain->ngroups)
-			domain_drop(domain);
-		return err;
+	if (!domain) {
+		err = make_domain(type1, unit_of(group), &domain, why);
+		if (err < 0)
+			return err;
+		err = iommu_attach_group(domain->domain, group, why);
+		if (err < 0) {
+			domain_leave(type1, domain);
+			return err;
+		}
 	}
 	domain->ngroups++;
 	*ret = domain;
 	return 0;
 }
 
-int type1_attach(struct type1 *type1, struct iommu_group *group, struct why *why)
+static int attach_real(struct type1 *type1, struct iommu_group *group, struct type1_member *member, struct why *why)
 {
 	struct iova_ranges ranges = {};
-	struct type1_member *member;
 	int err = decode_attach(type1, group, &ranges, why);
 
 	if (err < 0)
 		return err;
-	member = alloc_new(struct type1_member, why);
-	err = member ? enter_domain(type1, group, &member->domain, why) : -why->err;
+	err = enter_domain(type1, group, &member->domain, why);
 	if (err < 0) {
-		free(member);
 		free(ranges.at);
 		return err;
 	}
-	member->group = group;
-	list_append(&type1->members, &member->link);
 	free(type1->ranges.at);
 	type1->ranges = ranges;
 	return 0;
+}
+
+int type1_attach(struct type1 *type1, struct iommu_group *group, struct why *why)
+{
+	_memory_ struct type1_member *member = NULL;
+	int err;
+
+	if (type1->lost)
+		return refuse(why, VADDR_PENDING, "%u mappings of the container wait for a new address", type1->lost);
+	member = alloc_new(struct type1_member, why);
+	if (!member)
+		return -why->err;
+	err = unit_of(group) ? attach_real(type1, group, member, why) : 0;
+	if (err < 0)
+		return err;
+	member->group = group;
+	list_append(&type1->members, &take(member)->link);
+	return 0;
+}
+
+bool type1_has_emulated(const struct type1 *type1)
+{
+	const struct type1_member *member;
+
+	list_for_each(member, &type1->members, link)
+		if (!member->domain)
+			return true;
+	return false;
 }
 
 /* ---- a group leaves ---- */
@@ -349,22 +450,37 @@ static struct type1_member *find_member(const struct type1 *type1, const struct 
 	return NULL;
 }
 
+/* It may have written anywhere. */
+static void mark_all_dirty(struct type1 *type1)
+{
+	struct itree_node *node;
+
+	itree_for_each(node, &type1->mappings, 0, UINT64_MAX)
+		type1_mark_dirty(container_of(node, struct mapping, node), node->start, node->last);
+}
+
+static void leave_domain(struct type1 *type1, struct iommu_group *group, struct type1_domain *domain)
+{
+	iommu_detach_group(group);
+	ranges_fill(type1, NULL, &type1->ranges);
+	mark_all_dirty(type1);
+	if (--domain->ngroups == 0)
+		domain_leave(type1, domain);
+}
+
 void type1_detach(struct type1 *type1, struct iommu_group *group)
 {
 	struct type1_member *member = find_member(type1, group);
 	struct type1_domain *domain = member->domain;
 
-	iommu_detach_group(group);
 	list_remove(&member->link);
 	free(member);
+	if (domain)
+		leave_domain(type1, group, domain);
 	if (list_empty(&type1->members)) {
 		type1_remove_all(type1);
 		type1->ranges.count = 0;
-	} else {
-		ranges_fill(type1, NULL, &type1->ranges);
 	}
-	if (--domain->ngroups == 0)
-		domain_drop(domain);
 }
 
 /* ---- invariants ---- */
@@ -383,27 +499,49 @@ static void check_mapping(const struct type1 *type1, const struct mapping *mappi
 	}
 }
 
+/* Charged is all of a mapping that a domain has, else its pinned pages. */
+static void check_pins(const struct type1 *type1, const struct mapping *mapping)
+{
+	bool in_domains __attribute__((unused)) = !list_empty(&type1->domains);
+	struct itree_node *node;
+
+	itree_check(&mapping->pins);
+	itree_for_each(node, &mapping->pins, 0, UINT64_MAX) {
+		assert(node->start >= mapping->node.start && mapping->node.last - node->start >= PAGE_SIZE - 1);
+		assert(container_of(node, struct type1_pin, node)->count);
+	}
+	assert(mapping->charge.bytes == (in_domains ? mapping_size(mapping) : pinned_bytes(mapping)));
+	assert(!mapping->pins.count || !list_empty(&type1->users));
+	assert((mapping->dirty != NULL) == type1->tracking);
+}
+
 void type1_check(const struct type1 *type1)
 {
 	const struct type1_domain *domain;
 	const struct type1_member *member;
 	const struct itree_node *node;
-	unsigned groups = 0, lost = 0;
+	unsigned groups = 0, real = 0, lost = 0;
 
 	itree_check(&type1->mappings);
 	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
 		const struct mapping *mapping = container_of(node, struct mapping, node);
 
 		check_mapping(type1, mapping);
+		check_pins(type1, mapping);
 		lost += mapping->address_lost;
 	}
 	assert(lost == type1->lost);
 	assert(type1->available + type1->mappings.count == type1->limit);
-	list_for_each(member, &type1->members, link)
-		assert(member->group->domain == member->domain->domain);
+	list_for_each(member, &type1->members, link) {
+		assert((unit_of(member->group) == NULL) == (member->domain == NULL));
+		assert(!member->domain || member->group->domain == member->domain->domain);
+		real += member->domain != NULL;
+	}
 	list_for_each(domain, &type1->domains, link) {
 		assert(domain->domain->space->areas.count == type1->mappings.count);
 		groups += domain->ngroups;
 	}
-	assert(groups == list_length(&type1->members));
+	assert(groups == real);
+	assert(!lost || real == list_length(&type1->members));
+	assert(!type1->mappings.count || !list_empty(&type1->members));
 }

@@ -42,6 +42,7 @@ struct vfio {
 	struct iommu *iommu; /* borrowed */
 	struct list groups;
 	struct list devices;
+	bool unsafe_interrupts;		     /* of vfio_iommu_type1: take groups without isolated MSI into containers */
 	unsigned dma_entry_limit;	     /* mappings per container; Linux's module parameter, default 65535 */
 	const struct pci_topology *topology; /* borrowed: what a reset of a bus hits; set behind vfio_init() */
 	bool noiommu;			     /* Linux's module parameter enable_unsafe_noiommu_mode */

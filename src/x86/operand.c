@@ -13,8 +13,12 @@ static unsigned gpr_shift(ZydisRegister reg)
 	return reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH ? 8 : 0;
 }
 
-/* Not so: segments, control registers, vectors. */
-static bool is_gpr(ZydisRegister reg)
+bool is_vector(ZydisRegister reg)
+{
+	return reg >= ZYDIS_REGISTER_XMM0 && reg <= ZYDIS_REGISTER_ZMM31;
+}
+
+bool is_gpr(ZydisRegister reg)
 {
 	return reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_R15;
 }

@@ -19,13 +19,26 @@ static bool is_locked(const struct step *step)
 	       (operand_is_memory(step, 0) || operand_is_memory(step, 1));
 }
 
+/* Segments, control registers and MMX have no place in the state; what names one is known before it does anything. */
+static bool names_foreign_register(const struct step *step)
+{
+	for (unsigned i = 0; i < step->instruction.operand_count_visible; i++) {
+		ZydisRegister reg = step->operands[i].reg.value;
+
+		if (step->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_gpr(reg) && !is_vector(reg) &&
+		    ZydisRegisterGetClass(reg) != ZYDIS_REGCLASS_MASK)
+			return true;
+	}
+	return false;
+}
+
 static enum x86_outcome run(struct step *step)
 {
 	struct instruction_row row = instruction_find(step->instruction.mnemonic);
 	bool locked = is_locked(step) && step->bus->lock;
 	enum x86_outcome outcome;
 
-	if (!row.handler)
+	if (!row.handler || names_foreign_register(step))
 		return X86_UNKNOWN;
 	if (locked)
 		step->bus->lock(step->context, true);

@@ -44,6 +44,8 @@ enum x86_outcome operand_store(struct step *step, unsigned index, u64 value);
 
 u64 segment_base(const struct step *step, ZydisRegister segment);
 
+bool is_gpr(ZydisRegister reg);
+bool is_vector(ZydisRegister reg);
 u64 gpr_read(const struct step *step, ZydisRegister reg);
 void gpr_write(struct step *step, ZydisRegister reg, u64 value);
 

@@ -102,12 +102,10 @@ static bool is_finished(const struct step *step, const struct string *string)
 	return !(step->rflags & X86_ZF) == (string->prefix == 0xf3);
 }
 
-/* Flags of a comparison that faults are those before the instruction: it begins no new one when it goes on. */
+/* The flags are those of the last comparison, as CPUs of AMD leave them; Intel's bring back those before the first. */
 static enum x86_outcome stay(struct step *step, enum x86_outcome outcome)
 {
 	step->rip = step->state->rip;
-	if (outcome)
-		step->rflags = step->state->rflags;
 	step->has_progress = true;
 	return outcome;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "x86/vectors.h"
 
+#include <stdatomic.h>
+
 /* The image: SDM 1, 13.4. The first 576 bytes and the place of the upper halves of YMM are the same everywhere. */
 enum {
 	XMM = 160,
@@ -16,7 +18,6 @@ enum { SSE = 1, AVX = 2, OPMASK = 5, ZMM_HIGH = 6, HIGH_ZMM = 7 };
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* Where a part lies differs between CPUs. */
 static u32 cpu_offset(unsigned part)
 {
 	unsigned size, offset, c, d;
@@ -29,6 +30,23 @@ static u32 cpu_offset(unsigned part)
 	return 0;
 }
 #endif
+
+/*
+ * Where the parts of AVX-512 lie differs between CPUs. Asking takes microseconds in a virtual machine, 20 and more for
+ * all of them, so what they said is kept. Everybody gets the same answer: it does not matter who asks first.
+ */
+static _Atomic u32 known_offset[HIGH_ZMM + 1];
+
+static u32 offset_of(unsigned part)
+{
+	u32 offset = atomic_load_explicit(&known_offset[part], memory_order_relaxed);
+
+	if (!offset) {
+		offset = cpu_offset(part);
+		atomic_store_explicit(&known_offset[part], offset, memory_order_relaxed);
+	}
+	return offset;
+}
 
 static const u32 part_size[] = {[SSE] = 256, [AVX] = 256, [OPMASK] = 64, [ZMM_HIGH] = 512, [HIGH_ZMM] = 1024};
 
@@ -44,7 +62,7 @@ static void place_part(struct step *step, unsigned part, u32 offset)
 		step->vector_part[part] = offset;
 }
 
-/* Asking the CPU is slow inside a virtual machine: only if AVX-512 is in use, or about to be. */
+/* In use already, or about to be. */
 static bool uses_avx512(const struct step *step)
 {
 	if (present(step) & (BIT(OPMASK) | BIT(ZMM_HIGH) | BIT(HIGH_ZMM)))
@@ -54,11 +72,6 @@ static bool uses_avx512(const struct step *step)
 		    ZydisRegisterGetClass(step->operands[i].reg.value) == ZYDIS_REGCLASS_MASK)
 			return true;
 	return step->instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
-}
-
-bool is_vector(ZydisRegister reg)
-{
-	return reg >= ZYDIS_REGISTER_XMM0 && reg <= ZYDIS_REGISTER_ZMM31;
 }
 
 static unsigned number_of(ZydisRegister reg)
@@ -99,7 +112,7 @@ enum x86_outcome vectors_fetch(struct step *step)
 	place_part(step, SSE, XMM);
 	place_part(step, AVX, EXTENDED);
 	for (unsigned part = OPMASK; part <= HIGH_ZMM && uses_avx512(step); part++)
-		place_part(step, part, cpu_offset(part));
+		place_part(step, part, offset_of(part));
 	for (unsigned i = 0; i < step->instruction.operand_count; i++)
 		if (step->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		    !has_place(step, step->operands[i].reg.value))

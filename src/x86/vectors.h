@@ -14,8 +14,6 @@ enum { VECTOR_BYTES = 64 };
  */
 enum x86_outcome vectors_fetch(struct step *step);
 
-bool is_vector(ZydisRegister reg);
-
 /* All 64 bytes, zeros where the CPU has no more. */
 void vector_read(const struct step *step, ZydisRegister reg, u8 to[static VECTOR_BYTES]);
 

@@ -8,4 +8,6 @@
 	X(iova)                                                                                                        \
 	X(unmap)                                                                                                       \
 	X(option)                                                                                                      \
-	X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings) X(feature) X(migration) X(mock)
+	X(hwpt)                                                                                                        \
+	X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings) X(feature)            \
+		X(migration) X(mock)

@@ -3,6 +3,7 @@
 #include "machine/unit.h"
 
 #include "iommu/kind.h"
+#include "iommufd/device.h"
 #include "machine/device.h"
 #include "machine/machine.h"
 #include "tests/helpers.h"
@@ -196,6 +197,26 @@ TEST(unit, vfio_takes_no_device_whose_dma_may_be_incoherent)
 	machine_free(machine);
 }
 
+/* Both ways into VFIO ask, each the option of its own module; the machine file gives both. */
+TEST(unit, vfio_takes_no_device_that_could_raise_interrupts_of_others)
+{
+	struct why why = WHY_INIT;
+	struct machine *machine = boot("iommu: {kind: intel-vtd, interrupt_remapping: false}" BEHIND, &why);
+
+	assert_int_equal(unit_of(machine)->ecap & 0x18, 0);
+	assert_false(machine->vfio.unsafe_interrupts || machine->iommufd.unsafe_interrupts);
+	EXPECT_REFUSED(MSI_NOT_ISOLATED, why,
+		       iommufd_check_interrupts(list_first(&machine->iommu.groups, struct iommu_group, link), &why));
+	machine_free(machine);
+	machine = boot(
+		"options: {unsafe_interrupts: true, dma_entry_limit: 7}\niommu: {interrupt_remapping: false}" BEHIND,
+		&why);
+	assert_true(machine->vfio.unsafe_interrupts && machine->iommufd.unsafe_interrupts);
+	assert_string_equal(cat(machine, "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"), "Y\n");
+	assert_string_equal(cat(machine, "sys/module/vfio_iommu_type1/parameters/dma_entry_limit"), "7\n");
+	machine_free(machine);
+}
+
 /* ---- sysfs ---- */
 
 #define FIRST_NVME "sys/bus/pci/devices/0000:01:00.0/"
@@ -296,6 +317,7 @@ int main(void)
 		CASE(unit, keys_must_suit_the_kind_whatever_their_order),
 		CASE(unit, registers_say_what_the_file_says),
 		CASE(unit, vfio_takes_no_device_whose_dma_may_be_incoherent),
+		CASE(unit, vfio_takes_no_device_that_could_raise_interrupts_of_others),
 		CASE(unit, sysfs_shows_amds_units_below_their_functions),
 		CASE(unit, amds_units_without_functions_are_virtual),
 		CASE(unit, sysfs_shows_smmus_as_platform_devices),

@@ -4,8 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-#include "dev/mcopy.h"
-#include "tests/fixtures/room.h"
+#include "tests/fixtures/mcopy_driver.h"
 #include "vfio/device.h"
 #include "vfio/ioctl.h"
 
@@ -18,30 +17,6 @@ static u8 memory[SIZE] __attribute__((aligned(PAGE_SIZE)));
 static int open_iommufd(struct room *room)
 {
 	return (int)ASSERT_OK(room->why, room_open_iommufd(room));
-}
-
-static u32 load(struct room *room, int fd, unsigned offset)
-{
-	u32 value = 0;
-
-	assert_int_equal(room_read(room, fd, offset, &value, 4), 4);
-	return value;
-}
-
-static void store(struct room *room, int fd, unsigned offset, u32 value)
-{
-	assert_int_equal(room_write(room, fd, offset, &value, 4), 4);
-}
-
-static u32 command(struct room *room, int fd, enum mcopy_command code, u64 source, u64 destination, u32 length)
-{
-	store(room, fd, MCOPY_SOURCE, (u32)source);
-	store(room, fd, MCOPY_SOURCE + 4, (u32)(source >> 32));
-	store(room, fd, MCOPY_DESTINATION, (u32)destination);
-	store(room, fd, MCOPY_DESTINATION + 4, (u32)(destination >> 32));
-	store(room, fd, MCOPY_LENGTH, length);
-	store(room, fd, MCOPY_COMMAND, code);
-	return load(room, fd, MCOPY_STATUS);
 }
 
 static void fill_memory(void)
@@ -227,13 +202,12 @@ TEST(emulated, is_open_through_its_group)
 {
 	struct room *room = room_new();
 	int iommufd = open_iommufd(room), group = (int)ASSERT_OK(room->why, room_open_group(room, ROOM_MDEV));
-	int container = room_open_container(room), device;
+	int device;
 	struct vfio_group_status status = {.argsz = sizeof(status)};
 
 	fill_memory();
 	ASSERT_OK(room->why, IOCTL(group, VFIO_GROUP_GET_STATUS, &status));
 	assert_int_equal(status.flags, VFIO_GROUP_FLAGS_VIABLE);
-	EXPECT_REFUSED(EMULATED_CONTAINER, room->why, IOCTL(group, VFIO_GROUP_SET_CONTAINER, &container));
 	ASSERT_OK(room->why, IOCTL(group, VFIO_GROUP_SET_CONTAINER, &iommufd));
 	ASSERT_OK(room->why, room_map(room, iommufd, memory, IOVA, SIZE, 3));
 	device = (int)ASSERT_OK(room->why, IOCTL(group, VFIO_GROUP_GET_DEVICE_FD, ROOM_MDEV));

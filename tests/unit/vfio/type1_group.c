@@ -124,6 +124,52 @@ TEST(type1_group, set_iommu_takes_all_groups_or_none)
 	room_free(room);
 }
 
+/* Asked last, and only when a group enters. */
+TEST(type1_group, interrupts_must_be_isolated_unless_the_module_says_otherwise)
+{
+	struct room *room = room_new();
+	int container = container_with(room, ROOM_NVME);
+
+	room->narrow->shared_interrupts = true;
+	EXPECT_REFUSED(MSI_NOT_ISOLATED, room->why, enter(room, ROOM_NARROW, container));
+	EXPECT_SUBSTR("0000:04:00.0", room->why.text);
+	room_check(room);
+	ASSERT_OK(room->why, MAP(0x100000, PAGE));
+	room_close(room, ROOM_FD + 2);
+	EXPECT_REFUSED(GROUP_RESERVED_MAPPED, room->why, enter(room, ROOM_NARROW, container));
+	ASSERT_OK(room->why, room_unmap(room, container, 0x100000, PAGE, 0, NULL));
+	room_close(room, ROOM_FD + 2);
+	room->vfio.unsafe_interrupts = true;
+	ASSERT_OK(room->why, enter(room, ROOM_NARROW, container));
+	room_free(room);
+}
+
+TEST(type1_group, groups_of_one_kind_of_unit_share_a_domain)
+{
+	struct room *room = room_new();
+	int container = container_with(room, ROOM_NVME);
+	struct iommu_group *pair = room_device(room, ROOM_PAIR_A)->group;
+
+	ASSERT_OK(room->why, enter(room, ROOM_PAIR_A, container));
+	assert_ptr_equal(pair->domain, room_device(room, ROOM_NVME)->group->domain);
+	room_check(room);
+	room_free(room);
+}
+
+/* The limit is that of the moment of SET_IOMMU. */
+TEST(type1_group, the_limit_of_mappings_is_read_once)
+{
+	struct room *room = room_new();
+	int container;
+
+	room->vfio.dma_entry_limit = 1;
+	container = container_with(room, ROOM_NVME);
+	room->vfio.dma_entry_limit = 100;
+	ASSERT_OK(room->why, MAP(0, PAGE));
+	EXPECT_REFUSED(MAPPING_LIMIT, room->why, MAP(PAGE, PAGE));
+	room_free(room);
+}
+
 static struct room *sweep_room;
 
 /* Two kinds of unit and a mapping between: claims, domains, replay, each step failing once. */
@@ -170,6 +216,9 @@ int main(void)
 		CASE(type1_group, a_member_that_cannot_reach_what_is_mapped),
 		CASE(type1_group, no_iova_for_all),
 		CASE(type1_group, set_iommu_takes_all_groups_or_none),
+		CASE(type1_group, interrupts_must_be_isolated_unless_the_module_says_otherwise),
+		CASE(type1_group, groups_of_one_kind_of_unit_share_a_domain),
+		CASE(type1_group, the_limit_of_mappings_is_read_once),
 		CASE(type1_group, entering_can_fail_anywhere),
 	};
 

@@ -214,10 +214,13 @@ static bool aim(struct attempt *attempt, const ZydisDecodedOperandMem *memory, u
 	return true;
 }
 
+/* Now and then where memory ends, so that the operand, or the next element, lies beyond it. */
 static u64 draw_target(unsigned width)
 {
 	u64 target = data_at + DATA / 4 + below(DATA / 2);
 
+	if (below(16) == 0)
+		target = data_at + DATA - below(80);
 	return below(4) && width ? align_down(target, BIT(63 - __builtin_clzll(width))) : target;
 }
 
@@ -270,11 +273,17 @@ static bool aim_all(struct attempt *attempt)
 	return true;
 }
 
+static bool reaches_border(const struct attempt *attempt)
+{
+	return attempt->target + 64 > data_at + DATA;
+}
+
 /* Where a jump goes is invalid, too. */
 static void put_jump_target(struct attempt *attempt)
 {
-	if (attempt->target && (attempt->instruction.mnemonic == ZYDIS_MNEMONIC_JMP ||
-				attempt->instruction.mnemonic == ZYDIS_MNEMONIC_CALL))
+	if (attempt->target && attempt->target + 8 <= data_at + DATA &&
+	    (attempt->instruction.mnemonic == ZYDIS_MNEMONIC_JMP ||
+	     attempt->instruction.mnemonic == ZYDIS_MNEMONIC_CALL))
 		put_u64(arena + (attempt->target - code_at), code_at + 256);
 }
 
@@ -296,9 +305,10 @@ static void draw_state(struct attempt *attempt)
 static void draw_data(const struct attempt *attempt)
 {
 	u8 *at = arena + ((attempt->target ? attempt->target : data_at + DATA / 2) - code_at) - 64;
+	unsigned size = (unsigned)min_u64(192, (u64)(arena + PAGE_SIZE + DATA - at));
 
 	memcpy(arena + PAGE_SIZE, background, DATA);
-	for (unsigned i = 0; i < 192; i += 8)
+	for (unsigned i = 0; i + 8 <= size; i += 8)
 		put_u64(at + i, draw_value());
 }
 
@@ -332,9 +342,10 @@ static enum x86_outcome run_ours(struct attempt *attempt)
 {
 	memcpy(copy, attempt->start_data, DATA);
 	rig.memory = copy;
-	rig.base = rig.precise_first = data_at;
+	rig.base = data_at;
 	rig.size = DATA;
-	rig.precise_last = data_at + DATA - 1;
+	rig.precise_first = 0; /* all of it: a repetition does not end early */
+	rig.precise_last = UINT64_MAX;
 	rig.has_vectors = true;
 	rig.state = attempt->start;
 	memcpy(rig.xsave, attempt->start_image, sizeof(attempt->start_image));
@@ -373,6 +384,9 @@ static u64 undefined_flags(const struct attempt *attempt)
 	const ZydisAccessedFlags *flags = attempt->instruction.cpu_flags;
 	u64 overflow, carry;
 
+	/* A repeated comparison that faults: CPUs differ. */
+	if (attempt->stop.signal && attempt->instruction.meta.category == ZYDIS_CATEGORY_STRINGOP)
+		return X86_ARITHMETIC;
 	if (!is_shift(mnemonic) && !is_rotation(mnemonic) && !is_double_shift(mnemonic))
 		return flags ? flags->undefined : 0;
 	if (!places(attempt))
@@ -382,9 +396,30 @@ static u64 undefined_flags(const struct attempt *attempt)
 	return is_rotation(mnemonic) ? overflow : overflow | carry | X86_AF;
 }
 
+/*
+ * A store under a mask: the CPU looks at all of it before it begins, we have stored the elements before the one that
+ * nobody answers.
+ */
+static bool stores_in_parts(const struct attempt *attempt)
+{
+	switch (attempt->instruction.mnemonic) {
+	case ZYDIS_MNEMONIC_MASKMOVDQU:
+	case ZYDIS_MNEMONIC_VMASKMOVDQU:
+	case ZYDIS_MNEMONIC_VMASKMOVPS:
+	case ZYDIS_MNEMONIC_VMASKMOVPD:
+	case ZYDIS_MNEMONIC_VPMASKMOVD:
+	case ZYDIS_MNEMONIC_VPMASKMOVQ:
+		return true;
+	default:
+		return attempt->instruction.avx.mask.reg > ZYDIS_REGISTER_K0;
+	}
+}
+
 /* Two bytes shifted by more than sixteen places are anything. */
 static bool is_undefined(const struct attempt *attempt)
 {
+	if (reaches_border(attempt) && stores_in_parts(attempt))
+		return true;
 	return is_double_shift(attempt->instruction.mnemonic) && places(attempt) > attempt->operands[0].size;
 }
 
@@ -424,12 +459,20 @@ static bool same_part(u32 offset, u32 size, const struct attempt *attempt)
 	return !offset || memcmp(rig.xsave + offset, attempt->real_image + offset, size) == 0;
 }
 
+/* The CPU names the first byte that nobody answers, we the whole access it is part of. */
+static bool is_fault_address(const struct attempt *attempt)
+{
+	return attempt->stop.address - rig.result.fault_address < 64;
+}
+
 static const char *difference(struct attempt *attempt, enum x86_outcome outcome)
 {
 	u64 mask = (X86_ARITHMETIC | X86_DF) & ~undefined_flags(attempt);
 
 	if (outcome != expected_outcome(attempt))
 		return "outcome";
+	if (outcome == X86_FAULT && !is_fault_address(attempt))
+		return "address of the fault";
 	if (memcmp(rig.state.gpr, attempt->real.gpr, sizeof(rig.state.gpr)) != 0)
 		return "general registers";
 	if (rig.state.rip != attempt->real.rip)
