@@ -9,5 +9,15 @@
 	X(unmap)                                                                                                       \
 	X(option)                                                                                                      \
 	X(hwpt)                                                                                                        \
-	X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings) X(feature)            \
-		X(migration) X(mock)
+	X(attach)                                                                                                      \
+	X(dirty)                                                                                                       \
+	X(access)                                                                                                      \
+	X(fault)                                                                                                       \
+	X(viommu)                                                                                                      \
+	X(buffers)                                                                                                     \
+	X(compat)                                                                                                      \
+	X(cdev)                                                                                                        \
+	X(siblings)                                                                                                    \
+	X(feature)                                                                                                     \
+	X(migration)                                                                                                   \
+	X(mock)
