@@ -11,8 +11,9 @@
 u64 os_clock_ns(void);	    /* CLOCK_MONOTONIC */
 u64 os_wall_clock_ns(void); /* CLOCK_REALTIME */
 void os_sleep_ns(u64 ns);
-unsigned os_online_cpus(void); /* of the host */
-void os_yield(void);	       /* lets another thread of this processor run, if one wants to */
+unsigned os_online_cpus(void);		  /* of the host */
+void os_random(void *bytes, size_t size); /* of the host, at most 256; nobody can guess them */
+void os_yield(void);			  /* lets another thread of this processor run, if one wants to */
 
 /* A thread of our own: it takes no signals of the host program and its sleeps end when they should. 0 or -errno. */
 int os_thread_start(pthread_t *ret, void *(*body)(void *argument), void *argument, struct why *why);

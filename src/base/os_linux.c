@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -141,6 +142,16 @@ void os_unmap(void *memory, u64 size)
 {
 	if (memory)
 		munmap(memory, size);
+}
+
+void os_random(void *bytes, size_t size)
+{
+	ssize_t got;
+
+	assert(size <= 256); /* so many come whole, unless a signal is in the way before there are any */
+	do
+		got = getrandom(bytes, size, 0);
+	while (got < 0 && errno == EINTR);
 }
 
 void os_eventfd_signal(int fd)

@@ -53,6 +53,8 @@ static int wrap(struct isolde_machine *machine, struct device *device, struct io
 	wrapper->machine = machine;
 	wrapper->device = device;
 	wrapper->core = core;
+	if (device)
+		device->holders++;
 	list_append(&machine->devices, &wrapper->link);
 	*ret = wrapper;
 	return 0;
@@ -71,6 +73,8 @@ int isolde_device_get(struct isolde_machine *machine, const char *bdf, struct is
 		device = device_find(machine->machine, addr);
 	if (!device)
 		err = refuse(&why, DEVICE_UNKNOWN, "there is no device \"%.40s\" in the machine", bdf);
+	else if (device->leaving)
+		err = refuse(&why, DEVICE_LEAVING, "%s is a virtual function that is being taken away", bdf);
 	else if (find_wrapper(machine, device))
 		*ret = find_wrapper(machine, device);
 	else
@@ -116,7 +120,9 @@ void api_devices_free(struct isolde_machine *machine)
 	list_for_each_safe(device, following, &machine->devices, link) {
 		if (device->core)
 			iommu_disable_page_requests(device->core);
-		if (!device->device)
+		if (device->device)
+			device->device->holders--;
+		else
 			iommu_device_remove(device->core);
 		list_remove(&device->link);
 		free(device);
@@ -171,7 +177,7 @@ static int give_driver(struct isolde_device *device, const struct isolde_driver 
 	if (!device->device)
 		return iommu_declare(device->core, "its driver", wanted->intent ? wanted->intent : INTENT_UNDECLARED,
 				     why);
-	device_lock(device->device);
+	device_lock(device->device); /* which we hold: it is not gone */
 	if (device->device->driver)
 		err = refuse(why, DEVICE_BOUND, "%s cannot have %s: %s has it", wanted->name, device->device->name,
 			     device->device->driver->name);

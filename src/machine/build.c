@@ -95,25 +95,88 @@ static u8 interrupt_line(const struct function_description *words)
 	return words->intx_pin ? (u8)(16 + (pci_device_number(words->addr) + words->intx_pin - 1) % 8) : 0;
 }
 
-static int build_function(const struct description *description, const struct function_description *words,
-			  struct layout *layout)
+static struct pci_function *new_function(const struct description *description,
+					 const struct function_description *words, struct pci_addr addr,
+					 struct why *why)
 {
-	struct pci_function *function = alloc_new(struct pci_function, layout->why);
+	struct pci_function *function = alloc_new(struct pci_function, why);
 
 	if (!function)
-		return -layout->why->err;
-	layout->functions[words->index] = function;
-	pci_function_init(function, words->addr, &words->identity);
+		return NULL;
+	pci_function_init(function, addr, &words->identity);
 	if (words->bridge)
 		pci_make_bridge(function, words->secondary, words->subordinate);
 	if (words->multifunction)
 		pci_set_multifunction(function);
 	pci_set_intx(function, words->intx_pin, interrupt_line(words));
 	add_capabilities(function, words);
-	function->parent = words->parent ? layout->functions[words->parent->index] : NULL;
-	function->physical = words->physical ? layout->functions[words->physical->index] : NULL;
 	function->unit = words->unit;
 	function->untranslated = !description->iommu.present || !words->behind_iommu;
+	return function;
+}
+
+static void free_function(struct pci_function *function)
+{
+	if (function)
+		pci_function_fini(function);
+	free(function);
+}
+
+/* One is built to see which BARs there are. */
+static int add_virtual_bars(const struct description *description, const struct function_description *words,
+			    struct pci_function *function, struct why *why)
+{
+	struct pci_function *model;
+	int err;
+
+	if (!words->vf)
+		return 0;
+	model = new_function(description, words->vf, words->vf->addr, why);
+	err = model ? pci_sriov_add_bars(function, model, why) : -why->err;
+	free_function(model);
+	return err;
+}
+
+static int build_function(const struct description *description, const struct function_description *words,
+			  struct layout *layout)
+{
+	struct pci_function *function = new_function(description, words, words->addr, layout->why);
+
+	if (!function)
+		return -layout->why->err;
+	layout->functions[words->index] = function;
+	function->parent = words->parent ? layout->functions[words->parent->index] : NULL;
+	if (words->physical)
+		pci_make_virtual(function, layout->functions[words->physical->index], 0);
+	return add_virtual_bars(description, words, function, layout->why);
+}
+
+int virtual_build(const struct description *description, const struct function_description *words,
+		  struct pci_function *physical, unsigned n, struct pci_function **ret, struct why *why)
+{
+	struct function_description plain = {.role = words->role,
+					     .identity = words->identity,
+					     .flr = true,
+					     .behind_iommu = words->behind_iommu,
+					     .unit = words->unit};
+	struct pci_function *function;
+	struct pci_addr addr;
+	int err;
+
+	plain.identity.device = words->sriov.device;
+	pci_virtual_addr(physical, n, &addr);
+	function = new_function(description, words->vf ? words->vf : &plain, addr, why);
+	if (!function)
+		return -why->err;
+	function->parent = physical->parent;
+	function->dma_device = physical->dma_device;
+	pci_make_virtual(function, physical, n);
+	err = pci_allocate_bars(function, why);
+	if (err < 0) {
+		free_function(function);
+		return err;
+	}
+	*ret = function;
 	return 0;
 }
 
@@ -164,30 +227,47 @@ static int layout_init(struct layout *layout, size_t count, struct why *why)
 /* The functions are those of nobody yet, unless they have entered a topology. */
 static void layout_fini(struct layout *layout, bool with_functions)
 {
-	for (size_t i = 0; with_functions && layout->functions && i < layout->count; i++) {
-		if (layout->functions[i])
-			pci_function_fini(layout->functions[i]);
-		free(layout->functions[i]);
-	}
+	for (size_t i = 0; with_functions && layout->functions && i < layout->count; i++)
+		free_function(layout->functions[i]);
 	free(layout->functions);
 	free(layout->first_below);
 	free(layout->next_beside);
 	free(layout->last_below);
 }
 
-static int take_address(struct layout *layout, const struct pci_function *function, unsigned bar, u64 *ret)
+/* Of one BAR, or of as many as there can be virtual functions, one after the other. */
+static int take_address(struct layout *layout, const struct pci_function *function, unsigned bar, unsigned virtuals,
+			u64 *ret)
 {
-	const struct pci_bar *slot = &function->bars[bar];
+	const struct pci_bar *slot = virtuals ? &function->virtual_bars[bar] : &function->bars[bar];
+	u64 size = slot->size * max_u64(virtuals, 1);
 	/* Above 4 GiB a bridge forwards prefetchable memory only (PCI-to-PCI Bridge 1.2 section 3.2.5.9). */
-	bool large = slot->kind == PCI_BAR_MEMORY64 && slot->size >= LARGE && (slot->prefetchable || !function->parent);
+	bool large = slot->kind == PCI_BAR_MEMORY64 && size >= LARGE && (slot->prefetchable || !function->parent);
 	struct space *space = slot->kind == PCI_BAR_IO ? &layout->io : large ? &layout->high : &layout->low;
 	char bdf[PCI_ADDR_TEXT];
 
 	*ret = align_up(space->next, slot->size);
-	if (*ret + slot->size - 1 > space->last)
-		return refuse(layout->why, BAR_SPACE, "no address is left for BAR %u of %s, %llu bytes", bar,
-			      pci_addr_print(function->addr, bdf), (unsigned long long)slot->size);
-	space->next = *ret + slot->size;
+	if (*ret > space->last || size - 1 > space->last - *ret)
+		return refuse(layout->why, BAR_SPACE, "no address is left for BAR %u of %s%s, %llu bytes", bar,
+			      virtuals ? "the virtual functions of " : "", pci_addr_print(function->addr, bdf),
+			      (unsigned long long)size);
+	space->next = *ret + size;
+	return 0;
+}
+
+static int place_virtual_bars(struct layout *layout, struct pci_function *function)
+{
+	for (unsigned bar = 0; function->virtual_bars && bar < PCI_BARS; bar++) {
+		u64 address;
+		int err;
+
+		if (!function->virtual_bars[bar].size)
+			continue;
+		err = take_address(layout, function, bar, pci_sriov_total(function), &address);
+		if (err < 0)
+			return err;
+		pci_sriov_place_bar(function, bar, address);
+	}
 	return 0;
 }
 
@@ -199,12 +279,12 @@ static int place_bars(struct layout *layout, struct pci_function *function)
 
 		if (function->bars[bar].kind == PCI_BAR_NONE || function->bars[bar].kind == PCI_BAR_UPPER_HALF)
 			continue;
-		err = take_address(layout, function, bar, &address);
+		err = take_address(layout, function, bar, 0, &address);
 		if (err < 0)
 			return err;
 		pci_place_bar(function, bar, address);
 	}
-	return 0;
+	return place_virtual_bars(layout, function);
 }
 
 static int place_bus(struct layout *layout, size_t above);
@@ -274,7 +354,8 @@ static void switch_on(struct pci_topology *topology)
 			else if (function->bars[bar].kind != PCI_BAR_NONE)
 				command |= PCI_COMMAND_MEMORY;
 		}
-		put_u16(function->config + PCI_COMMAND, command);
+		if (!function->physical)
+			put_u16(function->config + PCI_COMMAND, command);
 	}
 }
 

@@ -32,7 +32,8 @@ int bus_bind(struct driver *driver, const struct text *text, struct why *why)
 		return refuse_unknown(driver->name, text, why);
 	if (!driver_matches(driver, device->function, device->driver_override))
 		return refuse_no_match(driver, device, why);
-	device_lock(device);
+	if (!device_lock(device))
+		return refuse_unknown(driver->name, text, why);
 	if (device->driver)
 		ret = refuse(why, DRIVER_BOUND, "driver %s: %s has driver %s already", driver->name, device->name,
 			     device->driver->name);
@@ -50,7 +51,8 @@ int bus_unbind(struct driver *driver, const struct text *text, struct why *why)
 
 	if (!device)
 		return refuse_unknown(driver->name, text, why);
-	device_lock(device);
+	if (!device_lock(device))
+		return refuse_unknown(driver->name, text, why);
 	if (device->driver != driver)
 		ret = refuse(why, DRIVER_NOT_BOUND, "driver %s does not have %s", driver->name,
 			     device_describe(device, name));
@@ -69,11 +71,15 @@ static int attach_unbound(struct device *device, struct why *why)
 	struct driver *driver;
 
 	list_for_each(driver, &device->machine->drivers, link) {
+		struct why reason = WHY_INIT;
+		enum bind_step step;
+
 		if (!driver_matches(driver, device->function, device->driver_override))
 			continue;
-		switch (device_bind(device, driver, why)) {
+		step = device_bind(device, driver, &reason);
+		*why = reason; /* of a success: what it has to say, not what others had */
+		switch (step) {
 		case BIND_DONE:
-			why_clear(why);
 			return 0;
 		case BIND_CLAIM:
 			return why_context(why, "binding %s to %s", device->name, driver->name);
@@ -92,7 +98,8 @@ int bus_attach(struct device *device, struct why *why)
 {
 	int ret = 0;
 
-	device_lock(device);
+	if (!device_lock(device))
+		return refuse(why, DRIVER_DEVICE_UNKNOWN, "the device was taken away");
 	if (!device->driver)
 		ret = attach_unbound(device, why);
 	device_unlock(device);
@@ -120,7 +127,8 @@ static void attach_driver(struct driver *driver, struct why *why)
 	list_for_each(device, &driver->machine->devices, link) {
 		if (!driver_matches(driver, device->function, device->driver_override))
 			continue;
-		device_lock(device);
+		if (!device_lock(device))
+			continue;
 		if (!device->driver && device_bind(device, driver, why) != BIND_DONE)
 			why_context(why, "binding %s to %s", device->name, driver->name);
 		device_unlock(device);

@@ -88,6 +88,7 @@ struct function_description {
 	unsigned phantom;     /* bits of the function number it may use on its requests, 0..3 */
 	u64 dsn;
 	struct pci_sriov sriov;
+	struct function_description *vf; /* owned: what each virtual function is like that is enabled later; NULL */
 	struct bar_description bars[PCI_BARS + 1];
 	bool behind_iommu;	   /* if the machine has a unit; default: as the bridge above */
 	u8 unit;		   /* which; likewise */
@@ -176,6 +177,13 @@ const char *description_builtin_name(unsigned index); /* for lists; NULL past th
  * yet attached. topology is initialised; on failure it is empty.
  */
 int topology_build(const struct description *description, struct pci_topology *topology, struct why *why);
+
+/*
+ * A virtual function that is made later, as physical->vf or, without that, as the plainest there can be: the n-th of
+ * that physical function, which is described by words. Its model is built, not yet attached.
+ */
+int virtual_build(const struct description *description, const struct function_description *words,
+		  struct pci_function *physical, unsigned n, struct pci_function **ret, struct why *why);
 
 /* The machine as `isolde explain` takes it; source is its name for messages. */
 int description_survey(const struct description *description, const char *source, struct pci_survey **ret,

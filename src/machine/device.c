@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "iommu/intent.h"
 #include "machine/files.h"
+#include "machine/sriov.h"
 #include "machine/sysfs.h"
 
 #define LOOK_MS	   100			/* how often a waiting unbind looks whether programs have closed */
@@ -77,17 +78,31 @@ const char *device_describe(const struct device *device, char text[static DEVICE
 	return text;
 }
 
-void device_lock(struct device *device)
+bool device_lock(struct device *device)
 {
-	while (device->busy)
+	device->waiters++;
+	while (device->busy && !device->gone)
 		mutex_wait(&device->machine->lock, &device->machine->changed);
-	device->busy = true;
+	device->waiters--;
+	if (!device->gone)
+		device->busy = true;
+	else
+		pthread_cond_broadcast(&device->machine->changed);
+	return !device->gone;
 }
 
 void device_unlock(struct device *device)
 {
 	device->busy = false;
 	pthread_cond_broadcast(&device->machine->changed);
+}
+
+void device_drive_away(struct device *device)
+{
+	device->gone = true;
+	pthread_cond_broadcast(&device->machine->changed);
+	while (device->waiters)
+		mutex_wait(&device->machine->lock, &device->machine->changed);
 }
 
 /* A driver that uses the DMA API takes its share of the group before it probes (spec 02 section 6). */
@@ -150,8 +165,24 @@ static void disable_native(struct device *device)
 	pci_config_write(device->function, PCI_COMMAND, 2, pci_command(device->function) & (u32)~PCI_COMMAND_MASTER);
 }
 
+/* pci-driver.c:pci_device_can_probe() */
+static int may_probe(const struct device *device, const struct driver *driver, struct why *why)
+{
+	const struct pci_function *physical = device->function->physical;
+	const struct device *owner = physical ? device_find(device->machine, physical->addr) : NULL;
+
+	if (!owner || !owner->vf_probing_off || device->driver_override)
+		return 0;
+	return refuse(why, VF_NOT_PROBED, "%s does not get %s: sriov_drivers_autoprobe of %s is off", device->name,
+		      driver->name, owner->name);
+}
+
 static int probe(struct device *device, const struct driver *driver, struct why *why)
 {
+	int err = may_probe(device, driver, why);
+
+	if (err < 0)
+		return err;
 	switch (driver->kind) {
 	case DRIVER_VFIO_PCI:
 		return probe_vfio(device, why);
@@ -247,13 +278,18 @@ static void wait_until_closed(struct device *device)
 
 int device_may_unbind(const struct device *device, struct why *why)
 {
-	return device->iommu && device->iommu->dma_api_driver ? iommu_may_unuse(device->iommu, why) : 0;
+	int err = sriov_may_disable(device, why);
+
+	if (err == 0 && device->iommu && device->iommu->dma_api_driver)
+		err = iommu_may_unuse(device->iommu, why);
+	return err;
 }
 
 void device_unbind(struct device *device)
 {
 	struct driver *driver = device->driver;
 
+	sriov_disable(device);
 	if (device->vfio)
 		wait_until_closed(device);
 	remove_from(device, driver);
@@ -277,5 +313,6 @@ void device_check(const struct device *device)
 	if (device->iommu)
 		assert((device->iommu->dma_api_driver != NULL) == (driver && !driver->driver_managed_dma));
 	assert((device->reset_chosen & ~device->reset_supported) == 0);
+	sriov_check(device);
 	sysfs_check_device(device);
 }

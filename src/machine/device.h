@@ -15,15 +15,20 @@
 enum reset_method { RESET_FLR, RESET_AF_FLR, RESET_PM, RESET_BUS, RESET_METHODS };
 
 struct device {
-	struct machine *machine;	   /* borrowed: it owns us */
-	struct pci_function *function;	   /* borrowed from machine->topology */
-	struct iommu_device *iommu;	   /* borrowed from machine->iommu; NULL: not behind an IOMMU */
-	char name[PCI_ADDR_TEXT];	   /* "0000:01:00.0" */
-	struct driver *driver;		   /* borrowed from machine->drivers; NULL: unbound */
-	struct vfio_device *vfio;	   /* owned while the driver is vfio-pci */
-	char *driver_override;		   /* owned; NULL: none */
-	bool busy;			   /* a bind or unbind is under way and may be waiting; others wait for it */
-	bool msi_off, parity_broken;	   /* attributes that only remember */
+	struct machine *machine;       /* borrowed: it owns us */
+	struct pci_function *function; /* borrowed from machine->topology */
+	struct iommu_device *iommu;    /* borrowed from machine->iommu; NULL: not behind an IOMMU */
+	char name[PCI_ADDR_TEXT];      /* "0000:01:00.0" */
+	struct driver *driver;	       /* borrowed from machine->drivers; NULL: unbound */
+	struct vfio_device *vfio;      /* owned while the driver is vfio-pci */
+	char *driver_override;	       /* owned; NULL: none */
+	bool busy;		       /* a bind or unbind is under way and may be waiting; others wait for it */
+	bool leaving;		       /* a virtual function that will be; nobody gets hold of it any more */
+	bool gone;		       /* a virtual function that is taken away: whoever still waits for it gives up */
+	unsigned waiters;	       /* in device_lock() */
+	unsigned holders;	       /* who cannot be told that it goes: the library's users, emulated devices */
+	bool vf_probing_off;	       /* sriov_drivers_autoprobe */
+	bool msi_off, parity_broken;   /* attributes that only remember */
 	bool d3cold_forbidden, power_auto; /* likewise */
 	unsigned enabled;		   /* writes of 1 to `enable` without a 0 */
 	int numa_node;			   /* -1: none */
@@ -64,13 +69,18 @@ enum bind_step device_bind(struct device *device, struct driver *driver, struct 
  * The driver gives the bound device up. While a program has it open through vfio-pci this waits, with machine.lock
  * released: the device is hidden from new opens, and its REQ eventfd is signalled every ten seconds, as Linux does.
  */
-/* UNUSE_PASIDS (EINVAL): its driver has PASIDs attached; Linux warns, and its count is wrong ever after. */
+/*
+ * UNUSE_PASIDS (EINVAL): its driver has PASIDs attached; Linux warns, and its count is wrong ever after. The same of
+ * its virtual functions, which go with it.
+ */
 int device_may_unbind(const struct device *device, struct why *why);
 void device_unbind(struct device *device);
 
-/* One bind or unbind at a time: waits for another thread's. */
-void device_lock(struct device *device);
+/* One bind, unbind or change of virtual functions at a time: waits for another thread's. False: it is gone. */
+bool device_lock(struct device *device);
 void device_unlock(struct device *device);
+/* Nobody waits for it any more; the caller has it locked. May release machine.lock. */
+void device_drive_away(struct device *device);
 
 /* machine/reset.c */
 void device_init_reset(struct device *device);

@@ -64,7 +64,7 @@ static int check_header(struct yaml_reader *reader, const struct device_reading 
 				   "only ports and bridges lead to a bus");
 	if (device->bus && !function->secondary && (device->children || device->last_bus))
 		return yaml_refuse(reader, device->bus, "a bridge that leads to no bus has nothing below it");
-	if (function->is_virtual && (function->bridge || device->vfs || device->sriov))
+	if (function->is_virtual && (function->bridge || device->vfs || device->vf || device->sriov))
 		return yaml_refuse(reader, device->node, "a virtual function is no bridge and has none of its own");
 	if (function->physical && !function->is_virtual)
 		return yaml_refuse(reader, device->is_virtual, "what stands below vfs is a virtual function");
@@ -167,6 +167,46 @@ static int check_sriov(struct yaml_reader *reader, const struct device_reading *
 	return 0;
 }
 
+/* Those that are there from the start are another matter than those that come later. */
+static int check_vf(struct yaml_reader *reader, const struct device_reading *device)
+{
+	const struct function_description *function = device->function;
+	const struct pci_sriov *sriov = &function->sriov;
+
+	if (!device->vf)
+		return 0;
+	if (!function->has_sriov || !sriov->total || !sriov->device || !sriov->offset ||
+	    (sriov->total > 1 && !sriov->stride))
+		return yaml_refuse(reader, device->vf,
+				   "virtual functions need sriov, with total, device, offset and, for several, stride");
+	if (device->vfs || sriov->enabled)
+		return yaml_refuse(
+			reader, device->vf,
+			"vf is for those enabled later; with vfs, which are there from the start, it is not");
+	return 0;
+}
+
+int device_check_template(struct device_reading *device)
+{
+	struct yaml_reader *reader = &device->reading->yaml;
+	const struct function_description *function = device->function;
+
+	if (function->identity.vendor != function->physical->identity.vendor ||
+	    function->identity.device != function->physical->sriov.device)
+		return yaml_refuse(reader, device->node, "the id of a virtual function is said by sriov: %04x:%04x",
+				   function->physical->identity.vendor, function->physical->sriov.device);
+	if (device->rom)
+		return yaml_refuse(reader, device->rom, "a virtual function has no ROM");
+	if (function->intx_pin)
+		return yaml_refuse(reader, device->node, "a virtual function has no INTx");
+	for (unsigned bar = 0; bar < PCI_BARS; bar++)
+		if (function->bars[bar].kind != PCI_BAR_NONE &&
+		    (!is_memory(&function->bars[bar]) || function->bars[bar].size < PAGE_SIZE))
+			return yaml_refuse(reader, device->bars,
+					   "BAR %u of a virtual function is memory, a page at least", bar);
+	return 0;
+}
+
 static int check_function(struct yaml_reader *reader, const struct device_reading *device)
 {
 	const struct function_description *function = device->function;
@@ -184,6 +224,8 @@ static int check_function(struct yaml_reader *reader, const struct device_readin
 		err = check_model(reader, device);
 	if (err == 0)
 		err = check_sriov(reader, device);
+	if (err == 0)
+		err = check_vf(reader, device);
 	return err < 0 ? err : check_bars(reader, device);
 }
 

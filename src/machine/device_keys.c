@@ -262,6 +262,12 @@ static int keep_vfs(struct yaml_reader *reader, yaml_node_t *node, void *target)
 	return 0;
 }
 
+static int keep_vf(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	((struct device_reading *)target)->vf = node;
+	return 0;
+}
+
 static int keep_children(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	((struct device_reading *)target)->children = node;
@@ -290,6 +296,7 @@ static const struct yaml_key device_keys[] = {
 	{"phantom", read_phantom},
 	{"sriov", read_sriov},
 	{"vfs", keep_vfs},
+	{"vf", keep_vf},
 	{"virtual", read_virtual},
 	{"flr", read_flr},
 	{"pm", read_pm},

@@ -99,14 +99,16 @@ struct driver *driver_find(const struct list *drivers, const char *name)
 struct pci_identity function_identity(const struct pci_function *function)
 {
 	const u8 *config = function->config;
+	u16 vendor, device;
 	u16 at = pci_is_bridge(function) ? pci_find_cap(function, PCI_CAP_SUBSYSTEM) : PCI_SUBSYSTEM_VENDOR;
 
 	/* In the capability the two follow its four-byte header (PCI-to-PCI Bridge 1.2 section 3.2.5.13). */
 	if (pci_is_bridge(function) && at)
 		at = (u16)(at + 4);
+	pci_known_ids(function, &vendor, &device);
 	return (struct pci_identity){
-		.vendor = get_u16(config + PCI_VENDOR_ID),
-		.device = get_u16(config + PCI_DEVICE_ID),
+		.vendor = vendor,
+		.device = device,
 		.subsystem_vendor = at ? get_u16(config + at) : 0,
 		.subsystem = at ? get_u16(config + at + 2) : 0,
 		.class_code = get_u32(config + PCI_REVISION) >> 8,
@@ -133,12 +135,11 @@ static bool table_matches(const struct driver *driver, const struct pci_identity
 	return false;
 }
 
-int driver_add_function(struct driver *driver, const struct pci_function *function, struct why *why)
+int driver_add_identity(struct driver *driver, const struct pci_identity *identity, struct why *why)
 {
-	struct pci_identity identity = function_identity(function);
 	struct driver_id id = {
-		.vendor = identity.vendor,
-		.device = identity.device,
+		.vendor = identity->vendor,
+		.device = identity->device,
 		.subsystem_vendor = PCI_ANY,
 		.subsystem = PCI_ANY,
 	};
@@ -146,7 +147,14 @@ int driver_add_function(struct driver *driver, const struct pci_function *functi
 	/* vfio-pci and pci-stub come without a table: whoever wants them says so. */
 	if (driver->kind == DRIVER_VFIO_PCI || driver->kind == DRIVER_STUB)
 		return 0;
-	return table_matches(driver, &identity) ? 0 : add_id(driver, &id, why);
+	return table_matches(driver, identity) ? 0 : add_id(driver, &id, why);
+}
+
+int driver_add_function(struct driver *driver, const struct pci_function *function, struct why *why)
+{
+	struct pci_identity identity = function_identity(function);
+
+	return driver_add_identity(driver, &identity, why);
 }
 
 bool driver_matches(const struct driver *driver, const struct pci_function *function, const char *override)

@@ -51,6 +51,7 @@ struct driver *driver_find(const struct list *drivers, const char *name);
 
 /* An id the driver was built with, from the description; known ones are not added again. */
 int driver_add_function(struct driver *driver, const struct pci_function *function, struct why *why);
+int driver_add_identity(struct driver *driver, const struct pci_identity *identity, struct why *why);
 
 /* driver_override first: it excludes every other driver, and the one it names needs no id. NULL: none is set. */
 bool driver_matches(const struct driver *driver, const struct pci_function *function, const char *override);

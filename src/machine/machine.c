@@ -251,22 +251,25 @@ static int add_devices(struct machine *machine, struct why *why)
  * What an IOMMU's driver does when it finds a device: iommu/intel/iommu.c:intel_iommu_probe_device() and Arm's take all
  * that the device can, AMD's the bare PASIDs.
  */
+void machine_enable_pasids(const struct device *device)
+{
+	struct pci_function *function = device->function;
+	u16 features;
+
+	if (!device->iommu || !device->iommu->max_pasids || !function->cap_pasid)
+		return;
+	features = get_u16(function->config + function->cap_pasid + 4) & (PCI_PASID_EXECUTE | PCI_PASID_PRIVILEGED);
+	if (device->iommu->unit->kind == KIND_AMD)
+		features = 0;
+	pci_config_write(function, function->cap_pasid + 6, 2, PCI_PASID_ENABLE | features);
+}
+
 static void enable_pasids(struct machine *machine)
 {
 	const struct device *device;
 
-	list_for_each(device, &machine->devices, link) {
-		struct pci_function *function = device->function;
-		u16 features;
-
-		if (!device->iommu || !device->iommu->max_pasids || !function->cap_pasid)
-			continue;
-		features = get_u16(function->config + function->cap_pasid + 4) &
-			   (PCI_PASID_EXECUTE | PCI_PASID_PRIVILEGED);
-		if (device->iommu->unit->kind == KIND_AMD)
-			features = 0;
-		pci_config_write(function, function->cap_pasid + 6, 2, PCI_PASID_ENABLE | features);
-	}
+	list_for_each(device, &machine->devices, link)
+		machine_enable_pasids(device);
 }
 
 /* Without an IOMMU a device has a port all the same: whatever it asks of memory is a fault. */
@@ -311,6 +314,25 @@ static int need_driver(struct machine *machine, const char *name, struct driver 
 	return err;
 }
 
+/* For virtual functions that come later. */
+static int add_virtual_drivers(struct machine *machine, struct why *why)
+{
+	const struct function_description *words;
+	struct driver *driver;
+	int err = 0;
+
+	list_for_each(words, &machine->description->functions, link) {
+		if (!words->vf || !words->vf->driver[0])
+			continue;
+		err = need_driver(machine, words->vf->driver, &driver, why);
+		if (err == 0)
+			err = driver_add_identity(driver, &words->vf->identity, why);
+		if (err < 0)
+			break;
+	}
+	return err;
+}
+
 /* The order is that of matching: whoever needs an id comes first, as on a host that loads vfio-pci late. */
 static int add_drivers(struct machine *machine, struct why *why)
 {
@@ -328,6 +350,9 @@ static int add_drivers(struct machine *machine, struct why *why)
 		if (err < 0)
 			return err;
 	}
+	err = add_virtual_drivers(machine, why);
+	if (err < 0)
+		return err;
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++) {
 		err = need_driver(machine, always[i], &driver, why);
 		if (err < 0)

@@ -40,7 +40,8 @@ struct machine {
 	struct files *files;	   /* owned: machine/files.c */
 	struct list vfio_nodes;	   /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
 	struct node *vfio_devices; /* dev/vfio/devices; owned while it is empty, and so withdrawn */
-	bool autoprobe_off;	   /* drivers_autoprobe; remembered */
+	bool autoprobe_off;	   /* drivers_autoprobe */
+	bool enable_sriov;	   /* of vfio_pci */
 	u64 fault_knobs[FAULT_KNOBS]; /* machine/sysfs_debug.c */
 };
 
@@ -106,6 +107,10 @@ void machine_handle_closes(struct machine *machine);
 
 /* Tells all there is, into an object that the caller began. docs/inspect.md has the names. */
 void machine_inspect(struct machine *machine, struct describer *describer);
+
+/* Between the files that make one: what an IOMMU's driver enables in a device that it has found. */
+struct device;
+void machine_enable_pasids(const struct device *device);
 
 /* Verifies every invariant of every layer; asserts. */
 void machine_check(struct machine *machine);

@@ -19,13 +19,15 @@ static void mdev_free(struct mdev *mdev)
 static int mdev_new(struct machine *machine, const struct emulated_description *words, struct why *why)
 {
 	const struct model *model = words->model;
-	const struct device *parent = words->parent ? device_find(machine, words->parent->addr) : NULL;
+	struct device *parent = words->parent ? device_find(machine, words->parent->addr) : NULL;
 	struct mdev *mdev = alloc_new(struct mdev, why);
 	int err;
 
 	if (!mdev)
 		return -why->err;
 	mdev->words = words;
+	if (parent)
+		parent->holders++;
 	pci_function_init(&mdev->function, (struct pci_addr){}, &model->identity);
 	model->build(&mdev->function, &words->options);
 	list_append(&machine->mdevs, &mdev->link);

@@ -34,7 +34,7 @@ struct device_reading {
 	struct function_description *function; /* owned until it enters the description */
 	yaml_node_t *node;		       /* the mapping */
 	yaml_node_t *children, *acs, *options, *bars, *rom, *flr, *msi, *msix, *model, *iommu;
-	yaml_node_t *bus, *last_bus, *other_bus, *sriov, *vfs, *multifunction, *is_virtual;
+	yaml_node_t *bus, *last_bus, *other_bus, *sriov, *vfs, *vf, *multifunction, *is_virtual;
 	yaml_node_t *extended, *phantom; /* the first key that takes extended capabilities, PCI Express */
 	bool has_slot, has_role, has_driver, has_class, has_bridge, has_aer, has_pending_bar, has_pending;
 	struct device_reading *next; /* same bus, by slot */
@@ -77,5 +77,7 @@ void function_description_free(struct function_description *function); /* NULL i
 
 /* Defaults, what must agree, and the model's options. */
 int device_finish(struct device_reading *device);
+/* Besides: can there be as many such virtual functions as its physical one says? */
+int device_check_template(struct device_reading *device);
 
 #endif

@@ -76,6 +76,14 @@ static const char *describe_member(const struct machine *machine, const struct i
 	return text;
 }
 
+/* One that vfio has made for a device without an IOMMU. */
+static bool is_bare(const struct machine *machine, const struct iommu_group *group)
+{
+	const struct iommu_device *member = list_first(&group->devices, struct iommu_device, group_link);
+
+	return !member->unit && device_called(machine, member->name);
+}
+
 /* The node is not there. If it is that of a group, its devices have the wrong drivers: say which. */
 static int refuse_missing(struct machine *machine, const char *path, struct why *why)
 {
@@ -89,6 +97,8 @@ static int refuse_missing(struct machine *machine, const char *path, struct why 
 		group = iommu_group_find(&machine->iommu, id);
 	if (!group)
 		return refuse(why, NODE_MISSING, "there is no %s in this machine", text_sample(path, sample));
+	if (is_bare(machine, group))
+		return refuse(why, NODE_MISSING, "group %d has no IOMMU: its file is " DEV_VFIO_NOIOMMU "%d", id, id);
 	list_for_each(member, &group->devices, group_link) {
 		int length = snprintf(members + used, sizeof(members) - used, "%s%s", used ? ", " : "",
 				      describe_member(machine, member, name));
@@ -468,10 +478,13 @@ s64 machine_attribute_write(struct machine *machine, struct client *client, cons
 static int bind_by_hand(struct device *device, struct driver *driver, struct why *why)
 {
 	struct text override;
-	int err = 0;
+	int err;
 
 	if (device->driver == driver)
 		return 0;
+	err = device->driver ? device_may_unbind(device, why) : 0;
+	if (err < 0)
+		return err;
 	if (device->driver)
 		device_unbind(device);
 	text_take(&override, driver->name, strlen(driver->name));
@@ -498,8 +511,9 @@ int machine_bind(struct machine *machine, struct pci_addr addr, const char *driv
 	} else if (!driver) {
 		ret = refuse(why, DRIVER_UNKNOWN, "machine %s has no driver \"%s\"", machine->description->name,
 			     text_sample(driver_name, sample));
+	} else if (!device_lock(device)) {
+		ret = refuse(why, DRIVER_DEVICE_UNKNOWN, "%s was taken away", name);
 	} else {
-		device_lock(device);
 		ret = bind_by_hand(device, driver, why);
 		device_unlock(device);
 	}

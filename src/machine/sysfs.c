@@ -7,6 +7,7 @@
 
 #include "machine/device.h"
 #include "machine/mdev.h"
+#include "machine/sriov.h"
 
 s64 show_text(char *text, size_t size, const char *format, ...)
 {
@@ -104,6 +105,29 @@ int sysfs_build(struct machine *machine, struct why *why)
 	if (err == 0 && machine->description->selftest)
 		err = sysfs_build_debug(machine, why);
 	return err;
+}
+
+int sysfs_add_device(struct device *device, struct why *why)
+{
+	int err = sysfs_build_device(device, why);
+
+	if (err == 0 && device->iommu)
+		err = sysfs_link_group(device, why);
+	return err < 0 ? err : sysfs_add_vfio(device, why);
+}
+
+void sysfs_remove_device(struct device *device)
+{
+	struct node *devices = node_at(device->machine->root, "sys/bus/pci/devices");
+
+	sysfs_remove_vfio(device);
+	if (device->iommu)
+		sysfs_unlink_group(device);
+	if (device->function->physical)
+		sysfs_unlink_virtual(device);
+	node_remove(node_child(devices, device->name));
+	node_remove(device->node);
+	device->node = NULL;
 }
 
 int sysfs_driver_bound(struct device *device, struct driver *driver, struct why *why)

@@ -27,6 +27,13 @@ int sysfs_build(struct machine *machine, struct why *why);
 /* A driver that came after the tree, as a module that is loaded. It is not in machine->drivers yet. */
 int sysfs_add_driver(struct machine *machine, struct driver *driver, struct why *why);
 
+/*
+ * One device that came when the tree was there, with what shows that an IOMMU covers it, and its group if that is new.
+ * What was made at failure is removed by the other one.
+ */
+int sysfs_add_device(struct device *device, struct why *why);
+void sysfs_remove_device(struct device *device); /* it has no driver; its group's nodes go with its last member */
+
 /* The links between a device and a driver. */
 int sysfs_driver_bound(struct device *device, struct driver *driver, struct why *why);
 void sysfs_driver_unbound(struct device *device);
@@ -48,6 +55,10 @@ int sysfs_build_modules(struct machine *machine, struct why *why);
 int sysfs_build_iommu(struct machine *machine, struct why *why);
 int sysfs_build_groups(struct machine *machine, struct why *why);
 int sysfs_build_vfio(struct machine *machine, struct why *why);
+int sysfs_link_group(struct device *device, struct why *why);
+void sysfs_unlink_group(struct device *device);
+int sysfs_add_vfio(struct device *device, struct why *why);
+void sysfs_remove_vfio(struct device *device);
 int sysfs_build_iommufd(struct machine *machine, struct why *why);
 int sysfs_build_debug(struct machine *machine, struct why *why); /* of a machine with the option selftest */
 int sysfs_build_device(struct device *device, struct why *why);

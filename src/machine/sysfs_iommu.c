@@ -210,19 +210,56 @@ static int link_device(const struct device *device, struct node *group, struct n
 	return err < 0 ? err : node_link_to(below, device->name, device->node, why);
 }
 
-static int build_group(struct machine *machine, struct iommu_group *group, struct why *why)
+/* Its directory, made if it is not there. */
+static int group_directory(struct machine *machine, struct iommu_group *group, struct node **ret, struct why *why)
 {
-	struct node *directory, *members;
-	struct iommu_device *member;
+	struct node *unused;
 	char path[64];
 	int err;
 
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d", group->id);
-	err = sysfs_directory(machine->root, path, &directory, why);
+	*ret = node_at(machine->root, path);
+	if (*ret)
+		return 0;
+	err = sysfs_directory(machine->root, path, ret, why);
 	if (err == 0)
-		err = sysfs_attributes(directory, group_attributes, ARRAY_SIZE(group_attributes), group, why);
-	if (err == 0)
-		err = sysfs_directory(directory, "devices", &members, why);
+		err = sysfs_attributes(*ret, group_attributes, ARRAY_SIZE(group_attributes), group, why);
+	return err < 0 ? err : sysfs_directory(*ret, "devices", &unused, why);
+}
+
+int sysfs_link_group(struct device *device, struct why *why)
+{
+	struct node *directory;
+	int err = group_directory(device->machine, device->iommu->group, &directory, why);
+
+	return err < 0 ? err : link_device(device, directory, node_child(directory, "devices"), why);
+}
+
+void sysfs_unlink_group(struct device *device)
+{
+	const struct iommu_group *group = device->iommu->group;
+	struct node *root = device->machine->root, *directory, *unit;
+	char path[UNIT_PATH];
+
+	unit = node_at(root, unit_path(device->machine, device->iommu->unit, path));
+	node_remove(node_child(node_child(unit, "devices"), device->name));
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d", group->id);
+	directory = node_at(root, path);
+	if (group->ndevices == 1)
+		node_remove(directory);
+	else if (directory && node_child(directory, "devices"))
+		node_remove(node_child(node_child(directory, "devices"), device->name));
+}
+
+static int build_group(struct machine *machine, struct iommu_group *group, struct why *why)
+{
+	struct node *directory, *members;
+	struct iommu_device *member;
+	int err = group_directory(machine, group, &directory, why);
+
+	if (err < 0)
+		return err;
+	members = node_child(directory, "devices");
 	list_for_each(member, &group->devices, group_link)
 		if (err == 0 && member->function) /* an emulated one links itself: machine/sysfs_mdev.c */
 			err = link_device(device_find(machine, member->function->addr), directory, members, why);

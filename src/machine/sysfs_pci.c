@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A PCI device's directory, as drivers/pci/pci-sysfs.c shows it. What a register says is read from the function; what
- * only the kernel knows is kept in struct device. Left out: link speeds (the room has no links), `remove` and SR-IOV.
+ * only the kernel knows is kept in struct device. Left out: link speeds (the room has no links) and `remove`.
  */
 #include <stdio.h>
 
 #include "base/os.h"
 #include "iommu/iommu.h"
 #include "machine/bus.h"
+#include "machine/sriov.h"
 #include "machine/sysfs.h"
 #include "machine/sysfs_resource.h"
 
@@ -330,6 +331,9 @@ static int parent_directory(const struct device *device, struct node **ret, stru
 		*ret = device_find(device->machine, function->parent->addr)->node;
 		return 0;
 	}
+	/* A virtual function is where its physical one is, whatever bus its number is on. */
+	if (function->physical)
+		function = function->physical;
 	snprintf(path, sizeof(path), "sys/devices/pci%04x:%02x", function->addr.segment, function->addr.bus);
 	return sysfs_directory(device->machine->root, path, ret, why);
 }
@@ -358,5 +362,7 @@ int sysfs_build_device(struct device *device, struct why *why)
 		err = node_directory(device->node, "power", &power, why);
 	if (err == 0)
 		err = sysfs_attributes(power, power_attributes, ARRAY_SIZE(power_attributes), device, why);
-	return err < 0 ? err : build_links(device, why);
+	if (err == 0)
+		err = build_links(device, why);
+	return err < 0 ? err : sysfs_build_sriov(device, why);
 }

@@ -83,12 +83,22 @@ static struct range prefetch_window(const u8 *config)
 		      RESOURCE_MEMORY | RESOURCE_PREFETCH | type | (type == 1 ? RESOURCE_MEMORY_64 : 0));
 }
 
+/* Of all virtual functions that there can be. */
+static struct range virtual_range(const struct pci_function *function, unsigned index)
+{
+	const struct pci_bar *bar = function->virtual_bars ? &function->virtual_bars[index] : NULL;
+
+	if (!bar || !bar->size)
+		return (struct range){0};
+	return (struct range){bar->address, bar->address + bar->size * pci_sriov_total(function) - 1, bar_flags(bar)};
+}
+
 static struct range resource(const struct pci_function *function, unsigned line)
 {
 	if (line <= PCI_ROM)
 		return bar_range(function, line);
 	if (line < RESOURCE_LINES)
-		return (struct range){0};
+		return virtual_range(function, line - PCI_ROM - 1);
 	switch (line - RESOURCE_LINES) {
 	case 0:
 		return io_window(function->config);

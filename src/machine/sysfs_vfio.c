@@ -168,15 +168,54 @@ int sysfs_build_vfio(struct machine *machine, struct why *why)
 	return err;
 }
 
-static struct vfio_nodes *nodes_of(struct machine *machine, int group_id)
+/* NULL: not made yet. */
+static struct vfio_nodes *find_nodes(struct machine *machine, int group_id)
 {
 	struct vfio_nodes *nodes;
 
 	list_for_each(nodes, &machine->vfio_nodes, link)
 		if (nodes->group->id == group_id)
 			return nodes;
-	assert(!"vfio knows only our groups");
 	return NULL;
+}
+
+static struct vfio_nodes *nodes_of(struct machine *machine, int group_id)
+{
+	struct vfio_nodes *nodes = find_nodes(machine, group_id);
+
+	assert(nodes); /* vfio knows only our groups */
+	return nodes;
+}
+
+int sysfs_add_vfio(struct device *device, struct why *why)
+{
+	struct machine *machine = device->machine;
+	int err = 0;
+
+	if (device->iommu && !find_nodes(machine, device->iommu->group->id))
+		err = build_group(machine, device->iommu->group, why);
+	return err < 0 ? err : build_device(machine, device, why);
+}
+
+static void remove_nodes(struct vfio_nodes *nodes)
+{
+	node_remove(nodes->device);
+	node_remove(nodes->number);
+	node_remove(nodes->class);
+	node_remove(nodes->directory);
+	list_remove(&nodes->link);
+	free(nodes);
+}
+
+void sysfs_remove_vfio(struct device *device)
+{
+	struct iommu_group *group = device->iommu ? device->iommu->group : NULL;
+	struct vfio_nodes *nodes = group ? find_nodes(device->machine, group->id) : NULL;
+
+	vfio_dev_nodes_remove(&device->vfio_nodes);
+	noiommu_nodes_remove(&device->noiommu_nodes);
+	if (nodes && group->ndevices == 1)
+		remove_nodes(nodes);
 }
 
 /* The one device of a group that VFIO made for want of an IOMMU; NULL: the group is another. */
@@ -233,12 +272,6 @@ void sysfs_vfio_fini(struct machine *machine)
 		noiommu_nodes_remove(&device->noiommu_nodes);
 	}
 	vfio_dev_nodes_fini(machine);
-	list_for_each_safe(nodes, following, &machine->vfio_nodes, link) {
-		node_remove(nodes->device);
-		node_remove(nodes->number);
-		node_remove(nodes->class);
-		node_remove(nodes->directory);
-		list_remove(&nodes->link);
-		free(nodes);
-	}
+	list_for_each_safe(nodes, following, &machine->vfio_nodes, link)
+		remove_nodes(nodes);
 }

@@ -16,6 +16,7 @@ void function_description_free(struct function_description *function)
 {
 	if (!function)
 		return;
+	function_description_free(function->vf);
 	for (unsigned i = 0; i < ARRAY_SIZE(function->option_text); i++)
 		free(function->option_text[i]);
 	free(function);
@@ -87,8 +88,9 @@ static void inherit_from_physical(struct bus_reading *bus, struct device_reading
 }
 
 static int read_virtuals(struct device_reading *device);
+static int read_template(struct device_reading *device);
 
-static int fill_device(struct bus_reading *bus, yaml_node_t *node, struct device_reading *device)
+static int fill_function(struct bus_reading *bus, yaml_node_t *node, struct device_reading *device)
 {
 	struct function_description *function = device->function;
 	int err;
@@ -104,6 +106,16 @@ static int fill_device(struct bus_reading *bus, yaml_node_t *node, struct device
 		err = device_finish(device);
 	if (err == 0 && device->vfs)
 		err = read_virtuals(device);
+	if (err == 0 && device->vf)
+		err = read_template(device);
+	return err;
+}
+
+static int fill_device(struct bus_reading *bus, yaml_node_t *node, struct device_reading *device)
+{
+	struct function_description *function = device->function;
+	int err = fill_function(bus, node, device);
+
 	if (err < 0)
 		return err;
 	if (!function->is_virtual) {
@@ -145,7 +157,32 @@ static int read_virtuals(struct device_reading *device)
 				  .addr = {physical->addr.segment, physical->addr.bus, 0},
 				  .physical = physical};
 
-	return yaml_read_sequence(&device->reading->yaml, device->vfs, "vfs", read_device, &bus);
+	int err = yaml_read_sequence(&device->reading->yaml, device->vfs, "vfs", read_device, &bus);
+
+	/* Those that are there are enabled, also when the file does not say so. */
+	if (err == 0 && !physical->sriov.enabled && bus.nvirtual <= physical->sriov.total)
+		physical->sriov.enabled = (u16)bus.nvirtual;
+	return err;
+}
+
+/* Of all those that come later. Whatever can go wrong with one does so now. */
+static int read_template(struct device_reading *physical)
+{
+	struct yaml_reader *reader = &physical->reading->yaml;
+	struct bus_reading bus = {.reading = physical->reading,
+				  .bridge = physical->function->parent,
+				  .addr = {physical->function->addr.segment, physical->function->addr.bus, 0},
+				  .physical = physical->function};
+	struct device_reading device = {.reading = physical->reading, .node = physical->vf};
+	int err;
+
+	device.function = alloc_new(struct function_description, reader->why);
+	if (!device.function)
+		return -reader->why->err;
+	physical->function->vf = device.function;
+	device.function->flr = true; /* PCI Express Base 5.0 section 9.2.1.1 */
+	err = fill_function(&bus, physical->vf, &device);
+	return err < 0 ? err : device_check_template(&device);
 }
 
 /* ---- bus numbers ---- */

@@ -38,6 +38,7 @@ void pci_function_fini(struct pci_function *function)
 		function->ops->free(function);
 	for (unsigned i = 0; i < ARRAY_SIZE(function->bars); i++)
 		free(function->bars[i].home);
+	free(function->virtual_bars);
 	pci_irq_fini(&function->irq);
 }
 
@@ -96,8 +97,7 @@ static u16 bar_register(const struct pci_function *function, unsigned bar)
 	return (u16)(PCI_BAR0 + 4 * bar);
 }
 
-/* Type bits of section 6.2.5.1. */
-static u32 bar_type_bits(const struct pci_bar *bar)
+u32 pci_bar_type_bits(const struct pci_bar *bar)
 {
 	if (bar->kind == PCI_BAR_IO)
 		return 1;
@@ -110,7 +110,10 @@ void pci_place_bar(struct pci_function *function, unsigned bar, u64 address)
 	u8 *at = function->config + bar_register(function, bar);
 
 	slot->address = address;
-	put_u32(at, (u32)address | (bar == PCI_ROM ? 0 : bar_type_bits(slot)));
+	/* Its addresses are in the capability of its physical function. */
+	if (function->physical)
+		return;
+	put_u32(at, (u32)address | (bar == PCI_ROM ? 0 : pci_bar_type_bits(slot)));
 	if (slot->kind == PCI_BAR_MEMORY64)
 		put_u32(at + 4, (u32)(address >> 32));
 }
@@ -308,7 +311,10 @@ void pci_add_pri(struct pci_function *function)
 	function->cap_pri = at;
 }
 
-/* Section 9.3.3: 64 bytes; page sizes of 4 KiB. */
+/*
+ * Section 9.3.3: 64 bytes; page sizes of 4 KiB. It depends on no other function: that says so by naming itself, an
+ * integrated one by its function number.
+ */
 void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov)
 {
 	u16 at = append_extended(function, PCI_EXT_SRIOV, 1, 0x40);
@@ -318,6 +324,9 @@ void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov)
 	put_u16(registers + 0x0c, sriov->initial);
 	put_u16(registers + 0x0e, sriov->total);
 	put_u16(registers + 0x10, sriov->enabled);
+	registers[PCI_SRIOV_LINK] = function->addr.devfn;
+	if (pcie_type(function) == PCIE_RC_ENDPOINT)
+		registers[PCI_SRIOV_LINK] = (u8)pci_function_number(function->addr);
 	put_u16(registers + 0x14, sriov->offset);
 	put_u16(registers + 0x16, sriov->stride);
 	put_u16(registers + 0x1a, sriov->device);

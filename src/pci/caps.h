@@ -60,6 +60,28 @@ void pci_set_phantom(struct pci_function *function, unsigned bits); /* 0..3; aft
 
 void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov);
 
+/* ---- SR-IOV (sriov.c) ---- */
+
+/* What Linux takes for a physical function: it has a place for each of its virtual ones. */
+bool pci_is_physical(const struct pci_function *function);
+/* Of a physical one: how many virtual ones it can have, has; the address of the n-th, false: there is none. */
+u16 pci_sriov_total(const struct pci_function *function);
+u16 pci_sriov_number(const struct pci_function *function);
+bool pci_virtual_addr(const struct pci_function *function, unsigned n, struct pci_addr *ret);
+/* Its virtual functions are like `model`, which was built like one: that gives their BARs. OUT_OF_MEMORY */
+int pci_sriov_add_bars(struct pci_function *function, const struct pci_function *model, struct why *why);
+void pci_sriov_place_bar(struct pci_function *function, unsigned bar,
+			 u64 address); /* of the first one; others follow */
+/* The n-th virtual function of that one, when its capabilities are built: without the registers that it has not. */
+void pci_make_virtual(struct pci_function *function, struct pci_function *physical, unsigned n);
+/* What Linux takes for a function's ids: those of a virtual one are with its physical function. */
+void pci_known_ids(const struct pci_function *function, u16 *ret_vendor, u16 *ret_device);
+/* Number of virtual functions, and whether they are there: the registers. */
+void pci_sriov_enable(struct pci_function *function, u16 number);
+
+/* Type bits of a BAR's register (PCI Local Bus 3.0 section 6.2.5.1). */
+u32 pci_bar_type_bits(const struct pci_bar *bar);
+
 /*
  * Finds the capabilities of registers that were read from somewhere (`known` bytes of them: 64, 256 or 4096) instead of
  * built: fills the cap_ offsets, secondary and subordinate, multifunction, and config_size. Any bytes are legal: chains

@@ -233,11 +233,19 @@ static bool has_power_state(const struct pci_function *function, u32 state)
 	return state == 0 || state == 3 || get_u16(function->config + function->cap_pm + 2) >> (8 + state) & 1;
 }
 
+/* Of the header a virtual function has the bit that lets it master (PCI Express Base 5.0 section 9.3.4.1). */
+static u32 virtual_header_writable(u16 dword)
+{
+	return dword == PCI_COMMAND ? PCI_COMMAND_MASTER : 0;
+}
+
 static u32 writable_bits(const struct pci_function *function, u16 dword, const struct pci_config_rule *rule,
 			 u32 written)
 {
 	int bar = bar_at(function, dword);
 
+	if (function->physical && dword < PCI_HEADER_SIZE)
+		return virtual_header_writable(dword);
 	if (bar >= 0)
 		return bar_writable(function, (unsigned)bar);
 	if (!rule)
@@ -312,6 +320,9 @@ void pci_function_reset(struct pci_function *function)
 	if (function->ops->reset)
 		function->ops->reset(function);
 	pci_irq_level(&function->irq, false);
+	/* Its virtual functions vanish, and are there anew when the system enables them again, as it does at once. */
+	for (struct pci_function *virtual = function->virtuals; virtual; virtual = virtual->next_virtual)
+		pci_function_reset(virtual);
 }
 
 void pci_function_restore(struct pci_function *function)

@@ -195,7 +195,11 @@ struct pci_function {
 	u8 unit;		     /* which IOMMU covers it, in the order of the firmware's table */
 	u32 index;		     /* in topology->functions */
 
-	struct pci_function *physical;	 /* of an SR-IOV virtual function: its physical function; NULL otherwise */
+	struct pci_function *physical; /* of an SR-IOV virtual function: its physical function; NULL otherwise */
+	struct pci_function *virtuals; /* of a physical one: those that are in the topology, by next_virtual */
+	struct pci_function *next_virtual;
+	struct pci_bar
+		*virtual_bars; /* owned; of a physical one: PCI_BARS of its first virtual one; NULL: they have none */
 	struct pci_function *dma_device; /* below Intel VMD: the endpoint that makes its requests; NULL: itself */
 
 	/* Registers that only this kind of device has, by offset in config[]; borrowed from the model, in build(). */
@@ -233,6 +237,7 @@ enum {
 	PCI_ROM_ADDRESS_BRIDGE = 0x38,
 	PCI_INTERRUPT_LINE = 0x3c,
 	PCI_INTERRUPT_PIN = 0x3d,
+	PCI_HEADER_SIZE = 0x40,
 
 	PCI_COMMAND_IO = 0x0001,
 	PCI_COMMAND_MEMORY = 0x0002,
@@ -286,6 +291,32 @@ static inline enum pci_page_kind pci_page_kind(const struct pci_function *functi
 static inline u16 pci_command(const struct pci_function *function)
 {
 	return __atomic_load_n((const u16 *)(const void *)(function->config + PCI_COMMAND), __ATOMIC_ACQUIRE);
+}
+
+/* SR-IOV capability */
+enum {
+	PCI_SRIOV_CONTROL = 0x08,
+	PCI_SRIOV_INITIAL = 0x0c,
+	PCI_SRIOV_TOTAL = 0x0e,
+	PCI_SRIOV_NUMBER = 0x10,
+	PCI_SRIOV_LINK = 0x12,
+	PCI_SRIOV_OFFSET = 0x14,
+	PCI_SRIOV_STRIDE = 0x16,
+	PCI_SRIOV_DEVICE = 0x1a,
+	PCI_SRIOV_BAR0 = 0x24,
+
+	PCI_SRIOV_ENABLE = 0x0001,
+	PCI_SRIOV_MEMORY = 0x0008,
+};
+
+/* Does the CPU reach its memory BARs? A virtual function has no bit of its own for that. */
+static inline bool pci_decodes_memory(const struct pci_function *function)
+{
+	const struct pci_function *physical = function->physical;
+
+	if (!physical || !physical->cap_sriov)
+		return pci_command(function) & PCI_COMMAND_MEMORY;
+	return get_u16(physical->config + physical->cap_sriov + PCI_SRIOV_CONTROL) & PCI_SRIOV_MEMORY;
 }
 
 static inline bool pci_is_bridge(const struct pci_function *function)

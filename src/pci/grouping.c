@@ -148,6 +148,27 @@ struct bus_range slot_of(const struct grouping_work *work, const struct pci_func
 	return slot;
 }
 
+#define FORGET(array, index, count)                                                                                    \
+	memmove((array) + (index), (array) + (index) + 1, ((count) - (index)-1) * sizeof(*(array)))
+
+/* Whoever joined the group by it is there by itself now. */
+void pci_grouping_forget(struct pci_grouping *grouping, const struct pci_function *function)
+{
+	u32 index = function->index;
+
+	FORGET(grouping->group, index, grouping->count);
+	FORGET(grouping->alias_set, index, grouping->count);
+	FORGET(grouping->merges, index, grouping->count);
+	FORGET(grouping->traits, index, grouping->count);
+	grouping->count--;
+	for (size_t i = 0; i < grouping->count; i++) {
+		struct pci_merge *merge = &grouping->merges[i];
+
+		if (merge->with == function || merge->over == function)
+			*merge = (struct pci_merge){.rule = MERGE_FOUNDED};
+	}
+}
+
 void pci_grouping_free(struct pci_grouping *grouping)
 {
 	if (!grouping)

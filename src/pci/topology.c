@@ -27,6 +27,25 @@ void pci_topology_add(struct pci_topology *topology, struct pci_function *functi
 {
 	function->index = (u32)topology->count++;
 	list_append(&topology->functions, &function->link);
+	if (!function->physical)
+		return;
+	function->next_virtual = function->physical->virtuals;
+	function->physical->virtuals = function;
+}
+
+void pci_topology_remove(struct pci_topology *topology, struct pci_function *function)
+{
+	struct pci_function **at = function->physical ? &function->physical->virtuals : NULL, *later;
+	u32 index = function->index;
+
+	while (at && *at && *at != function)
+		at = &(*at)->next_virtual;
+	if (at && *at)
+		*at = function->next_virtual;
+	list_remove(&function->link);
+	topology->count--;
+	list_for_each(later, &topology->functions, link)
+		later->index -= later->index > index;
 }
 
 struct pci_function *pci_topology_find(const struct pci_topology *topology, struct pci_addr addr)

@@ -20,6 +20,8 @@ void pci_topology_fini(struct pci_topology *topology); /* frees the functions an
 
 /* The function becomes the last one, and the topology's. */
 void pci_topology_add(struct pci_topology *topology, struct pci_function *function);
+/* It is the caller's again, and nothing is below it; later ones move up by one index. */
+void pci_topology_remove(struct pci_topology *topology, struct pci_function *function);
 
 struct pci_function *pci_topology_find(const struct pci_topology *topology, struct pci_addr addr);
 
@@ -60,6 +62,8 @@ struct pci_grouping {
  */
 int pci_grouping_compute(const struct pci_topology *topology, const struct pci_rules *rules, struct pci_grouping **ret,
 			 struct why *why);
+/* What pci_topology_remove() will do to indices; the others stay where they are. */
+void pci_grouping_forget(struct pci_grouping *grouping, const struct pci_function *function);
 void pci_grouping_free(struct pci_grouping *grouping); /* NULL is legal */
 DEFINE_FREE(pci_grouping)
 

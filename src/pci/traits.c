@@ -11,20 +11,6 @@
 
 static const struct pci_rules latest = {.kernel = PCI_KERNEL_LATEST};
 
-/* A virtual function answers ffff; Linux takes the ids from its physical function. */
-static void find_ids(struct pci_view *view)
-{
-	const struct pci_function *function = view->function, *physical = function->physical;
-
-	view->vendor = get_u16(function->config + PCI_VENDOR_ID);
-	view->device = get_u16(function->config + PCI_DEVICE_ID);
-	if (view->vendor != 0xffff || !physical)
-		return;
-	view->vendor = get_u16(physical->config + PCI_VENDOR_ID);
-	if (physical->cap_sriov)
-		view->device = get_u16(physical->config + physical->cap_sriov + 0x1a);
-}
-
 static void read_registers(struct pci_view *view)
 {
 	const struct pci_function *function = view->function;
@@ -45,7 +31,7 @@ void pci_view_init(struct pci_view *view, const struct pci_function *function, c
 	if (view->pcie)
 		view->type = pcie_type(function);
 	view->multifunction = function->multifunction && !function->physical;
-	find_ids(view);
+	pci_known_ids(function, &view->vendor, &view->device);
 	read_registers(view);
 	pci_override_registers(rules, view);
 }

@@ -79,23 +79,22 @@ static int decode_bind_arguments(const struct device_file *file, const struct vf
 	return 0;
 }
 
-/* None of our functions is or has a virtual one that a token would protect (spec 05 section 14); mdevs know no token.
- */
+/* mdevs know no token. */
 static int decode_token(const struct vfio_device *device, struct client *client,
 			const struct vfio_device_bind_iommufd *bind, struct why *why)
 {
-	u8 token[16];
+	u8 token[VF_TOKEN_SIZE];
 	int err;
 
 	if (!(bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
-		return 0;
+		return vf_token_match(device, NULL, why);
 	if (device->soft)
 		return refuse(why, VF_TOKEN_UNWANTED, "%s is emulated: no function that it could be virtual to",
 			      device->name);
 	err = client_read(client, bind->token_uuid_ptr, token, sizeof(token), why);
 	if (err < 0)
 		return err;
-	return refuse(why, VF_TOKEN_UNWANTED, "%s is neither a virtual function nor has any", device->name);
+	return vf_token_match(device, token, why);
 }
 
 static int decode_context(const struct vfio_device *device, struct client *client, int fd, struct context **ret,

@@ -277,5 +277,6 @@ void vfio_device_check(const struct vfio_device *device)
 		assert((device->opened->held != NULL) != vfio_iommufd_bound(device));
 	assert(!vfio_device_untranslated(device) || !vfio_iommufd_bound(device));
 	vfio_iommufd_check(device);
+	vf_token_check(device);
 	pci_check(device);
 }

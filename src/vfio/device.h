@@ -17,6 +17,15 @@ struct group_file;
 struct pci_session;
 struct soft_memory;
 
+#define VF_TOKEN_SIZE 16
+
+/* What users of a physical function and of its virtual ones must agree on. */
+struct vf_token {
+	u8 uuid[VF_TOKEN_SIZE];
+	unsigned users; /* virtual functions that are open */
+	bool sriov;	/* enabled through vfio-pci: virtual functions that come want the token */
+};
+
 struct vfio_device {
 	char name[VFIO_NAME];
 	struct vfio *vfio;	       /* borrowed */
@@ -24,6 +33,8 @@ struct vfio_device {
 	struct pci_function *function; /* borrowed */
 	struct soft_memory *soft;      /* borrowed; of an emulated device; NULL: it is hardware, bound to vfio-pci */
 	struct vfio_group *group;      /* keeps the group entered */
+	struct vf_token *token;	       /* owned; of a physical function; NULL: it is none */
+	struct vfio_device *physical;  /* of a virtual function: whose token it wants; NULL: of none */
 	unsigned index;		       /* vfio-dev/vfioINDEX, and the minor of the character device */
 	bool hidden;		       /* an unbind has begun */
 	bool needs_reset;	       /* closed without one */
@@ -69,6 +80,19 @@ int device_file_new(struct vfio_device *device, bool by_group, struct client *cl
 		    struct why *why);
 void device_file_free(struct device_file *file); /* it has no session; NULL is legal */
 DEFINE_FREE(device_file)
+
+/*
+ * The rules of tokens, for one who opens the device; given: NULL if there is none. Of a physical function nobody has
+ * virtual ones open of, it becomes the token, as in Linux even when the open fails later. VF_TOKEN_UNWANTED (EINVAL),
+ * VF_TOKEN_MISSING, VF_TOKEN_WRONG (EACCES). (vf_token.c)
+ */
+int vf_token_match(const struct vfio_device *device, const u8 *given, struct why *why);
+/* At probe: OUT_OF_MEMORY. */
+int vf_token_init(struct vfio_device *device, struct why *why);
+void vf_token_fini(struct vfio_device *device);
+void vf_token_opened(const struct vfio_device *device);
+void vf_token_closed(const struct vfio_device *device);
+void vf_token_check(const struct vfio_device *device);
 
 /* For drivers' probe: a device, and perhaps its group, appears. *ret is what the listener is told of. */
 int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_function *function,

@@ -96,9 +96,28 @@ static bool is_movable(const struct vfio_device *device)
 #define GET VFIO_DEVICE_FEATURE_GET
 #define SET VFIO_DEVICE_FEATURE_SET
 
-/* Those without a direction belong to other drivers or to functions that a physical function here never has. */
+/* At any time, and from then on: whoever has a virtual function open keeps it. */
+static long set_token(const struct feature_request *request, struct why *why)
+{
+	struct vf_token *token = request->session->device->token;
+	u8 uuid[VF_TOKEN_SIZE];
+	int err = client_read(request->client, request->data, uuid, sizeof(uuid), why);
+
+	if (err < 0)
+		return err;
+	memcpy(token->uuid, uuid, sizeof(uuid));
+	return 0;
+}
+
+/* Only physical functions have one. */
+static bool has_token(const struct vfio_device *device)
+{
+	return device->token && !device->soft;
+}
+
+/* The one without a direction belongs to other drivers. */
 static const struct feature features[] = {
-	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {"PCI_VF_TOKEN"},
+	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {"PCI_VF_TOKEN", SET, VF_TOKEN_SIZE, set_token, has_token},
 	[VFIO_DEVICE_FEATURE_MIGRATION] = {"MIGRATION", GET, sizeof(struct vfio_device_feature_migration),
 					   migration_get, is_movable},
 	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = {"MIG_DEVICE_STATE", GET | SET,

@@ -311,11 +311,34 @@ static int refuse_name(const struct vfio_group *group, const char *name, struct 
 		      device->driver ? device->driver : "no driver");
 }
 
+#define UUID_LENGTH 36
+
+static u8 hex_digit(char digit)
+{
+	return (u8)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+}
+
+/* The first 36 characters are a UUID; its bytes have the order of the text. False: they are none. */
+static bool parse_uuid(const char *text, u8 ret[static VF_TOKEN_SIZE])
+{
+	static const char shape[UUID_LENGTH + 1] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	unsigned digits = 0;
+
+	for (unsigned i = 0; i < UUID_LENGTH; i++) {
+		if (!text[i] || (shape[i] == '-' ? text[i] != '-' : !strchr("0123456789abcdefABCDEF", text[i])))
+			return false;
+		if (shape[i] == '-')
+			continue;
+		ret[digits / 2] = (u8)(ret[digits / 2] << 4 | hex_digit(text[i]));
+		digits++;
+	}
+	return true;
+}
+
 /* The options behind a name (spec 04 section 4.2): nothing but one vf_token=UUID, which must be well-formed. */
-static int decode_options(const char *text, bool *ret_token, struct why *why)
+static int decode_options(const char *text, u8 token[static VF_TOKEN_SIZE], bool *ret_token, struct why *why)
 {
 	static const char option[] = "vf_token=";
-	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 	const char *at = text;
 	char quoted[QUOTE];
 
@@ -327,10 +350,9 @@ static int decode_options(const char *text, bool *ret_token, struct why *why)
 		if (*ret_token || strncmp(at, option, sizeof(option) - 1) != 0)
 			return refuse(why, DEVICE_OPTION, "\"%s\" is no option, or given twice", quote(at, quoted));
 		at += sizeof(option) - 1;
-		for (unsigned i = 0; i < sizeof(shape) - 1; i++, at++)
-			if (!*at || (shape[i] == '-' ? *at != '-' : !strchr("0123456789abcdefABCDEF", *at)))
-				return refuse(why, DEVICE_OPTION, "the token in \"%s\" is no UUID",
-					      quote(text, quoted));
+		if (!parse_uuid(at, token))
+			return refuse(why, DEVICE_OPTION, "the token in \"%s\" is no UUID", quote(text, quoted));
+		at += UUID_LENGTH;
 		*ret_token = true;
 	}
 	return 0;
@@ -341,7 +363,8 @@ static int find_device(const struct vfio_group *group, char *name, struct vfio_d
 {
 	const struct vfio *vfio = group->vfio;
 	struct vfio_device *device;
-	bool token = false;
+	u8 token[VF_TOKEN_SIZE];
+	bool given = false;
 	int err;
 
 	list_for_each(device, &vfio->devices, link) {
@@ -351,14 +374,13 @@ static int find_device(const struct vfio_group *group, char *name, struct vfio_d
 			continue;
 		if (name[length] && name[length] != ' ')
 			continue;
-		if (device->hidden)
-			return refuse(why, DEVICE_LEAVING, "%s is being unbound from vfio-pci", device->name);
-		err = decode_options(name + length, &token, why);
+		err = decode_options(name + length, token, &given, why);
+		if (err == 0)
+			err = vf_token_match(device, given ? token : NULL, why);
 		if (err < 0)
 			return err;
-		if (token)
-			return refuse(why, VF_TOKEN_UNWANTED, "%s is neither a virtual function nor has any",
-				      device->name);
+		if (device->hidden)
+			return refuse(why, DEVICE_LEAVING, "%s is being unbound from vfio-pci", device->name);
 		*ret = device;
 		return 0;
 	}

@@ -211,14 +211,18 @@ static void perform_hot_reset(const struct affected_set *set)
 void reset_idle_set(struct vfio_device *device)
 {
 	_affected_ struct affected_set set = {};
+	bool needed = false;
 	struct why ignored; /* also without memory the device just stays in need of a reset */
 
 	if (affected_init(&set, device, &ignored) < 0)
 		return;
-	for (unsigned i = 0; i < set.count; i++)
+	for (unsigned i = 0; i < set.count; i++) {
 		if (!set.at[i].device || set.at[i].device->session)
 			return;
-	perform_hot_reset(&set);
+		needed |= set.at[i].device->needs_reset;
+	}
+	if (needed)
+		perform_hot_reset(&set);
 }
 
 /* Linux has devices by their own node prove nothing, and those by their group something. */

@@ -83,6 +83,7 @@ void pci_session_begin(struct pci_session *session)
 		function->ops->opened(function);
 	session->device->session = session;
 	session->device->opened = session->file;
+	vf_token_opened(session->device);
 }
 
 /* Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. */
@@ -99,6 +100,7 @@ void pci_session_end(struct pci_session *session)
 	struct pci_function *function = session->function;
 
 	migration_end(session);
+	vf_token_closed(device);
 	dmabufs_drop(session);
 	low_power_exit(session);
 	backing_send_home(session);
@@ -112,8 +114,7 @@ void pci_session_end(struct pci_session *session)
 		function->ops->closed(function);
 	device->session = NULL;
 	device->opened = NULL;
-	if (device->needs_reset)
-		reset_idle_set(device);
+	reset_idle_set(device);
 }
 
 /* ---- information ---- */

@@ -96,6 +96,8 @@ void pci_check(const struct vfio_device *device);
 void config_init(struct pci_session *session); /* from the function as it is */
 s64 config_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why);
 s64 config_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why);
+/* Into D0, whoever took it out of that, with what it has forgotten meanwhile. */
+void power_up(struct vfio_device *device);
 bool config_memory_enabled(const struct pci_session *session); /* the device decodes memory */
 
 /* ---- pci_rw.c: BARs and ROM ---- */
@@ -152,7 +154,7 @@ void function_restore(struct pci_function *function, const u8 saved[static CONFI
 
 /* ---- hot_reset.c ---- */
 
-/* Resets the bus of a device that needs it, when nobody has any device of that bus open and all are vfio-pci's. */
+/* Resets the bus if a device of it needs that, nobody has any of them open and all are vfio-pci's. */
 void reset_idle_set(struct vfio_device *device);
 
 /* ---- pci_ioeventfd.c ---- */

@@ -12,6 +12,7 @@
  * pointer before it skips it, and its bytes become a gap. Gaps read and write hardware: Linux does not hide what it
  * unlinks. An extended capability that comes first cannot be skipped; it stays as a placeholder with id 0.
  */
+#include "pci/caps.h"
 #include "vfio/pci.h"
 #include "vfio/pci_perm.h"
 
@@ -231,25 +232,6 @@ static void build_extended(struct pci_session *session)
 		put_u32(session->config.shadow + STANDARD_SIZE, 0);
 }
 
-void config_init(struct pci_session *session)
-{
-	struct virtual_config *config = &session->config;
-
-	memset(config, 0, sizeof(*config));
-	memset(config->write, 0xff, sizeof(config->write)); /* gaps */
-	apply(session, &perm_header, 0, HEADER_SIZE, HEADER_OWNER);
-	config->command = pci_command(session->function) & MEMORY_AND_IO;
-	build_caps(session);
-	build_extended(session);
-	if (config->pm) {
-		config->shadow[config->pm + 3] &= 0x07; /* PME from no state */
-		put_u16(config->shadow + config->pm + PM_CONTROL,
-			get_u16(config->shadow + config->pm + PM_CONTROL) & 0x7eff);
-	}
-	if (config->msi)
-		session->msi_qmax = config->shadow[config->msi + MSI_CONTROL] >> 1 & 7;
-}
-
 /* ---- effects ---- */
 
 static u32 load(const u8 *from, unsigned width)
@@ -278,7 +260,7 @@ static unsigned power_state(const struct pci_session *session)
 
 bool config_memory_enabled(const struct pci_session *session)
 {
-	return power_state(session) < PM_D3HOT && pci_command(session->function) & PCI_COMMAND_MEMORY;
+	return power_state(session) < PM_D3HOT && pci_decodes_memory(session->function);
 }
 
 /*
@@ -293,13 +275,25 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	unsigned before = control & PM_STATE;
 	u8 saved[CONFIG_SIZE];
 
-	if (state == before)
+	/* A physical function is never lower than its virtual ones. */
+	if (state == before || (state && session->device->token && session->device->token->sriov))
 		return;
 	memcpy(saved, function->config, sizeof(saved));
 	pci_config_write(function, at, 2, (control & (u32)~PM_STATE) | state);
 	if (before == PM_D3HOT && !(control & PM_NO_SOFT_RESET))
 		function_restore(function, saved);
 	backing_update(session);
+}
+
+void power_up(struct vfio_device *device)
+{
+	struct pci_function *function = device->function;
+	u16 at = (u16)(function->cap_pm + PM_CONTROL);
+
+	if (device->session && device->session->config.pm)
+		set_power_state(device->session, 0);
+	else if (function->cap_pm)
+		pci_config_write(function, at, 2, get_u16(function->config + at) & (u32)~PM_STATE);
 }
 
 static bool touches(u16 at, unsigned width, unsigned offset)
@@ -314,7 +308,7 @@ static void bar_fixup(struct pci_session *session)
 
 	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
 		const struct pci_bar *real = &function->bars[bar];
-		u32 flags = get_u32(function->config + PCI_BAR0 + 4 * bar) & (real->kind == PCI_BAR_IO ? 0x3u : 0xfu);
+		u32 flags = pci_bar_type_bits(real);
 		u64 mask = ~(real->size - 1);
 		u8 *at = shadow + PCI_BAR0 + 4 * bar;
 
@@ -339,11 +333,52 @@ static void rom_fixup(struct pci_session *session)
 	put_u32(at, get_u32(at) & mask);
 }
 
+/*
+ * What a virtual function has not, a program still finds: ids, a memory enable bit, BARs that can be sized
+ * (vfio_pci_config.c:vfio_config_init()).
+ */
+static void init_virtual(struct pci_session *session)
+{
+	struct virtual_config *config = &session->config;
+	u16 vendor, device;
+
+	pci_known_ids(session->function, &vendor, &device);
+	put_u16(config->shadow + PCI_VENDOR_ID, vendor);
+	put_u16(config->shadow + PCI_DEVICE_ID, device);
+	config->shadow[PCI_INTERRUPT_PIN] = 0;
+	config->shadow[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	config->virtual[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	bar_fixup(session);
+}
+
+void config_init(struct pci_session *session)
+{
+	struct virtual_config *config = &session->config;
+
+	memset(config, 0, sizeof(*config));
+	memset(config->write, 0xff, sizeof(config->write)); /* gaps */
+	apply(session, &perm_header, 0, HEADER_SIZE, HEADER_OWNER);
+	config->command = pci_command(session->function) & MEMORY_AND_IO;
+	build_caps(session);
+	build_extended(session);
+	if (config->pm) {
+		config->shadow[config->pm + 3] &= 0x07; /* PME from no state */
+		put_u16(config->shadow + config->pm + PM_CONTROL,
+			get_u16(config->shadow + config->pm + PM_CONTROL) & 0x7eff);
+	}
+	if (session->function->physical)
+		init_virtual(session);
+	if (config->msi)
+		session->msi_qmax = config->shadow[config->msi + MSI_CONTROL] >> 1 & 7;
+}
+
 /* Somebody has reset the device behind the program's back: its addresses come back before it decodes again. */
 static void restore_after_backdoor_reset(struct pci_session *session, u16 command)
 {
 	u16 lost = session->config.command & (u16)~pci_command(session->function);
 
+	if (session->function->physical)
+		return; /* it has none */
 	if (command & lost & MEMORY_AND_IO)
 		pci_function_restore(session->function);
 }

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "pci/caps.h"
 #include "vfio/container.h"
 #include "vfio/group.h"
 #include "vfio/pci.h"
@@ -120,6 +121,12 @@ int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_fu
 	device->function = function;
 	device->soft = soft;
 	list_init(&device->files);
+	err = vf_token_init(device, why);
+	if (err < 0) {
+		group_leave(device->group);
+		free(device);
+		return err;
+	}
 	device->index = lowest_index(vfio);
 	list_append(&vfio->devices, &device->link);
 	*ret = device;
@@ -136,6 +143,7 @@ void vfio_device_free(struct vfio_device *device)
 	list_remove(&device->link);
 	if (vfio->listener && vfio->listener->device_removed)
 		vfio->listener->device_removed(vfio->listener_context, device, device->index);
+	vf_token_fini(device);
 	group_leave(device->group);
 	free(device);
 }
@@ -146,6 +154,9 @@ static int decode_probe(const struct pci_function *function, const char *name, s
 
 	if (header)
 		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name, header);
+	if (pci_is_physical(function) && pci_sriov_number(function))
+		return refuse(why, VFIO_HAS_VIRTUALS, "%s has %u virtual functions, which others may use", name,
+			      pci_sriov_number(function));
 	return 0;
 }
 

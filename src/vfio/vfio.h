@@ -83,6 +83,11 @@ bool vfio_device_busy(const struct vfio_device *device); /* some program has it 
 void vfio_device_hide(struct vfio_device *device);
 /* "Please give it back": signals the REQ eventfd; false when the program has registered none. */
 bool vfio_device_request(struct vfio_device *device);
+/*
+ * SR-IOV of a device that is a physical function is being enabled through vfio-pci, or is off again: meanwhile it stays
+ * in D0, and virtual functions that are probed want its token (spec 05 section 14).
+ */
+void vfio_pci_sriov(struct vfio_device *device, bool active);
 const char *vfio_device_name(const struct vfio_device *device);
 struct iommu_device *vfio_device_iommu(const struct vfio_device *device);
 /* Without an IOMMU: its group is a name only, and it has no character device. */

@@ -60,6 +60,22 @@ enum { BIT_TEST, BIT_SET, BIT_RESET, BIT_COMPLEMENT };
 enum { COUNT_BSF, COUNT_BSR, COUNT_POPCNT, COUNT_LZCNT, COUNT_TZCNT };
 enum { LOWEST_ALONE, LOWEST_CLEARED, LOWEST_MASK };
 enum { BMI_ANDN, BMI_BEXTR, BMI_BZHI, BMI_PDEP, BMI_PEXT, BMI_SHIFT /* + enum alu_shift */ };
+enum lane_operation {
+	LANE_AND,
+	LANE_ANDN,
+	LANE_OR,
+	LANE_XOR,
+	LANE_ADD,
+	LANE_SUB,
+	LANE_EQUAL,
+	LANE_GREATER,
+	LANE_MIN_SIGNED,
+	LANE_MIN,
+	LANE_MAX_SIGNED,
+	LANE_MAX,
+	LANE_TEST,
+	LANE_TEST_NOT,
+};
 enum string_operation { STRING_MOVS, STRING_STOS, STRING_LODS, STRING_CMPS, STRING_SCAS };
 
 enum x86_outcome step_nothing(struct step *step, unsigned what);
@@ -108,3 +124,7 @@ enum x86_outcome step_insertps(struct step *step, unsigned what);
 enum x86_outcome step_maskmov(struct step *step, unsigned what);
 enum x86_outcome step_maskmovdqu(struct step *step, unsigned what);
 enum x86_outcome step_kmov(struct step *step, unsigned what);
+enum x86_outcome step_lanes(struct step *step, unsigned what);
+enum x86_outcome step_compare_lanes(struct step *step, unsigned what);
+enum x86_outcome step_ptest(struct step *step, unsigned what);
+enum x86_outcome step_ternary(struct step *step, unsigned what);

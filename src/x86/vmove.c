@@ -3,18 +3,7 @@
  * Loads and stores of vectors, whole and in parts. Where a mask says that an element is not wanted, it is not accessed;
  * those that are wanted and adjacent make one access.
  */
-#include "x86/vectors.h"
-
-struct vmove {
-	unsigned memory; /* operand */
-	bool is_store;
-	u64 address;
-	unsigned width;			/* of the memory */
-	unsigned element, vector_bytes; /* of the first vector register: what the mask counts */
-	ZydisRegister reg, second;	/* vector registers as they are named */
-	u64 active;			/* elements; all if there is no mask */
-	bool zeroing;			/* those that are not become zeros; they stay otherwise */
-};
+#include "x86/vmove.h"
 
 /* By its name: the operand is sometimes said to be the part that is used. */
 static unsigned vector_width(ZydisRegister reg)
@@ -61,7 +50,7 @@ static void read_mask(const struct step *step, struct vmove *move)
 }
 
 /* What all of them need to know. Registers only, MMX, a broadcast of arithmetic: not here. */
-static enum x86_outcome begin(struct step *step, struct vmove *move)
+enum x86_outcome vmove_begin(struct step *step, struct vmove *move)
 {
 	enum x86_outcome outcome;
 
@@ -105,33 +94,30 @@ static bool next_run(u64 *active, unsigned *first, unsigned *count)
 	return true;
 }
 
-/* What is not active stays in `to`. */
-static enum x86_outcome load_active(struct step *step, u64 address, u8 *to, unsigned element, unsigned count,
-				    u64 active)
+enum x86_outcome vmove_load(struct step *step, const struct vmove *move, u8 *to, unsigned element, unsigned count)
 {
 	enum x86_outcome outcome = X86_DONE;
+	u64 active = move->active & low_elements(count);
 	unsigned first, run;
 
-	active &= low_elements(count);
 	while (!outcome && next_run(&active, &first, &run))
-		outcome = memory_load(step, address + first * element, to + first * element, run * element);
+		outcome = memory_load(step, move->address + first * element, to + first * element, run * element);
 	return outcome;
 }
 
-static enum x86_outcome store_active(struct step *step, u64 address, const u8 *from, unsigned element, unsigned count,
-				     u64 active)
+enum x86_outcome vmove_store(struct step *step, const struct vmove *move, const u8 *from, unsigned element,
+			     unsigned count)
 {
 	enum x86_outcome outcome = X86_DONE;
+	u64 active = move->active & low_elements(count);
 	unsigned first, run;
 
-	active &= low_elements(count);
 	while (!outcome && next_run(&active, &first, &run))
-		outcome = memory_store(step, address + first * element, from + first * element, run * element);
+		outcome = memory_store(step, move->address + first * element, from + first * element, run * element);
 	return outcome;
 }
 
-/* The destination gets the elements that are active. */
-static enum x86_outcome write_active(struct step *step, const struct vmove *move, const u8 value[static VECTOR_BYTES])
+void vmove_write(struct step *step, const struct vmove *move, const u8 value[static VECTOR_BYTES])
 {
 	u8 result[VECTOR_BYTES];
 
@@ -142,10 +128,9 @@ static enum x86_outcome write_active(struct step *step, const struct vmove *move
 		if (move->active >> at / move->element & 1)
 			memcpy(result + at, value + at, move->element);
 	vector_write(step, move->reg, result, move->vector_bytes);
-	return X86_DONE;
 }
 
-static bool has_active(const struct vmove *move)
+bool vmove_has_active(const struct vmove *move)
 {
 	return move->active & low_elements(move->vector_bytes / move->element);
 }
@@ -155,18 +140,20 @@ enum x86_outcome step_vector(struct step *step, unsigned is_aligned_form)
 {
 	struct vmove move;
 	u8 value[VECTOR_BYTES] = {0};
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome)
 		return outcome;
-	if (is_aligned_form && !is_aligned(move.address, move.width) && has_active(&move))
+	if (is_aligned_form && !is_aligned(move.address, move.width) && vmove_has_active(&move))
 		return X86_PROTECTION;
 	if (move.is_store) {
 		vector_read(step, move.reg, value);
-		return store_active(step, move.address, value, move.element, move.width / move.element, move.active);
+		return vmove_store(step, &move, value, move.element, move.width / move.element);
 	}
-	outcome = load_active(step, move.address, value, move.element, move.width / move.element, move.active);
-	return outcome ? outcome : write_active(step, &move, value);
+	outcome = vmove_load(step, &move, value, move.element, move.width / move.element);
+	if (!outcome)
+		vmove_write(step, &move, value);
+	return outcome;
 }
 
 /* MOVD, MOVQ, MOVSS, MOVSD: the lowest element; a load clears those above, up to 16 bytes or all. */
@@ -174,7 +161,7 @@ enum x86_outcome step_scalar(struct step *step, unsigned what)
 {
 	struct vmove move;
 	u8 value[VECTOR_BYTES] = {0}, old[VECTOR_BYTES];
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 	bool active;
 
 	if (outcome)
@@ -198,7 +185,7 @@ enum x86_outcome step_half(struct step *step, unsigned at)
 {
 	struct vmove move;
 	u8 value[VECTOR_BYTES];
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome || move.width != 8)
 		return outcome ? outcome : X86_UNKNOWN;
@@ -211,23 +198,32 @@ enum x86_outcome step_half(struct step *step, unsigned at)
 	return outcome;
 }
 
-/* Loaded once, if anybody wants it. */
-static enum x86_outcome broadcast(struct step *step, const struct vmove *move)
+enum x86_outcome vmove_load_repeated(struct step *step, const struct vmove *move, u8 to[static VECTOR_BYTES])
 {
-	u8 value[VECTOR_BYTES] = {0};
 	enum x86_outcome outcome = X86_DONE;
 
-	if (has_active(move))
-		outcome = memory_load(step, move->address, value, move->width);
+	memset(to, 0, VECTOR_BYTES);
+	if (vmove_has_active(move))
+		outcome = memory_load(step, move->address, to, move->width);
 	for (unsigned at = move->width; at < move->vector_bytes; at++)
-		value[at] = value[at - move->width];
-	return outcome ? outcome : write_active(step, move, value);
+		to[at] = to[at - move->width];
+	return outcome;
+}
+
+static enum x86_outcome broadcast(struct step *step, const struct vmove *move)
+{
+	u8 value[VECTOR_BYTES];
+	enum x86_outcome outcome = vmove_load_repeated(step, move, value);
+
+	if (!outcome)
+		vmove_write(step, move, value);
+	return outcome;
 }
 
 enum x86_outcome step_broadcast(struct step *step, unsigned what)
 {
 	struct vmove move;
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	return outcome ? outcome : broadcast(step, &move);
 }
@@ -237,7 +233,7 @@ enum x86_outcome step_duplicate(struct step *step, unsigned is_upper)
 {
 	struct vmove move;
 	u8 loaded[VECTOR_BYTES] = {0}, value[VECTOR_BYTES] = {0};
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome)
 		return outcome;
@@ -250,7 +246,8 @@ enum x86_outcome step_duplicate(struct step *step, unsigned is_upper)
 		return outcome;
 	for (unsigned i = 0; i < move.width / move.element; i++)
 		memcpy(value + i * move.element, loaded + ((i & ~1u) + is_upper) * move.element, move.element);
-	return write_active(step, &move, value);
+	vmove_write(step, &move, value);
+	return X86_DONE;
 }
 
 /* PMOVZX, PMOVSX: each element of memory becomes a wider one. */
@@ -259,7 +256,7 @@ enum x86_outcome step_extend(struct step *step, unsigned is_signed)
 	struct vmove move;
 	u8 loaded[VECTOR_BYTES] = {0}, value[VECTOR_BYTES] = {0};
 	unsigned count, narrow;
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome)
 		return outcome;
@@ -267,7 +264,7 @@ enum x86_outcome step_extend(struct step *step, unsigned is_signed)
 	narrow = move.width / count;
 	if (!narrow || narrow > 4 || move.element > 8)
 		return X86_UNKNOWN;
-	outcome = load_active(step, move.address, loaded, narrow, count, move.active);
+	outcome = vmove_load(step, &move, loaded, narrow, count);
 	for (unsigned i = 0; i < count; i++) {
 		u64 wide = 0;
 
@@ -275,7 +272,9 @@ enum x86_outcome step_extend(struct step *step, unsigned is_signed)
 		wide = is_signed ? sign_extend(wide, narrow) : wide;
 		memcpy(value + i * move.element, &wide, move.element);
 	}
-	return outcome ? outcome : write_active(step, &move, value);
+	if (!outcome)
+		vmove_write(step, &move, value);
+	return outcome;
 }
 
 /* Which of the pieces as wide as the memory the immediate chooses. */
@@ -291,14 +290,14 @@ enum x86_outcome step_extract(struct step *step, unsigned what)
 	struct vmove move;
 	u8 value[VECTOR_BYTES];
 	unsigned element;
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome || !move.is_store)
 		return outcome ? outcome : X86_UNKNOWN;
 	vector_read(step, move.reg, value);
 	element = move.element < move.width ? move.element : move.width;
-	return store_active(step, move.address, value + chosen_piece(step, &move, move.vector_bytes), element,
-			    move.width / element, move.active);
+	return vmove_store(step, &move, value + chosen_piece(step, &move, move.vector_bytes), element,
+			   move.width / element);
 }
 
 /* PINSR, VINSERT: a piece comes in, the rest is the second register's; always loaded. */
@@ -306,13 +305,15 @@ enum x86_outcome step_insert(struct step *step, unsigned what)
 {
 	struct vmove move;
 	u8 value[VECTOR_BYTES];
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome || move.is_store)
 		return outcome ? outcome : X86_UNKNOWN;
 	vector_read(step, move.second == ZYDIS_REGISTER_NONE ? move.reg : move.second, value);
 	outcome = memory_load(step, move.address, value + chosen_piece(step, &move, move.vector_bytes), move.width);
-	return outcome ? outcome : write_active(step, &move, value);
+	if (!outcome)
+		vmove_write(step, &move, value);
+	return outcome;
 }
 
 /* INSERTPS: bits 5:4 of the immediate say where to, 3:0 what is cleared; 7:6 choose among registers only. */
@@ -321,7 +322,7 @@ enum x86_outcome step_insertps(struct step *step, unsigned what)
 	struct vmove move;
 	u8 value[VECTOR_BYTES];
 	u64 how = last_immediate(step);
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome)
 		return outcome;
@@ -350,7 +351,7 @@ enum x86_outcome step_maskmov(struct step *step, unsigned element)
 {
 	struct vmove move;
 	u8 mask[VECTOR_BYTES], value[VECTOR_BYTES] = {0};
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome || move.second == ZYDIS_REGISTER_NONE)
 		return outcome ? outcome : X86_UNKNOWN;
@@ -358,9 +359,9 @@ enum x86_outcome step_maskmov(struct step *step, unsigned element)
 	move.active = signs(mask, element, move.width);
 	if (move.is_store) {
 		vector_read(step, move.second, value);
-		return store_active(step, move.address, value, element, move.width / element, move.active);
+		return vmove_store(step, &move, value, element, move.width / element);
 	}
-	outcome = load_active(step, move.address, value, element, move.width / element, move.active);
+	outcome = vmove_load(step, &move, value, element, move.width / element);
 	if (!outcome)
 		vector_write(step, move.reg, value, move.width);
 	return outcome;
@@ -371,13 +372,14 @@ enum x86_outcome step_maskmovdqu(struct step *step, unsigned what)
 {
 	struct vmove move;
 	u8 mask[VECTOR_BYTES], value[VECTOR_BYTES];
-	enum x86_outcome outcome = begin(step, &move);
+	enum x86_outcome outcome = vmove_begin(step, &move);
 
 	if (outcome || move.second == ZYDIS_REGISTER_NONE)
 		return outcome ? outcome : X86_UNKNOWN;
 	vector_read(step, move.reg, value);
 	vector_read(step, move.second, mask);
-	return store_active(step, move.address, value, 1, 16, signs(mask, 1, 16));
+	move.active = signs(mask, 1, 16);
+	return vmove_store(step, &move, value, 1, 16);
 }
 
 /* KMOV between a mask register and memory. */

@@ -6,7 +6,7 @@
  *
  *	container			open /dev/vfio/vfio
  *	iommufd				open /dev/iommu; it is also the container then
- *	group BDF			open the /dev/vfio/N that the device's iommu_group link names
+ *	group BDF			open the /dev/vfio/N that the device's iommu_group link names, or the noiommu-N
  *	join				VFIO_GROUP_SET_CONTAINER
  *	iommu TYPE			VFIO_SET_IOMMU
  *	device BDF			VFIO_GROUP_GET_DEVICE_FD
@@ -321,6 +321,10 @@ static long open_group(const char *bdf)
 		return -1;
 	target[length] = '\0';
 	snprintf(path, sizeof(path), "/dev/vfio%s", strrchr(target, '/'));
+	poke.group = open(path, O_RDWR);
+	if (poke.group >= 0 || errno != ENOENT)
+		return poke.group;
+	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%s", strrchr(target, '/') + 1);
 	return poke.group = open(path, O_RDWR);
 }
 

@@ -28,6 +28,7 @@ more_pages() # KIB COUNT TESTS
 	[ -d "$pool" ] && [ "$(cat "$pool/free_hugepages")" -ge "$2" ] || tolerated="${tolerated:+$tolerated|}$3"
 }
 
+# $first: what the shell in the room does first
 judge() # LOG PROGRAM BIND-OPTIONS... -- ARGS...
 {
 	log=$1 program=$2
@@ -49,7 +50,7 @@ judge() # LOG PROGRAM BIND-OPTIONS... -- ARGS...
 		shift
 	done
 	# shellcheck disable=SC2086,SC2016 # for the shell in the room, so that both streams stay in order
-	timeout 900 "$ISOLDE" run --quiet -m selftest-vfio $binds -- sh -c 'exec "$@" 2>&1' sh \
+	timeout 900 "$ISOLDE" run --quiet -m selftest-vfio $binds -- sh -c "$first"'exec "$@" 2>&1' sh \
 		"$linux/bin/$program" $arguments >"$logs/$log.tap" 2>"$said"
 	cp "$said" "$logs/$log.isolde"
 	healthy
@@ -58,6 +59,7 @@ judge() # LOG PROGRAM BIND-OPTIONS... -- ARGS...
 }
 
 only=$*
+first=
 more_pages 2048 4 anonymous_hugetlb_2mb
 more_pages 1048576 2 anonymous_hugetlb_1gb
 # NVMe has no MSI, of which vfio_pci_device_test tests the interrupts too.
@@ -66,6 +68,12 @@ for test in vfio_iommufd_setup_test vfio_dma_mapping_test vfio_dma_mapping_mmio_
 	judge "$test.plain" $test -b vfio-pci=$plain -- $plain
 	judge "$test.nvme" $test -b vfio-pci=$nvme -- $nvme
 done
+judge vfio_pci_driver_test.ioat vfio_pci_driver_test -b vfio-pci=$ioat -- $ioat
+judge vfio_pci_driver_test.dsa vfio_pci_driver_test -b vfio-pci=$dsa -- $dsa
+# The test writes to sriov_numvfs itself.
+first='echo Y >/sys/module/vfio_pci/parameters/enable_sriov;'
+judge vfio_pci_sriov_uapi_test vfio_pci_sriov_uapi_test -b vfio-pci=$plain -- $plain
+first=
 judge vfio_pci_device_init_perf_test vfio_pci_device_init_perf_test -b vfio-pci=$plain -b vfio-pci=$nvme \
 	-b vfio-pci=$ioat -b vfio-pci=$dsa -- $plain $nvme $ioat $dsa
 [ $failed -eq 0 ] || fail "Linux's tests of VFIO say otherwise; all they said is in $logs"

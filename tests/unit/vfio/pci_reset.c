@@ -192,6 +192,29 @@ TEST(pci_reset, the_last_close_resets_the_bus)
 	room_free(room);
 }
 
+/* Also when the last one to go could reset itself. */
+TEST(pci_reset, a_sibling_that_needs_it_is_not_forgotten)
+{
+	struct room *room = room_new();
+	struct pci_function *function = room_device(room, ROOM_PAIR_A)->function;
+	struct room_device opened;
+	unsigned resets = 0;
+	int second;
+
+	function->config[function->cap_pm + 4] |= 0x08;
+	put_u32(function->config + function->cap_pcie + 4, 0);
+	opened = room_open_device(room, ROOM_PAIR_A, VFIO_TYPE1_IOMMU);
+	second = (int)ASSERT_OK(room->why, IOCTL(opened.group, VFIO_GROUP_GET_DEVICE_FD, ROOM_PAIR_B));
+	count(room, ROOM_PAIR_A, &resets);
+	room_close(room, opened.device);
+	assert_int_equal(resets, 0);
+	assert_true(room_bound(room, ROOM_PAIR_A)->needs_reset);
+	room_close(room, second);
+	assert_int_equal(resets, 1);
+	assert_false(room_bound(room, ROOM_PAIR_A)->needs_reset);
+	room_free(room);
+}
+
 static struct room *sweep_room;
 static struct room_device sweep_opened;
 
@@ -226,6 +249,7 @@ int main(void)
 		CASE(pci_reset, what_a_hot_reset_hits),
 		CASE(pci_reset, who_may_reset_a_bus),
 		CASE(pci_reset, the_last_close_resets_the_bus),
+		CASE(pci_reset, a_sibling_that_needs_it_is_not_forgotten),
 		CASE(pci_reset, a_hot_reset_can_fail_anywhere),
 	};
 

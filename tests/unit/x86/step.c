@@ -226,6 +226,9 @@ TEST(step, vectors_reach_the_bus_at_once)
 		ROW("\x66\x0f\x3a\x14\x03\x05", "S0.1"), /* pextrb [rbx], xmm0, 5 */
 		ROW("\x66\x0f\x3a\x22\x03\x01", "L0.4"), /* pinsrd xmm0, [rbx], 1 */
 		ROW("\x66\x0f\x38\x20\x03", "L0.8"),	 /* pmovsxbw xmm0, [rbx] */
+		ROW("\x66\x0f\xef\x03", "L0.16"),	 /* pxor xmm0, [rbx] */
+		ROW("\xc5\xfd\x74\x03", "L0.32"),	 /* vpcmpeqb ymm0, ymm0, [rbx] */
+		ROW("\xc4\xe2\x7d\x17\x03", "L0.32"),	 /* vptest ymm0, [rbx] */
 	};
 
 	expect_rows(rows, ARRAY_SIZE(rows));
@@ -245,6 +248,8 @@ TEST(step, masked_elements_make_no_access)
 	expect_seen("S0.8 S20.8");
 	assert_int_equal(STEP("\x62\xf1\x7e\x48\x7f\x03"), X86_DONE); /* vmovdqu32 [rbx], zmm0 */
 	expect_seen("S0.64");
+	assert_int_equal(STEP("\x62\xf1\x7d\x59\xfe\x03"), X86_DONE); /* vpaddd zmm0 {k1}, zmm0, [rbx] {1to16} */
+	expect_seen("L0.4");
 	put_u64(rig.xsave + opmask + 8, 1ull << 16);
 	assert_int_equal(STEP("\x62\xf1\x7e\x49\x6f\x03"), X86_DONE);
 	expect_seen("");
@@ -345,7 +350,7 @@ TEST(step, what_is_unknown_is_told_by_name)
 	static const struct row rows[] = {
 		ROW("\xd8\x03", "fadd [rbx]"),
 		ROW("\x8e\x1b", "mov ds, [rbx]"),
-		ROW("\x66\x0f\xfe\x03", "paddd xmm0, [rbx]"),
+		ROW("\x0f\x58\x03", "addps xmm0, [rbx]"),
 		ROW("\x0f\x6f\x03", "movq mm0, [rbx]"),
 		ROW("\xff\x1b", "call far [rbx]"),
 		ROW("\x0f\xae\x03", "fxsave [rbx]"),
