@@ -20,4 +20,9 @@
 	X(siblings)                                                                                                    \
 	X(feature)                                                                                                     \
 	X(migration)                                                                                                   \
-	X(mock)
+	X(mock)                                                                                                        \
+	X(container)                                                                                                   \
+	X(group)                                                                                                       \
+	X(type1)                                                                                                       \
+	X(tracking)                                                                                                    \
+	X(emulated)
