@@ -52,6 +52,7 @@ struct os_file {
 	u64 size;
 };
 int os_file_open(const char *path, struct os_file *ret);
+int os_file_look(const char *path, struct os_file *ret);       /* to read it only; does not wait for a pipe */
 bool os_file_read(int fd, u64 offset, void *buffer, u64 size); /* false also when the file has become shorter */
 bool os_file_write(int fd, u64 offset, const void *buffer, u64 size);
 bool os_file_flush(int fd);

@@ -210,9 +210,9 @@ void os_close(int fd)
 		close(fd);
 }
 
-int os_file_open(const char *path, struct os_file *ret)
+static int file_open(const char *path, int how, struct os_file *ret)
 {
-	int fd = fallible() ? open(path, O_RDWR | O_CLOEXEC | O_NOCTTY) : (errno = EMFILE, -1);
+	int fd = fallible() ? open(path, how | O_CLOEXEC | O_NOCTTY) : (errno = EMFILE, -1);
 	struct stat status;
 
 	if (fd < 0)
@@ -225,6 +225,16 @@ int os_file_open(const char *path, struct os_file *ret)
 	}
 	*ret = (struct os_file){.regular = S_ISREG(status.st_mode), .size = (u64)status.st_size};
 	return fd;
+}
+
+int os_file_open(const char *path, struct os_file *ret)
+{
+	return file_open(path, O_RDWR, ret);
+}
+
+int os_file_look(const char *path, struct os_file *ret)
+{
+	return file_open(path, O_RDONLY | O_NONBLOCK, ret);
 }
 
 bool os_file_read(int fd, u64 offset, void *buffer, u64 size)

@@ -152,8 +152,9 @@ const struct model dsa_model = {
 	.name = "dsa",
 	.summary =
 		"Intel Data Streaming Accelerator 1.0: transfer_shift=12..31, batch_shift=1..10 (log2 of the largest)",
+	/* Of Granite Rapids-D: vfio-pci does not take that of Sapphire Rapids (0b25) unless asked to. */
 	.identity = {.vendor = 0x8086,
-		     .device = 0x0b25,
+		     .device = 0x11fb,
 		     .subsystem_vendor = 0x8086,
 		     .subsystem = 0x0000,
 		     .class_code = 0x088000,

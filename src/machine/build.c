@@ -47,6 +47,8 @@ static void add_extended(struct pci_function *function, const struct function_de
 {
 	if (words->phantom)
 		pci_set_phantom(function, words->phantom);
+	if (words->atomics)
+		pci_set_atomics(function, words->atomics);
 	if (words->has_aer && !words->model)
 		pci_add_aer(function);
 	if (words->has_acs)
@@ -79,6 +81,8 @@ static void add_capabilities(struct pci_function *function, const struct functio
 	if (words->msix.vectors && !words->model)
 		pci_add_msix(function, words->msix.vectors, words->msix.bar, words->msix.offset,
 			     words->msix.pending_bar, words->msix.pending);
+	if (words->vpd)
+		pci_add_vpd(function);
 	if (!role_is_pcie(words->role) && words->flr)
 		pci_add_af(function);
 	if (role_is_pcie(words->role))
@@ -89,10 +93,27 @@ static void add_capabilities(struct pci_function *function, const struct functio
 		add_extended(function, words);
 }
 
+/* Those that nothing acts on, last: only they may be too many. */
+static int add_extra_caps(struct pci_function *function, const struct function_description *words, struct why *why)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < words->ncaps && err == 0; i++)
+		err = pci_add_extra_cap(function, &words->caps[i], why);
+	return err;
+}
+
 /* Firmware's swizzle over eight lines, as legacy-free chipsets route them. */
 static u8 interrupt_line(const struct function_description *words)
 {
 	return words->intx_pin ? (u8)(16 + (pci_device_number(words->addr) + words->intx_pin - 1) % 8) : 0;
+}
+
+static void free_function(struct pci_function *function)
+{
+	if (function)
+		pci_function_fini(function);
+	free(function);
 }
 
 static struct pci_function *new_function(const struct description *description,
@@ -110,16 +131,13 @@ static struct pci_function *new_function(const struct description *description,
 		pci_set_multifunction(function);
 	pci_set_intx(function, words->intx_pin, interrupt_line(words));
 	add_capabilities(function, words);
+	if (add_extra_caps(function, words, why) < 0) {
+		free_function(function);
+		return NULL;
+	}
 	function->unit = words->unit;
 	function->untranslated = !description->iommu.present || !words->behind_iommu;
 	return function;
-}
-
-static void free_function(struct pci_function *function)
-{
-	if (function)
-		pci_function_fini(function);
-	free(function);
 }
 
 /* One is built to see which BARs there are. */

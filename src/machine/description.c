@@ -42,6 +42,29 @@ static int read_provides_vfio(struct yaml_reader *reader, yaml_node_t *node, voi
 	return yaml_bool(reader, node, &((struct description *)target)->iommufd_provides_vfio);
 }
 
+#define PARAMETER(name)                                                                                                \
+	static int read_##name(struct yaml_reader *reader, yaml_node_t *node, void *target)                            \
+	{                                                                                                              \
+		return yaml_bool(reader, node, &((struct vfio_pci_options *)target)->name);                            \
+	}
+
+PARAMETER(nointxmask)
+PARAMETER(disable_idle_d3)
+PARAMETER(disable_vga)
+PARAMETER(disable_denylist)
+
+/* As `modprobe vfio_pci NAME=1` would have it. */
+static int read_vfio_pci(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	static const struct yaml_key keys[] = {{"nointxmask", read_nointxmask},
+					       {"disable_idle_d3", read_disable_idle_d3},
+					       {"disable_vga", read_disable_vga},
+					       {"disable_denylist", read_disable_denylist}};
+
+	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "vfio_pci",
+				 &((struct description *)target)->vfio_pci);
+}
+
 static int read_unsafe_interrupts(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	return yaml_bool(reader, node, &((struct description *)target)->unsafe_interrupts);
@@ -86,12 +109,17 @@ static int read_linux_hot_reset(struct yaml_reader *reader, yaml_node_t *node, v
 /* Where the room is to do other than Linux, or than Linux does with its usual configuration. */
 static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	static const struct yaml_key keys[] = {
-		{"strict_intent", read_strict_intent},	       {"private_domains", read_private_domains},
-		{"alias_domains", read_alias_domains},	       {"noiommu", read_noiommu},
-		{"linux_hot_reset", read_linux_hot_reset},     {"selftest", read_selftest},
-		{"iommufd_provides_vfio", read_provides_vfio}, {"unsafe_interrupts", read_unsafe_interrupts},
-		{"dma_entry_limit", read_entry_limit},	       {"process_pasid", read_process_pasid}};
+	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
+					       {"private_domains", read_private_domains},
+					       {"alias_domains", read_alias_domains},
+					       {"noiommu", read_noiommu},
+					       {"linux_hot_reset", read_linux_hot_reset},
+					       {"selftest", read_selftest},
+					       {"iommufd_provides_vfio", read_provides_vfio},
+					       {"unsafe_interrupts", read_unsafe_interrupts},
+					       {"dma_entry_limit", read_entry_limit},
+					       {"process_pasid", read_process_pasid},
+					       {"vfio_pci", read_vfio_pci}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }

@@ -9,8 +9,9 @@
 #include "base/list.h"
 #include "dev/model.h"
 #include "iommu/iommu.h"
-#include "pci/caps.h"
+#include "pci/extra_caps.h"
 #include "pci/survey.h"
+#include "vfio/options.h"
 
 /* What may stand in a machine file; a capture must stay below. */
 #define MACHINE_BYTES	   (16u << 20)
@@ -20,6 +21,7 @@
 #define MACHINE_BAR32_MAX  BIT(28)
 #define MACHINE_BAR_IO_MAX 256
 #define MACHINE_ROM_MAX	   BIT(24)
+#define MACHINE_CAPS	   24 /* `caps` of one device */
 
 struct bar_description {
 	enum pci_bar_kind kind; /* PCI_BAR_NONE: absent */
@@ -37,6 +39,23 @@ static inline u32 msix_pending_size(unsigned vectors)
 {
 	return (u32)align_up(vectors, 64) / 8;
 }
+
+/* Vital product data: a name, fields to read, fields to write; each in resources of their own. */
+#define VPD_FIELDS 16
+struct vpd_description {
+	char name[64];
+	struct vpd_field {
+		char keyword[3], text[48];
+		bool writable;
+	} field[VPD_FIELDS];
+	unsigned nfields;
+};
+
+struct rom_description {
+	char *file;   /* owned; NULL: blank, or minimal */
+	bool minimal; /* one image that does nothing */
+	u32 shadow;   /* bytes of a copy that firmware left, where there is no BAR; 0: none */
+};
 
 enum function_role {
 	ROLE_ENDPOINT,	 /* PCI Express endpoint */
@@ -90,6 +109,11 @@ struct function_description {
 	struct pci_sriov sriov;
 	struct function_description *vf; /* owned: what each virtual function is like that is enabled later; NULL */
 	struct bar_description bars[PCI_BARS + 1];
+	struct rom_description rom;  /* its size is that of bars[PCI_ROM] */
+	struct vpd_description *vpd; /* owned; NULL: it has none */
+	unsigned atomics;	     /* bits: completes AtomicOps of 32, 64, 128 bits */
+	struct pci_extra_cap *caps;  /* owned, ncaps of them */
+	unsigned ncaps;
 	bool behind_iommu;	   /* if the machine has a unit; default: as the bridge above */
 	u8 unit;		   /* which; likewise */
 	u64 regions;		   /* bits of description->regions */
@@ -141,6 +165,7 @@ struct description {
 	bool has_process_pasid; /* IA32_PASID of every process, for ENQCMD */
 	u32 process_pasid;
 	bool iommufd_provides_vfio;			 /* as with CONFIG_IOMMUFD_VFIO_CONTAINER */
+	struct vfio_pci_options vfio_pci;		 /* parameters of the module */
 	bool noiommu;					 /* as with vfio.enable_unsafe_noiommu_mode=1 */
 	bool linux_hot_reset;				 /* a hot reset takes no proof but Linux's */
 	bool as_found;					 /* captured: what is where was not questioned */
@@ -177,6 +202,9 @@ const char *description_builtin_name(unsigned index); /* for lists; NULL past th
  * yet attached. topology is initialised; on failure it is empty.
  */
 int topology_build(const struct description *description, struct pci_topology *topology, struct why *why);
+
+/* What functions hold besides registers: ROMs, product data. CONTENTS_FILE, or the host's failure. contents.c */
+int contents_load(const struct description *description, struct pci_topology *topology, struct why *why);
 
 /*
  * A virtual function that is made later, as physical->vf or, without that, as the plainest there can be: the n-th of

@@ -122,10 +122,15 @@ static void unclaim(struct device *device, const struct driver *driver)
 static int probe_vfio(struct device *device, struct why *why)
 {
 	struct vfio *vfio = &device->machine->vfio;
+	int err;
 
 	if (!device->iommu)
-		return vfio_pci_probe_untranslated(vfio, device->function, device->name, &device->vfio, why);
-	return vfio_pci_probe(vfio, device->iommu, device->name, &device->vfio, why);
+		err = vfio_pci_probe_untranslated(vfio, device->function, device->name, &device->vfio, why);
+	else
+		err = vfio_pci_probe(vfio, device->iommu, device->name, &device->vfio, why);
+	if (err == 0)
+		device->power_auto = true; /* pm_runtime_allow() */
+	return err;
 }
 
 static bool is_port(const struct pci_function *function)
@@ -202,6 +207,7 @@ static void remove_from(struct device *device, const struct driver *driver)
 	if (driver->kind == DRIVER_VFIO_PCI) {
 		vfio_pci_remove(device->vfio);
 		device->vfio = NULL;
+		device->power_auto = false;
 	}
 	if (driver->kind == DRIVER_DMA_API)
 		disable_native(device);
@@ -312,7 +318,9 @@ void device_check(const struct device *device)
 	assert(!device->iommu || device->iommu->driver == (driver ? driver->name : NULL));
 	if (device->iommu)
 		assert((device->iommu->dma_api_driver != NULL) == (driver && !driver->driver_managed_dma));
-	assert((device->reset_chosen & ~device->reset_supported) == 0);
+	for (unsigned i = 0; i < device->nresets; i++)
+		assert(device->reset_supported & 1u << device->reset_order[i]);
+	assert(device->function->reset_forbidden == !device->nresets);
 	sriov_check(device);
 	sysfs_check_device(device);
 }

@@ -14,6 +14,8 @@
 /* How a device can be reset, in the order Linux tries (drivers/pci/pci.c:pci_reset_fn_methods). */
 enum reset_method { RESET_FLR, RESET_AF_FLR, RESET_PM, RESET_BUS, RESET_METHODS };
 
+#define RESET_CHOICES 7 /* drivers/pci/pci.h:PCI_NUM_RESET_METHODS, without the end */
+
 struct device {
 	struct machine *machine;       /* borrowed: it owns us */
 	struct pci_function *function; /* borrowed from machine->topology */
@@ -33,9 +35,11 @@ struct device {
 	unsigned enabled;		   /* writes of 1 to `enable` without a 0 */
 	int numa_node;			   /* -1: none */
 	unsigned reset_supported;	   /* bits of enum reset_method, as the hardware has it */
-	unsigned reset_chosen;		   /* those left by reset_method */
-	struct node *node;		   /* the tree's: its sysfs directory */
-	struct node *driver_link;	   /* the tree's: node/driver and drivers/NAME/BDF while bound */
+	u8 reset_order[RESET_CHOICES];	   /* what reset_method names, in its order */
+	unsigned nresets;
+	bool rom_enabled;	  /* `rom` may be read */
+	struct node *node;	  /* the tree's: its sysfs directory */
+	struct node *driver_link; /* the tree's: node/driver and drivers/NAME/BDF while bound */
 	struct node *driver_entry;
 	struct vfio_dev_nodes vfio_nodes;   /* what vfio shows of it */
 	struct noiommu_nodes noiommu_nodes; /* and of its group, when it is behind no IOMMU */

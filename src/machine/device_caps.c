@@ -408,17 +408,3 @@ int read_bars(struct yaml_reader *reader, yaml_node_t *node, void *target)
 	}
 	return 0;
 }
-
-int read_rom(struct yaml_reader *reader, yaml_node_t *node, void *target)
-{
-	struct bar_description *rom = &FUNCTION(target)->bars[PCI_ROM];
-	int err = yaml_size(reader, node, &rom->size);
-
-	((struct device_reading *)target)->rom = node;
-	if (err < 0)
-		return err;
-	if (rom->size < 2048 || rom->size > MACHINE_ROM_MAX || !is_aligned(rom->size, rom->size))
-		return yaml_refuse(reader, node, "an expansion ROM is a power of two from 2K to 16M bytes");
-	rom->kind = PCI_BAR_MEMORY32;
-	return 0;
-}

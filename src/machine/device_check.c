@@ -285,6 +285,8 @@ static void set_defaults(struct device_reading *device)
 		function->identity = function->model->identity;
 	if (function->bridge && !device->has_class)
 		function->identity.class_code = 0x060400;
+	if (function->model && !device->has_class)
+		function->identity.class_code = function->model->identity.class_code;
 	if (!device->has_aer)
 		function->has_aer = reports_errors(function);
 	if (!device->has_driver && function->model && function->model->driver)

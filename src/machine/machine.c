@@ -118,6 +118,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommufd.noiommu = true; /* as distributions build it: CONFIG_VFIO_NOIOMMU */
 	machine->iommufd.provides_vfio = description->iommufd_provides_vfio;
 	vfio_init(&machine->vfio, &machine->iommu, &vfio_listener, machine);
+	machine->vfio.pci = description->vfio_pci;
 	machine->iommufd.unsafe_interrupts = machine->vfio.unsafe_interrupts = description->unsafe_interrupts;
 	if (description->has_dma_entry_limit)
 		machine->vfio.dma_entry_limit = description->dma_entry_limit;
@@ -135,6 +136,8 @@ static int build_topology(struct machine *machine, struct why *why)
 {
 	int err = topology_build(machine->description, &machine->topology, why);
 
+	if (err == 0)
+		err = contents_load(machine->description, &machine->topology, why);
 	return err < 0 ? err : pci_grouping_compute(&machine->topology, NULL, &machine->grouping, why);
 }
 

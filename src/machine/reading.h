@@ -61,7 +61,11 @@ int read_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_dsn(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_phantom(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_bars(struct yaml_reader *reader, yaml_node_t *node, void *target);
+/* device_extra.c */
 int read_rom(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_vpd(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_caps(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_atomics(struct yaml_reader *reader, yaml_node_t *node, void *target);
 
 int read_region(struct yaml_reader *reader, yaml_node_t *node, struct reserved_region *ret);
 int read_iommu(struct yaml_reader *reader, yaml_node_t *node, void *target); /* of the machine; unit_keys.c */

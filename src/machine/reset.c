@@ -42,6 +42,25 @@ static bool has_bus_reset(const struct machine *machine, const struct pci_functi
 	return true;
 }
 
+static void choose(struct device *device, const u8 *order, unsigned count)
+{
+	memcpy(device->reset_order, order, count);
+	device->nresets = count;
+	/* vfio-pci asks the same: without a method VFIO_DEVICE_RESET is not offered. */
+	device->function->reset_forbidden = !count;
+}
+
+static void choose_all(struct device *device)
+{
+	u8 order[RESET_METHODS];
+	unsigned count = 0;
+
+	for (u8 method = 0; method < RESET_METHODS; method++)
+		if (device->reset_supported & 1u << method)
+			order[count++] = method;
+	choose(device, order, count);
+}
+
 void device_init_reset(struct device *device)
 {
 	const struct pci_function *function = device->function;
@@ -50,7 +69,7 @@ void device_init_reset(struct device *device)
 				  (unsigned)has_af_flr(function) << RESET_AF_FLR |
 				  (unsigned)has_pm_reset(function) << RESET_PM |
 				  (unsigned)has_bus_reset(device->machine, function) << RESET_BUS;
-	device->reset_chosen = device->reset_supported;
+	choose_all(device);
 }
 
 bool device_reset_supported(const struct device *device)
@@ -60,7 +79,7 @@ bool device_reset_supported(const struct device *device)
 
 int device_reset(struct device *device, struct why *why)
 {
-	if (!device->reset_chosen)
+	if (!device->nresets)
 		return refuse(why, RESET_UNSUPPORTED, "%s has no reset method left: reset_method was emptied",
 			      device->name);
 	/* Whatever the method, afterwards the registers are as after power-on, and Linux restores what it needs. */
@@ -77,7 +96,8 @@ static bool method_find(const char *word, size_t length, enum reset_method *ret)
 	return false;
 }
 
-static int parse_methods(const struct device *device, const struct text *text, unsigned *ret, struct why *why)
+static int parse_methods(const struct device *device, const struct text *text, u8 order[static RESET_CHOICES],
+			 unsigned *ret_count, struct why *why)
 {
 	const char *word = text->bytes + strspn(text->bytes, " \n");
 	char sample[TEXT_SAMPLE];
@@ -86,10 +106,13 @@ static int parse_methods(const struct device *device, const struct text *text, u
 		size_t length = strcspn(word, " \n");
 		enum reset_method method;
 
+		if (*ret_count == RESET_CHOICES)
+			return refuse(why, ATTRIBUTE_VALUE, "reset_method of %s takes at most %d names", device->name,
+				      RESET_CHOICES);
 		if (!method_find(word, length, &method) || !(device->reset_supported & 1u << method))
 			return refuse(why, ATTRIBUTE_VALUE, "%s has no reset method of \"%s\"", device->name,
 				      text_sample(text->bytes, sample));
-		*ret |= 1u << method;
+		order[(*ret_count)++] = (u8)method;
 		word += length;
 		word += strspn(word, " \n");
 	}
@@ -98,14 +121,16 @@ static int parse_methods(const struct device *device, const struct text *text, u
 
 int device_choose_reset(struct device *device, const struct text *text, struct why *why)
 {
-	unsigned chosen = 0;
-	int err = 0;
+	u8 order[RESET_CHOICES];
+	unsigned count = 0;
+	int err;
 
-	if (text_is(text, "default"))
-		chosen = device->reset_supported;
-	else
-		err = parse_methods(device, text, &chosen, why);
+	if (text_is(text, "default")) {
+		choose_all(device);
+		return 0;
+	}
+	err = parse_methods(device, text, order, &count, why);
 	if (err == 0)
-		device->reset_chosen = chosen;
+		choose(device, order, count);
 	return err;
 }

@@ -102,6 +102,8 @@ int sysfs_build(struct machine *machine, struct why *why)
 		err = sysfs_build_mdevs(machine, why);
 	if (err == 0)
 		err = sysfs_build_iommufd(machine, why);
+	if (err == 0)
+		err = sysfs_build_aer(machine, why);
 	if (err == 0 && machine->description->selftest)
 		err = sysfs_build_debug(machine, why);
 	return err;

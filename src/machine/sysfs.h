@@ -60,6 +60,7 @@ void sysfs_unlink_group(struct device *device);
 int sysfs_add_vfio(struct device *device, struct why *why);
 void sysfs_remove_vfio(struct device *device);
 int sysfs_build_iommufd(struct machine *machine, struct why *why);
+int sysfs_build_aer(struct machine *machine, struct why *why);
 int sysfs_build_debug(struct machine *machine, struct why *why); /* of a machine with the option selftest */
 int sysfs_build_device(struct device *device, struct why *why);
 

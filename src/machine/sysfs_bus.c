@@ -170,6 +170,38 @@ FLAG(iommufd_unsafe, iommufd.unsafe_interrupts)
 FLAG(type1_unsafe, vfio.unsafe_interrupts)
 FLAG(noiommu, vfio.noiommu)
 
+/* Where a parameter of vfio_pci is in struct vfio_pci_options. */
+#define PCI_PARAMETER(name) (&(const size_t){offsetof(struct vfio_pci_options, name)})
+
+static bool *pci_parameter(const struct node *node)
+{
+	struct machine *machine = node->context;
+
+	return (bool *)(void *)((char *)&machine->vfio.pci + *(const size_t *)node->data);
+}
+
+static s64 show_pci_parameter(struct node *node, char *text, size_t size, struct why *why)
+{
+	return show_text(text, size, "%c\n", *pci_parameter(node) ? 'Y' : 'N');
+}
+
+static int store_pci_parameter(struct node *node, const char *bytes, size_t size, struct why *why)
+{
+	struct text text;
+
+	text_take(&text, bytes, size);
+	return text_yes(&text, node, pci_parameter(node), why);
+}
+
+#define PCI_SHOW                                                                                                       \
+	{                                                                                                              \
+		.show = show_pci_parameter                                                                             \
+	}
+#define PCI_STORE                                                                                                      \
+	{                                                                                                              \
+		.show = show_pci_parameter, .store = store_pci_parameter                                               \
+	}
+
 static s64 show_enable_sriov(struct node *node, char *text, size_t size, struct why *why)
 {
 	const struct machine *machine = node->context;
@@ -198,7 +230,10 @@ static const struct {
 	{"vfio_iommu_type1", {"disable_hugepages", 0444, {.show = show_constant}, "N"}},
 	{"vfio_iommu_type1", {"dma_entry_limit", 0644, {.show = show_entry_limit, .store = store_entry_limit}}},
 	{"vfio_pci", {"enable_sriov", 0644, {.show = show_enable_sriov, .store = store_enable_sriov}}},
-	{"vfio_pci", {"disable_denylist", 0444, {.show = show_constant}, "N"}},
+	{"vfio_pci", {"disable_denylist", 0444, PCI_SHOW, PCI_PARAMETER(disable_denylist)}},
+	{"vfio_pci", {"disable_vga", 0444, PCI_SHOW, PCI_PARAMETER(disable_vga)}},
+	{"vfio_pci", {"nointxmask", 0644, PCI_STORE, PCI_PARAMETER(nointxmask)}},
+	{"vfio_pci", {"disable_idle_d3", 0644, PCI_STORE, PCI_PARAMETER(disable_idle_d3)}},
 	{"vfio_pci", {"ids", 0444, {.show = show_constant}, ""}},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A PCI device's directory, as drivers/pci/pci-sysfs.c shows it. What a register says is read from the function; what
- * only the kernel knows is kept in struct device. Left out: link speeds (the room has no links) and `remove`.
+ * only the kernel knows is kept in struct device. Left out: `remove`.
  */
 #include <stdio.h>
 
@@ -183,11 +183,10 @@ static s64 show_reset_method(struct node *node, char *text, size_t size, struct 
 	const struct device *device = node->context;
 	size_t used = 0;
 
-	for (unsigned method = 0; method < RESET_METHODS; method++)
-		if (device->reset_chosen & 1u << method)
-			used += (size_t)show_text(text + used, size - used, "%s%s", used ? " " : "",
-						  reset_method_names[method]);
-	return (s64)used + show_text(text + used, size - used, "\n");
+	for (unsigned i = 0; i < device->nresets; i++)
+		used += (size_t)show_text(text + used, size - used, "%s%s", used ? " " : "",
+					  reset_method_names[device->reset_order[i]]);
+	return used ? (s64)used + show_text(text + used, size - used, "\n") : 0;
 }
 
 static int store_reset_method(struct node *node, const char *bytes, size_t size, struct why *why)
@@ -243,12 +242,25 @@ static s64 show_constant(struct node *node, char *text, size_t size, struct why 
 	return show_text(text, size, "%s\n", (const char *)node->data);
 }
 
+/* vfio-pci leaves a closed device in D3, as far as power/control lets it. */
+static bool is_idle(const struct device *device)
+{
+	return device->vfio && device->power_auto && vfio_device_idle(device->vfio);
+}
+
+static s64 show_runtime_status(struct node *node, char *text, size_t size, struct why *why)
+{
+	return show_text(text, size, "%s\n", is_idle(node->context) ? "suspended" : "active");
+}
+
 static s64 show_power_state(struct node *node, char *text, size_t size, struct why *why)
 {
 	static const char *const states[] = {"D0", "D1", "D2", "D3hot"};
 	const struct device *device = node->context;
 	u16 pm = device->function->cap_pm;
 
+	if (pm && is_idle(device))
+		return show_text(text, size, "D3hot\n");
 	return show_text(text, size, "%s\n", pm ? states[device->function->config[pm + 4] & 3] : "unknown");
 }
 
@@ -318,7 +330,7 @@ static const struct attribute device_attributes[] = {
 
 static const struct attribute power_attributes[] = {
 	{"control", 0644, {.show = show_power_control, .store = store_power_control}},
-	{"runtime_status", 0444, {.show = show_constant}, "active"},
+	{"runtime_status", 0444, {.show = show_runtime_status}},
 };
 
 /* The directory above: the bridge's, or that of the root bus. */
@@ -358,6 +370,8 @@ int sysfs_build_device(struct device *device, struct why *why)
 		err = sysfs_attributes(device->node, device_attributes, ARRAY_SIZE(device_attributes), device, why);
 	if (err == 0)
 		err = sysfs_build_resources(device, why);
+	if (err == 0)
+		err = sysfs_build_contents(device, why);
 	if (err == 0)
 		err = node_directory(device->node, "power", &power, why);
 	if (err == 0)

@@ -19,6 +19,9 @@ void function_description_free(struct function_description *function)
 	function_description_free(function->vf);
 	for (unsigned i = 0; i < ARRAY_SIZE(function->option_text); i++)
 		free(function->option_text[i]);
+	free(function->rom.file);
+	free(function->vpd);
+	free(function->caps);
 	free(function);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -96,7 +97,7 @@ int charge_grow(struct charge *charge, struct client *client, u64 bytes, struct 
 
 	assert(!charge->client || charge->client == client);
 	if (limit != UINT64_MAX) {
-		powers = powers_of(client_task(client));
+		powers = powers_of(client->own ? gettid() : client_task(client));
 		locked += powers.mlocked;
 		enough = powers.may_lock_any || within(limit, locked, bytes);
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "pci/vga.h"
 
 enum { FIRST_CAP = 0x40, FIRST_EXT_CAP = 0x100, CAPS_LAST = 0xff, EXT_CAPS_LAST = 0xfff };
 
@@ -40,6 +41,10 @@ void pci_function_fini(struct pci_function *function)
 		free(function->bars[i].home);
 	free(function->virtual_bars);
 	pci_irq_fini(&function->irq);
+	free(function->rom);
+	free(function->vpd);
+	free(function->vga);
+	free(function->extra_writable);
 }
 
 int pci_allocate_bars(struct pci_function *function, struct why *why)
@@ -54,7 +59,10 @@ int pci_allocate_bars(struct pci_function *function, struct why *why)
 			return -why->err;
 		bar->memory = bar->home;
 	}
-	return 0;
+	if (!pci_is_vga(function) || function->vga)
+		return 0;
+	function->vga = alloc_zero(PCI_VGA_STORAGE, why);
+	return function->vga ? 0 : -why->err;
 }
 
 void pci_make_bridge(struct pci_function *function, u8 secondary, u8 subordinate)
@@ -124,6 +132,15 @@ void pci_set_intx(struct pci_function *function, unsigned pin, u8 line)
 	function->config[PCI_INTERRUPT_LINE] = line;
 }
 
+bool pci_has_room(const struct pci_function *function, bool extended, unsigned size)
+{
+	unsigned at = extended ? function->next_ext_cap : function->next_cap;
+
+	if (extended && function->config_size < 4096)
+		return false;
+	return at + size - 1 <= (extended ? EXT_CAPS_LAST : CAPS_LAST);
+}
+
 /* Links a capability of size bytes at the tail of the chain; returns its offset. */
 static u16 append(struct pci_function *function, u8 id, unsigned size)
 {
@@ -153,6 +170,22 @@ static u16 append_extended(struct pci_function *function, u16 id, unsigned versi
 	function->last_ext_cap = at;
 	function->next_ext_cap = (u16)align_up(at + size, 4);
 	return at;
+}
+
+u16 pci_append_cap(struct pci_function *function, u8 id, unsigned size)
+{
+	return append(function, id, size);
+}
+
+u16 pci_append_ext_cap(struct pci_function *function, u16 id, unsigned version, unsigned size)
+{
+	return append_extended(function, id, version, size);
+}
+
+/* PCI Local Bus 3.0 appendix I: the window. */
+void pci_add_vpd(struct pci_function *function)
+{
+	function->cap_vpd = append(function, PCI_CAP_VPD, 8);
 }
 
 /* PCI Power Management 1.2: version 3, no PME, no D1/D2; state survives D3hot (No_Soft_Reset). */
@@ -231,6 +264,16 @@ void pci_set_phantom(struct pci_function *function, unsigned bits)
 	u8 *at = function->config + function->cap_pcie + 4;
 
 	put_u32(at, (get_u32(at) & ~0x18u) | bits << 3);
+}
+
+/* Section 7.5.3.15: who completes them (bits 9:7), and, of a port inside a switch, who passes them on (bit 6). */
+void pci_set_atomics(struct pci_function *function, unsigned sizes)
+{
+	u8 *at = function->config + function->cap_pcie;
+	enum pcie_type type = pcie_type(function);
+	bool passes = type == PCIE_UPSTREAM_PORT || type == PCIE_DOWNSTREAM_PORT || type == PCIE_ROOT_PORT;
+
+	put_u32(at + 0x24, get_u32(at + 0x24) | sizes << 7 | (passes ? 0x40 : 0));
 }
 
 /* PCI-to-PCI Bridge 1.2 section 3.2.5.13: what other functions have in their header. */

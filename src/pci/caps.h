@@ -58,6 +58,14 @@ void pci_add_ari(struct pci_function *function);
 void pci_add_pri(struct pci_function *function);
 void pci_set_phantom(struct pci_function *function, unsigned bits); /* 0..3; after pci_add_pcie() */
 
+void pci_set_atomics(struct pci_function *function, unsigned sizes); /* bits: 32, 64, 128; after pci_add_pcie() */
+void pci_add_vpd(struct pci_function *function);		     /* the window; contents are function->vpd */
+
+/* Any other one: `size` zeroed bytes with a header, which are at the offset returned. There must be room. */
+bool pci_has_room(const struct pci_function *function, bool extended, unsigned size);
+u16 pci_append_cap(struct pci_function *function, u8 id, unsigned size);
+u16 pci_append_ext_cap(struct pci_function *function, u16 id, unsigned version, unsigned size);
+
 void pci_add_sriov(struct pci_function *function, const struct pci_sriov *sriov);
 
 /* ---- SR-IOV (sriov.c) ---- */

@@ -4,6 +4,7 @@
  * cleared by writing one, and what a function-level reset leaves alone; a few registers have an effect besides.
  */
 #include "pci/caps.h"
+#include "pci/contents.h"
 
 #define ALL 0xffffffffu
 
@@ -27,6 +28,12 @@ static const struct pci_config_rule bridge_rules[] = {
 	{.offset = PCI_INTERRUPT_LINE, .writable = 0x0fff00ff, .kept = ALL},
 };
 
+/* PCI Local Bus 3.0 appendix I: an address with a flag, a dword of data. */
+static const struct pci_config_rule vpd_rules[] = {
+	{.offset = 0, .writable = 0xffff0000},
+	{.offset = 4, .writable = ALL},
+};
+
 /* PCI Power Management 1.2 section 3.2.4 */
 static const struct pci_config_rule pm_rules[] = {{.offset = 4, .writable = 0x0003}};
 
@@ -47,7 +54,7 @@ static const struct pci_config_rule msix_rules[] = {{.offset = 0, .writable = 0x
 /* PCI Express Base 5.0 section 7.5.3: device, link, slot, root, device 2, link 2; who has which is in tables_of(). */
 static const struct pci_config_rule device_rules[] = {
 	{.offset = 0x08, .writable = 0x78ff, .clears = 0x000f0000, .kept = 0x00e0, .initial = 0x2810},
-	{.offset = 0x28, .writable = 0x001f},
+	{.offset = 0x28, .writable = 0x005f},
 };
 static const struct pci_config_rule link_rules[] = {
 	{.offset = 0x10, .writable = 0x01cb, .kept = ALL},
@@ -83,7 +90,7 @@ struct table {
 	size_t count;
 };
 
-#define TABLES_MAX 14
+#define TABLES_MAX 15
 
 struct tables {
 	struct table table[TABLES_MAX];
@@ -123,6 +130,7 @@ static struct tables tables_of(const struct pci_function *function)
 		size_t count;
 	} caps[] = {
 		{function->cap_pm, pm_rules, ARRAY_SIZE(pm_rules)},
+		{function->cap_vpd, vpd_rules, ARRAY_SIZE(vpd_rules)},
 		{function->cap_msix, msix_rules, ARRAY_SIZE(msix_rules)},
 		{function->cap_acs, acs_rules, ARRAY_SIZE(acs_rules)},
 		{function->cap_aer, aer_rules, ARRAY_SIZE(aer_rules)},
@@ -243,13 +251,14 @@ static u32 writable_bits(const struct pci_function *function, u16 dword, const s
 			 u32 written)
 {
 	int bar = bar_at(function, dword);
+	u32 extra = function->extra_writable ? get_u32(function->extra_writable + dword) : 0;
 
 	if (function->physical && dword < PCI_HEADER_SIZE)
 		return virtual_header_writable(dword);
 	if (bar >= 0)
 		return bar_writable(function, (unsigned)bar);
 	if (!rule)
-		return 0;
+		return extra;
 	/* Control bits of what the device cannot do are wired to zero. */
 	if (rule == acs_rules)
 		return rule->writable & (u32)get_u16(function->config + function->cap_acs + 4) << 16;
@@ -258,10 +267,25 @@ static u32 writable_bits(const struct pci_function *function, u16 dword, const s
 	return rule->writable;
 }
 
+/* The flag says which way the dword went; the device turns it over when it is done. */
+static void move_vpd(struct pci_function *function, u16 dword)
+{
+	u32 control = get_u32(function->config + dword), at = control >> 16 & (PCI_VPD_MAX - 1);
+
+	if (control >> 31)
+		pci_vpd_store(function, at & ~3u, get_u32(function->config + dword + 4));
+	else
+		put_u32(function->config + dword + 4, pci_vpd_load(function, at & ~3u));
+	put_u32(function->config + dword, control ^ 0x80000000);
+}
+
 /* What a write does besides being stored. written is the dword, zero where the access did not reach. */
-static void take_effect(struct pci_function *function, u16 dword, u32 written)
+static void take_effect(struct pci_function *function, u16 dword, u32 written, u32 lanes)
 {
 	bool flr = false;
+
+	if (function->cap_vpd && dword == function->cap_vpd && function->vpd && lanes >> 24)
+		move_vpd(function, dword);
 
 	if (dword == PCI_COMMAND && function->ops->command_written)
 		function->ops->command_written(function);
@@ -288,7 +312,7 @@ void pci_config_write(struct pci_function *function, u16 offset, unsigned width,
 	refresh(function);
 	old = load_dword(function, dword) & ~(rule ? rule->clears & written : 0);
 	store_dword(function, dword, (old & ~writable) | (written & writable));
-	take_effect(function, dword, written);
+	take_effect(function, dword, written, lanes);
 }
 
 /* The registers forget their addresses, the system does not: see pci_function_restore(). */

@@ -136,7 +136,17 @@ struct pci_function {
 	u8 config[4096]; /* the device's registers, little-endian, as the hardware would answer */
 	u16 config_size; /* 256 or 4096 */
 	struct pci_bar bars[PCI_BARS + 1];
-	const u8 *rom; /* contents of the expansion ROM, borrowed; NULL if none */
+	/*
+	 * Contents of the expansion ROM, owned; NULL: blank. Linux shows those of a ROM without a BAR, too, when
+	 * firmware has left it a copy.
+	 */
+	u8 *rom;
+	u32 rom_size;
+	u8 *vpd; /* owned: vital product data, behind the window of its capability; NULL: none */
+	u32 vpd_size;
+	u8 *vga;	      /* owned: what a VGA device has at the legacy addresses; NULL: it is none (pci/vga.h) */
+	u8 *extra_writable;   /* owned, of 4096 bytes: registers that only this device has; NULL: none */
+	bool reset_forbidden; /* the system may not reset it: sysfs' reset_method was emptied */
 
 	/* Offsets of capabilities in config[], 0 when absent; kept by pci/caps.c as it builds the chain. */
 	u16 cap_pm, cap_msi, cap_msix, cap_pcie, cap_af, cap_vpd;
@@ -215,6 +225,7 @@ enum {
 	PCI_CAP_MSIX = 0x11,
 	PCI_CAP_SATA = 0x12,
 	PCI_CAP_AF = 0x13,
+	PCI_CAP_EA = 0x14,
 
 	PCI_EXT_AER = 0x0001,
 	PCI_EXT_VC = 0x0002,
@@ -225,7 +236,11 @@ enum {
 	PCI_EXT_ARI = 0x000e,
 	PCI_EXT_ATS = 0x000f,
 	PCI_EXT_SRIOV = 0x0010,
+	PCI_EXT_MULTICAST = 0x0012,
 	PCI_EXT_PRI = 0x0013,
+	PCI_EXT_REBAR = 0x0015,
+	PCI_EXT_DPA = 0x0016,
+	PCI_EXT_TPH = 0x0017,
 	PCI_EXT_LTR = 0x0018,
 	PCI_EXT_PASID = 0x001b,
 	PCI_EXT_DVSEC = 0x0023,

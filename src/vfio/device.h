@@ -36,6 +36,7 @@ struct vfio_device {
 	struct vf_token *token;	       /* owned; of a physical function; NULL: it is none */
 	struct vfio_device *physical;  /* of a virtual function: whose token it wants; NULL: of none */
 	unsigned index;		       /* vfio-dev/vfioINDEX, and the minor of the character device */
+	struct vfio_pci_options pci;   /* parameters of the module as it was bound */
 	bool hidden;		       /* an unbind has begun */
 	bool needs_reset;	       /* closed without one */
 	struct list files;	       /* struct device_file */

@@ -11,9 +11,13 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "pci/contents.h"
 #include "vfio/group.h"
 #include "vfio/info.h"
 #include "vfio/ioctl.h"
+#include "vfio/pci_known.h"
+
+#define VGA_SIZE 0xc0000
 
 /* ---- begin and end ---- */
 
@@ -76,6 +80,7 @@ void pci_session_begin(struct pci_session *session)
 		session->device->needs_reset = false;
 	}
 	memcpy(session->saved, function->config, sizeof(session->saved));
+	session->no_intx = !session->device->pci.nointxmask && pci_known_without_intx(function);
 	config_init(session);
 	backing_update(session);
 	if (function->ops->opened)
@@ -101,6 +106,7 @@ void pci_session_end(struct pci_session *session)
 	vf_token_closed(device);
 	dmabufs_drop(session);
 	low_power_exit(session);
+	power_up(device);
 	backing_send_home(session);
 	clear_master(function);
 	irq_fini(session);
@@ -117,6 +123,67 @@ void pci_session_end(struct pci_session *session)
 
 /* ---- information ---- */
 
+#define EXP_DEVCTL2	      0x28
+#define EXP_DEVCAP2	      0x24
+#define EXP_DEVCAP2_ROUTES    0x0040
+#define EXP_DEVCAP2_ATOMICS   0x0380 /* 32, 64, 128 bits */
+#define EXP_DEVCTL2_REQUESTER 0x0040
+#define EXP_DEVCTL2_BLOCKS    0x0080
+
+/* A port on the way from the device to the root complex: which AtomicOps come through, or are completed. */
+static u32 port_atomics(const struct pci_function *port)
+{
+	u32 capable = get_u32(port->config + port->cap_pcie + EXP_DEVCAP2);
+	bool blocks = get_u16(port->config + port->cap_pcie + EXP_DEVCTL2) & EXP_DEVCTL2_BLOCKS;
+
+	switch (port->cap_pcie ? pcie_type(port) : PCIE_TO_PCI_BRIDGE) {
+	case PCIE_ROOT_PORT:
+		return capable & EXP_DEVCAP2_ATOMICS;
+	case PCIE_UPSTREAM_PORT:
+		return capable & EXP_DEVCAP2_ROUTES && !blocks ? EXP_DEVCAP2_ATOMICS : 0;
+	case PCIE_DOWNSTREAM_PORT:
+		return capable & EXP_DEVCAP2_ROUTES ? EXP_DEVCAP2_ATOMICS : 0;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * The sizes that both the device and the root complex complete (drivers/pci/pci.c:pci_enable_atomic_ops_to_root()), as
+ * VFIO's flags, which are these bits. Asking switches the device's own requests on.
+ */
+static u32 atomics(const struct pci_session *session)
+{
+	struct pci_function *function = session->function->physical ? session->function->physical : session->function;
+	u16 at = function->cap_pcie, control;
+	u32 sizes;
+
+	if (!at || (get_u16(function->config + at + 2) & 0xf) < 2)
+		return 0;
+	sizes = get_u32(function->config + at + EXP_DEVCAP2) & EXP_DEVCAP2_ATOMICS;
+	for (const struct pci_function *port = function->parent; port; port = port->parent)
+		sizes &= port_atomics(port);
+	if (!sizes)
+		return 0;
+	control = get_u16(function->config + at + EXP_DEVCTL2);
+	pci_config_write(function, at + EXP_DEVCTL2, 2, control | EXP_DEVCTL2_REQUESTER);
+	return sizes >> 7;
+}
+
+static int describe_atomics(const struct pci_session *session, struct info_chain *chain, struct why *why)
+{
+	u32 sizes = atomics(session);
+	struct vfio_device_info_cap_pci_atomic_comp *cap;
+
+	if (!sizes)
+		return 0;
+	cap = info_chain_add(chain, VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, 1, sizeof(*cap), why);
+	if (!cap)
+		return -why->err;
+	cap->flags = sizes;
+	return 0;
+}
+
 long pci_get_info(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
 {
 	const struct pci_session *session = pci_session_of(file);
@@ -127,8 +194,14 @@ long pci_get_info(struct file *file, struct client *client, const union vfio_hea
 		.num_irqs = VFIO_PCI_NUM_IRQS,
 	};
 	struct info_chain chain = INFO_CHAIN_INIT;
+	int err = session->device->soft ? 0 : describe_atomics(session, &chain, why);
 
-	return info_write(client, arg, &info, sizeof(info), &info.cap_offset, &chain, why);
+	if (err == 0 && chain.size)
+		info.flags |= VFIO_DEVICE_FLAGS_CAPS;
+	if (err == 0)
+		err = info_write(client, arg, &info, sizeof(info), &info.cap_offset, &chain, why);
+	info_chain_fini(&chain);
+	return err;
 }
 
 static int describe_bar(const struct pci_session *session, struct vfio_region_info *info, struct info_chain *chain,
@@ -163,8 +236,14 @@ static int describe_region(const struct pci_session *session, struct vfio_region
 		info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 		return 0;
 	case VFIO_PCI_ROM_REGION_INDEX:
-		info->size = function->rom ? function->bars[PCI_ROM].size : 0;
+		/* That it is there is not enough: what it holds must be an image. */
+		if (function->rom && (!function->bars[PCI_ROM].size || pci_rom_length(function, rom_size(function))))
+			info->size = rom_size(function);
 		info->flags = info->size ? VFIO_REGION_INFO_FLAG_READ : 0;
+		return 0;
+	case VFIO_PCI_VGA_REGION_INDEX:
+		info->size = VGA_SIZE;
+		info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 		return 0;
 	default:
 		return describe_bar(session, info, chain, why);
@@ -180,7 +259,7 @@ long pci_get_region_info(struct file *file, struct client *client, const union v
 	struct info_chain chain = INFO_CHAIN_INIT;
 	int err;
 
-	if (info.index >= VFIO_PCI_VGA_REGION_INDEX)
+	if (info.index >= VFIO_PCI_NUM_REGIONS || (info.index == VFIO_PCI_VGA_REGION_INDEX && !vga_is_offered(session)))
 		return refuse(why, REGION_UNKNOWN, "%s has no region %u%s", session->device->name, info.index,
 			      info.index == VFIO_PCI_VGA_REGION_INDEX ? ": it is no VGA device" : "");
 	err = describe_region(session, &info, &chain, why);
@@ -196,7 +275,7 @@ static int decode_region(const struct pci_session *session, u64 offset, unsigned
 {
 	u64 region = offset >> REGION_SHIFT;
 
-	if (region >= VFIO_PCI_VGA_REGION_INDEX)
+	if (region >= VFIO_PCI_NUM_REGIONS || (region == VFIO_PCI_VGA_REGION_INDEX && !vga_is_offered(session)))
 		return refuse(why, REGION_UNKNOWN, "%s has no region %llu", session->device->name,
 			      (unsigned long long)region);
 	*ret = (unsigned)region;
@@ -217,6 +296,8 @@ s64 pci_read(struct pci_session *session, u64 offset, void *buffer, size_t size,
 	low_power_resume(session);
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return config_read(session, within, buffer, size, why);
+	if (region == VFIO_PCI_VGA_REGION_INDEX)
+		return vga_read(session, within, buffer, size, why);
 	return bar_read(session, region, within, buffer, size, why);
 }
 
@@ -234,6 +315,8 @@ s64 pci_write(struct pci_session *session, u64 offset, const void *buffer, size_
 	low_power_resume(session);
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return config_write(session, within, buffer, size, why);
+	if (region == VFIO_PCI_VGA_REGION_INDEX)
+		return vga_write(session, within, buffer, size, why);
 	return bar_write(session, region, within, buffer, size, why);
 }
 

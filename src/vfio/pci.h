@@ -28,12 +28,12 @@ struct vfio_event {
 
 /* What the program sees as configuration space: spec 05 section 4. */
 struct virtual_config {
-	u8 shadow[CONFIG_SIZE];	 /* values of virtual bits */
-	u8 virtual[CONFIG_SIZE]; /* bits that live in the shadow */
-	u8 write[CONFIG_SIZE];	 /* bits the program can change */
-	u8 owner[CONFIG_SIZE];	 /* which capability: an index of perm_caps plus 1; 0 is a gap */
-	u16 pm, msi, exp, af;	 /* offsets of those that do something; 0 when absent or hidden */
-	u16 command;		 /* memory and I/O bits as the program last wrote them */
+	u8 shadow[CONFIG_SIZE];	   /* values of virtual bits */
+	u8 virtual[CONFIG_SIZE];   /* bits that live in the shadow */
+	u8 write[CONFIG_SIZE];	   /* bits the program can change */
+	u8 owner[CONFIG_SIZE];	   /* which capability: an index of perm_caps plus 1; 0 is a gap */
+	u16 pm, msi, exp, af, vpd; /* offsets of those that do something; 0 when absent or hidden */
+	u16 command;		   /* memory and I/O bits as the program last wrote them */
 };
 
 struct pci_ioeventfd {
@@ -52,6 +52,7 @@ struct pci_session {
 	struct vfio_device *device;    /* borrowed */
 	struct pci_function *function; /* borrowed */
 	bool can_reset;		       /* a function reset worked at open */
+	bool no_intx;		       /* its line is known to be broken, and so not there */
 	void *shared[PCI_BARS];	       /* owned mappings of the memory file; NULL where no memory BAR is */
 	bool revoked;		       /* the registers are in their home, the file is empty */
 	u8 saved[CONFIG_SIZE];	       /* of the device, as of open: restored at close */
@@ -98,7 +99,15 @@ s64 config_write(struct pci_session *session, u64 offset, const void *buffer, si
 void power_up(struct vfio_device *device);
 bool config_memory_enabled(const struct pci_session *session); /* the device decodes memory */
 
+/* ---- pci_vga.c ---- */
+
+bool vga_is_offered(const struct pci_session *session);
+s64 vga_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why);
+s64 vga_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why);
+
 /* ---- pci_rw.c: BARs and ROM ---- */
+
+u64 rom_size(const struct pci_function *function); /* of its BAR, or of the firmware's copy; 0: there is none */
 
 s64 bar_read(struct pci_session *session, unsigned region, u64 offset, void *buffer, size_t size, struct why *why);
 s64 bar_write(struct pci_session *session, unsigned region, u64 offset, const void *buffer, size_t size,
@@ -145,6 +154,8 @@ bool function_can_reset(const struct vfio_device *device);
 void function_reset(struct pci_function *function);
 /* The same of an open device: what others use of its registers is taken back meanwhile. */
 void session_reset(struct pci_session *session);
+/* A reset by others, of the link: nothing is restored. */
+void session_lost(struct pci_session *session);
 /* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why);
 /* Writes the registers of saved that a reset clears. */

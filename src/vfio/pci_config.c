@@ -13,6 +13,7 @@
  * unlinks. An extended capability that comes first cannot be skipped; it stays as a placeholder with id 0.
  */
 #include "pci/caps.h"
+#include "pci/contents.h"
 #include "vfio/pci.h"
 #include "vfio/pci_perm.h"
 
@@ -34,6 +35,9 @@
 #define EXP_DEVCTL_FLR	 0x8000
 #define EXP_READ_REQUEST 0x7000
 #define EXP_PAYLOAD	 0x00e0
+#define VPD_ADDRESS	 2
+#define VPD_DATA	 4
+#define VPD_FLAG	 0x8000
 #define AF_CAPABLE	 3
 #define AF_TP_FLR	 0x03
 #define AF_CONTROL	 4
@@ -147,6 +151,9 @@ static void remember(struct virtual_config *config, const struct perm_cap *perm,
 	case EFFECT_AF:
 		config->af = at;
 		break;
+	case EFFECT_VPD:
+		config->vpd = at;
+		break;
 	case EFFECT_NONE:
 	case EFFECT_HEADER:
 		break;
@@ -232,6 +239,91 @@ static void build_extended(struct pci_session *session)
 		put_u32(session->config.shadow + STANDARD_SIZE, 0);
 }
 
+/* ---- what the header shows ---- */
+
+/* Sizing by writing ones works as on hardware; what has no address here reads as zero. */
+static void bar_fixup(struct pci_session *session)
+{
+	u8 *shadow = session->config.shadow;
+
+	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+		const struct pci_bar *real = &session->function->bars[bar];
+		u64 mask = ~(real->size - 1);
+		u8 *at = shadow + PCI_BAR0 + 4 * bar;
+
+		if (real->kind == PCI_BAR_UPPER_HALF)
+			continue; /* done with the lower half */
+		if (real->kind == PCI_BAR_NONE || !real->size) {
+			put_u32(at, 0);
+			continue;
+		}
+		put_u32(at, (get_u32(at) & (u32)mask & ~(real->kind == PCI_BAR_IO ? 0x3u : 0xfu)) |
+				    pci_bar_type_bits(real));
+		if (real->kind == PCI_BAR_MEMORY64)
+			put_u32(at + 4, get_u32(at + 4) & (u32)(mask >> 32));
+	}
+}
+
+/* Of firmware's copy, too: then the register is nobody's but the program's. */
+static void rom_fixup(struct pci_session *session)
+{
+	u64 size = rom_size(session->function);
+	u8 *at = session->config.shadow + PCI_ROM_ADDRESS;
+	u32 mask = size ? ~((u32)size - 1) | ROM_ENABLE : 0;
+
+	put_u32(at, get_u32(at) & mask);
+}
+
+/*
+ * A virtual function's own registers do not say who it is, and whether it decodes memory is its physical one's to say:
+ * the program is told that it does.
+ */
+static void show_virtual(struct pci_session *session)
+{
+	struct virtual_config *config = &session->config;
+	u16 vendor, device;
+
+	pci_known_ids(session->function, &vendor, &device);
+	put_u16(config->shadow + PCI_VENDOR_ID, vendor);
+	put_u16(config->shadow + PCI_DEVICE_ID, device);
+	config->shadow[PCI_INTERRUPT_PIN] = 0;
+	config->virtual[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	config->shadow[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	config->command |= PCI_COMMAND_MEMORY;
+}
+
+static void show_header(struct pci_session *session)
+{
+	struct virtual_config *config = &session->config;
+
+	apply(session, &perm_header, 0, HEADER_SIZE, HEADER_OWNER);
+	config->command = pci_command(session->function) & MEMORY_AND_IO;
+	if (session->function->physical)
+		show_virtual(session);
+	if (session->no_intx)
+		config->shadow[PCI_INTERRUPT_PIN] = 0;
+	bar_fixup(session);
+	rom_fixup(session);
+}
+
+void config_init(struct pci_session *session)
+{
+	struct virtual_config *config = &session->config;
+
+	memset(config, 0, sizeof(*config));
+	memset(config->write, 0xff, sizeof(config->write)); /* gaps */
+	show_header(session);
+	build_caps(session);
+	build_extended(session);
+	if (config->pm) {
+		config->shadow[config->pm + 3] &= 0x07; /* PME from no state */
+		put_u16(config->shadow + config->pm + PM_CONTROL,
+			get_u16(config->shadow + config->pm + PM_CONTROL) & 0x7eff);
+	}
+	if (config->msi)
+		session->msi_qmax = config->shadow[config->msi + MSI_CONTROL] >> 1 & 7;
+}
+
 /* ---- effects ---- */
 
 static u32 load(const u8 *from, unsigned width)
@@ -263,6 +355,13 @@ bool config_memory_enabled(const struct pci_session *session)
 	return power_state(session) < PM_D3HOT && pci_decodes_memory(session->function);
 }
 
+/* Enabled through us, or before. */
+static bool has_virtual_functions(const struct vfio_device *device)
+{
+	return (device->token && device->token->sriov) ||
+	       (device->function->cap_sriov && pci_sriov_number(device->function));
+}
+
 /*
  * A device without No_Soft_Reset forgets its registers on the way from D3hot to D0; Linux puts back what the system had
  * written there.
@@ -276,7 +375,7 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	u8 saved[CONFIG_SIZE];
 
 	/* A physical function is never lower than its virtual ones. */
-	if (state == before || (state && session->device->token && session->device->token->sriov))
+	if (state == before || (state && has_virtual_functions(session->device)))
 		return;
 	memcpy(saved, function->config, sizeof(saved));
 	pci_config_write(function, at, 2, (control & (u32)~PM_STATE) | state);
@@ -301,75 +400,16 @@ static bool touches(u16 at, unsigned width, unsigned offset)
 	return at <= offset && offset < at + width;
 }
 
-static void bar_fixup(struct pci_session *session)
+/* The registers of BARs are not what they were when the program got the device. */
+static bool bars_are_lost(const struct pci_session *session)
 {
-	const struct pci_function *function = session->function;
-	u8 *shadow = session->config.shadow;
+	for (unsigned at = PCI_BAR0; at < PCI_BAR0 + 4 * PCI_BARS; at += 4) {
+		u32 saved = get_u32(session->saved + at);
 
-	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
-		const struct pci_bar *real = &function->bars[bar];
-		u32 flags = pci_bar_type_bits(real);
-		u64 mask = ~(real->size - 1);
-		u8 *at = shadow + PCI_BAR0 + 4 * bar;
-
-		if (real->kind == PCI_BAR_UPPER_HALF)
-			continue; /* done with the lower half */
-		if (real->kind == PCI_BAR_NONE || !real->size) {
-			put_u32(at, 0);
-			continue;
-		}
-		put_u32(at, (get_u32(at) & (u32)mask) | flags);
-		if (real->kind == PCI_BAR_MEMORY64)
-			put_u32(at + 4, get_u32(at + 4) & (u32)(mask >> 32));
+		if (saved && saved != get_u32(session->function->config + at))
+			return true;
 	}
-}
-
-static void rom_fixup(struct pci_session *session)
-{
-	const struct pci_bar *rom = &session->function->bars[PCI_ROM];
-	u8 *at = session->config.shadow + PCI_ROM_ADDRESS;
-	u32 mask = rom->size ? ~((u32)rom->size - 1) | ROM_ENABLE : 0;
-
-	put_u32(at, get_u32(at) & mask);
-}
-
-/*
- * What a virtual function has not, a program still finds: ids, a memory enable bit, BARs that can be sized
- * (vfio_pci_config.c:vfio_config_init()).
- */
-static void init_virtual(struct pci_session *session)
-{
-	struct virtual_config *config = &session->config;
-	u16 vendor, device;
-
-	pci_known_ids(session->function, &vendor, &device);
-	put_u16(config->shadow + PCI_VENDOR_ID, vendor);
-	put_u16(config->shadow + PCI_DEVICE_ID, device);
-	config->shadow[PCI_INTERRUPT_PIN] = 0;
-	config->shadow[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
-	config->virtual[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
-	bar_fixup(session);
-}
-
-void config_init(struct pci_session *session)
-{
-	struct virtual_config *config = &session->config;
-
-	memset(config, 0, sizeof(*config));
-	memset(config->write, 0xff, sizeof(config->write)); /* gaps */
-	apply(session, &perm_header, 0, HEADER_SIZE, HEADER_OWNER);
-	config->command = pci_command(session->function) & MEMORY_AND_IO;
-	build_caps(session);
-	build_extended(session);
-	if (config->pm) {
-		config->shadow[config->pm + 3] &= 0x07; /* PME from no state */
-		put_u16(config->shadow + config->pm + PM_CONTROL,
-			get_u16(config->shadow + config->pm + PM_CONTROL) & 0x7eff);
-	}
-	if (session->function->physical)
-		init_virtual(session);
-	if (config->msi)
-		session->msi_qmax = config->shadow[config->msi + MSI_CONTROL] >> 1 & 7;
+	return false;
 }
 
 /* Somebody has reset the device behind the program's back: its addresses come back before it decodes again. */
@@ -379,7 +419,7 @@ static void restore_after_backdoor_reset(struct pci_session *session, u16 comman
 
 	if (session->function->physical)
 		return; /* it has none */
-	if (command & lost & MEMORY_AND_IO)
+	if (command & lost & MEMORY_AND_IO || bars_are_lost(session))
 		pci_function_restore(session->function);
 }
 
@@ -424,6 +464,12 @@ static void write_msi(struct pci_session *session, u16 at, unsigned width)
 	pci_config_write(session->function, control, 2, flags);
 }
 
+static void reset_if_allowed(struct pci_session *session)
+{
+	if (!session->function->reset_forbidden)
+		session_reset(session);
+}
+
 /*
  * A function-level reset by register is a function reset by whatever method works. The payload size in effect is the
  * floor of the read request size, which goes to the device.
@@ -441,7 +487,7 @@ static void write_exp(struct pci_session *session, u16 at, unsigned width, u16 b
 		value &= (u16)~EXP_DEVCTL_FLR;
 		put_u16(shadow, value);
 		if (get_u32(function->config + session->config.exp + EXP_DEVCAP) & EXP_DEVCAP_FLR)
-			session_reset(session);
+			reset_if_allowed(session);
 	}
 	if ((value & EXP_READ_REQUEST) == (before & EXP_READ_REQUEST))
 		return;
@@ -459,7 +505,32 @@ static void write_af(struct pci_session *session)
 		return;
 	*control &= (u8)~AF_FLR;
 	if ((session->function->config[session->config.af + AF_CAPABLE] & AF_TP_FLR) == AF_TP_FLR)
-		session_reset(session);
+		reset_if_allowed(session);
+}
+
+/*
+ * A write of the flag's byte starts a transfer of one dword: to the program without the flag, from it with the flag,
+ * which is turned over when it is done, and stays when there is nothing to transfer.
+ */
+static void write_vpd(struct pci_session *session, u16 at, unsigned width)
+{
+	struct pci_function *function = session->function;
+	u8 *cap = session->config.shadow + session->config.vpd;
+	u16 address = get_u16(cap + VPD_ADDRESS), place = address & (VPD_FLAG - 1);
+	u32 length = pci_vpd_length(function), data = 0;
+
+	if (!touches(at, width, session->config.vpd + VPD_ADDRESS + 1u) || !length)
+		return;
+	if (address & VPD_FLAG) {
+		if (place & 3 || place + 4u > length)
+			return;
+		pci_vpd_store(function, place, get_u32(cap + VPD_DATA));
+	} else {
+		for (unsigned i = 0; i < 4 && place + i < length; i++)
+			data |= (pci_vpd_load(function, place + i) & 0xff) << 8 * i;
+		put_u32(cap + VPD_DATA, data);
+	}
+	put_u16(cap + VPD_ADDRESS, address ^ VPD_FLAG);
 }
 
 static enum perm_effect effect_at(const struct pci_session *session, u16 at)
@@ -492,6 +563,9 @@ static void apply_effect(struct pci_session *session, u16 at, unsigned width, u3
 		break;
 	case EFFECT_AF:
 		write_af(session);
+		break;
+	case EFFECT_VPD:
+		write_vpd(session, at, width);
 		break;
 	}
 }

@@ -53,7 +53,7 @@ static const struct perm_field pm_fields[] = {
 	END_OF_FIELDS,
 };
 
-/* No function here has product data to transfer: as after a failed one, the flag stays as the program wrote it. */
+/* Not the device's own window: the kernel reads and writes for the program, beside others that do. */
 static const struct perm_field vpd_fields[] = {
 	NEXT,
 	{2, 2, ALL, ALL, "PCI appendix I"},
@@ -152,7 +152,7 @@ const struct perm_cap perm_header = {
 const struct perm_cap perm_caps[] = {
 	{CAP("PM", PCI_CAP_PM), .length = 8, .effect = EFFECT_PM, .fields = pm_fields},
 	{CAP("AGP", PCI_CAP_AGP), .length = 12, .fields = next_fields},
-	{CAP("VPD", PCI_CAP_VPD), .length = 8, .fields = vpd_fields},
+	{CAP("VPD", PCI_CAP_VPD), .length = 8, .effect = EFFECT_VPD, .fields = vpd_fields},
 	/* Bit 7: 64-bit addresses; bit 8: masking per vector. */
 	{CAP("MSI", PCI_CAP_MSI), WHEN(2, 0x180, 0x000), .length = 10, .effect = EFFECT_MSI, .fields = msi32_fields},
 	{CAP("MSI", PCI_CAP_MSI), WHEN(2, 0x180, 0x080), .length = 14, .effect = EFFECT_MSI, .fields = msi64_fields},

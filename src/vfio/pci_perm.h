@@ -31,7 +31,7 @@ enum perm_length {
 };
 
 /* What a write does beyond storing. */
-enum perm_effect { EFFECT_NONE, EFFECT_HEADER, EFFECT_PM, EFFECT_MSI, EFFECT_EXP, EFFECT_AF };
+enum perm_effect { EFFECT_NONE, EFFECT_HEADER, EFFECT_PM, EFFECT_MSI, EFFECT_EXP, EFFECT_AF, EFFECT_VPD };
 
 struct perm_cap {
 	const char *name;

@@ -35,6 +35,8 @@ bool function_can_reset(const struct vfio_device *device)
 
 	if (device->soft)
 		return true;
+	if (function->reset_forbidden)
+		return false;
 	if (function->cap_pcie && get_u32(config + function->cap_pcie + 4) & EXP_DEVCAP_FLR)
 		return true;
 	if (function->cap_af && (config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR)
@@ -106,6 +108,14 @@ void session_reset(struct pci_session *session)
 	dmabufs_revoke(session, session->revoked);
 }
 
+/* Registers as after power-on, and nobody puts anything back. The registers of BARs go home before they are not there.
+ */
+void session_lost(struct pci_session *session)
+{
+	backing_revoke(session);
+	pci_function_reset(session->function);
+}
+
 /* Without an IOMMU nobody has to be told. */
 int device_function_reset(struct iommu_device *device, struct pci_function *function, struct why *why)
 {
@@ -128,6 +138,8 @@ long pci_device_reset(struct file *file, struct client *client, const union vfio
 		return refuse(why, DEVICE_NOT_RESETTABLE,
 			      "%s has no function-level reset, keeps its state in D3hot and shares its bus",
 			      session->device->name);
+	if (session->function->reset_forbidden)
+		return refuse(why, RESET_UNSUPPORTED, "%s: its reset_method was emptied", session->device->name);
 	err = iommu_reset_prepare(session->device->iommu, why);
 	if (err < 0)
 		return err;

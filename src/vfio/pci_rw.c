@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads and writes of BARs and the ROM through the descriptor: spec 05 section 3. */
+#include "pci/contents.h"
 #include "vfio/pci.h"
 
 u64 bar_size(const struct pci_function *function, unsigned bar)
@@ -183,18 +184,56 @@ static unsigned widest(const struct pci_session *session, unsigned bar)
 	return bar_is_memory(session->function, bar) ? 8 : 4;
 }
 
-/* ---- ROM: what lies behind its contents reads as ones ---- */
+/* ---- ROM: what lies behind its images reads as ones ---- */
 
-static s64 rom_read(const struct pci_session *session, u64 offset, u8 *to, size_t size, struct why *why)
+static u64 power_of_two(u64 size)
+{
+	u64 power = 1;
+
+	while (power < size)
+		power *= 2;
+	return power;
+}
+
+u64 rom_size(const struct pci_function *function)
+{
+	if (function->bars[PCI_ROM].size)
+		return function->bars[PCI_ROM].size;
+	return function->rom ? power_of_two(function->rom_size) : 0;
+}
+
+/* A blank one, or one that does not answer, cannot be mapped: Linux looks for an image first. */
+static int decode_rom(const struct pci_session *session, u64 offset, u64 *ret_length, struct why *why)
 {
 	const struct pci_function *function = session->function;
-	u64 limit = function->rom ? function->bars[PCI_ROM].size : 0;
+	const char *name = session->device->name;
+	u64 limit = rom_size(function);
 
 	if (offset >= limit)
 		return refuse(why, REGION_OFFSET, "offset %#llx is not in the ROM of %s, which has %#llx bytes",
-			      (unsigned long long)offset, session->device->name, (unsigned long long)limit);
-	size = (size_t)min_u64(size, limit - offset);
-	memcpy(to, function->rom + offset, size);
+			      (unsigned long long)offset, name, (unsigned long long)limit);
+	*ret_length = function->rom_size;
+	if (!function->bars[PCI_ROM].size)
+		return 0;
+	*ret_length = pci_rom_length(function, limit);
+	if (!*ret_length)
+		return refuse(why, ROM_INVALID, "the ROM of %s holds no image", name);
+	if (!config_memory_enabled(session))
+		return refuse(why, ROM_INVALID, "the ROM of %s does not answer: the device does not decode memory",
+			      name);
+	return 0;
+}
+
+static s64 rom_read(const struct pci_session *session, u64 offset, u8 *to, size_t size, struct why *why)
+{
+	u64 length = 0;
+	int err = decode_rom(session, offset, &length, why);
+
+	if (err < 0)
+		return err;
+	size = (size_t)min_u64(size, rom_size(session->function) - offset);
+	for (size_t i = 0; i < size; i++)
+		to[i] = offset + i < length ? pci_rom_byte(session->function, offset + i) : 0xff;
 	return (s64)size;
 }
 

@@ -184,7 +184,6 @@ int type1_report_dirty(const struct type1 *type1, struct client *client, const s
 		err = client_read(client, address, &present, sizeof(present), why);
 		if (err < 0)
 			return err;
-		present &= MASK(first % 64 - 1, 0);
 	}
 	for (u64 done = 0; done < total; done += WORDS) {
 		u64 n = min_u64(WORDS, total - done);

@@ -9,6 +9,7 @@
 #include "vfio/container.h"
 #include "vfio/group.h"
 #include "vfio/pci.h"
+#include "vfio/pci_known.h"
 
 #define DMA_ENTRY_LIMIT 65535 /* of vfio_iommu_type1, what a container can map at once */
 
@@ -120,6 +121,7 @@ int vfio_device_new(struct vfio *vfio, struct iommu_device *iommu, struct pci_fu
 	device->iommu = iommu;
 	device->function = function;
 	device->soft = soft;
+	device->pci = vfio->pci;
 	list_init(&device->files);
 	err = vf_token_init(device, why);
 	if (err < 0) {
@@ -148,10 +150,13 @@ void vfio_device_free(struct vfio_device *device)
 	free(device);
 }
 
-static int decode_probe(const struct pci_function *function, const char *name, struct why *why)
+static int decode_probe(const struct vfio *vfio, const struct pci_function *function, const char *name, struct why *why)
 {
 	unsigned header = function->config[PCI_HEADER_TYPE] & 0x7fu;
 
+	if (!vfio->pci.disable_denylist && pci_known_to_be_unsafe(function))
+		return refuse(why, VFIO_DENYLISTED, "%s is a device that no program should have, by its id %08x", name,
+			      get_u32(function->config));
 	if (header)
 		return refuse(why, VFIO_NOT_ENDPOINT, "%s is a bridge (header type %u)", name, header);
 	if (pci_is_physical(function) && pci_sriov_number(function))
@@ -170,7 +175,7 @@ int vfio_pci_probe(struct vfio *vfio, struct iommu_device *iommu, const char *na
 		   struct why *why)
 {
 	struct pci_function *function = iommu->function;
-	int err = decode_probe(function, name, why);
+	int err = decode_probe(vfio, function, name, why);
 
 	if (err < 0)
 		return err;
@@ -185,7 +190,7 @@ int vfio_pci_probe_untranslated(struct vfio *vfio, struct pci_function *function
 				struct vfio_device **ret, struct why *why)
 {
 	struct iommu_device *iommu;
-	int err = decode_probe(function, name, why);
+	int err = decode_probe(vfio, function, name, why);
 
 	if (err < 0)
 		return err;
@@ -238,6 +243,25 @@ bool vfio_device_request(struct vfio_device *device)
 		return false;
 	os_eventfd_signal(device->session->req_fd);
 	return true;
+}
+
+bool vfio_device_error(struct vfio_device *device, bool fatal)
+{
+	struct pci_session *session = device->session;
+	bool heard = session && session->err_fd >= 0;
+
+	if (heard)
+		os_eventfd_signal(session->err_fd);
+	if (fatal && session)
+		session_lost(session);
+	else if (fatal)
+		function_reset(device->function);
+	return heard;
+}
+
+bool vfio_device_idle(const struct vfio_device *device)
+{
+	return !device->session && !device->pci.disable_idle_d3;
 }
 
 const char *vfio_device_name(const struct vfio_device *device)

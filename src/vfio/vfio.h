@@ -8,6 +8,7 @@
 
 #include "iommu/own.h"
 #include "mem/file.h"
+#include "vfio/options.h"
 
 struct soft_memory;
 struct vfio_group;
@@ -42,8 +43,9 @@ struct vfio {
 	struct iommu *iommu; /* borrowed */
 	struct list groups;
 	struct list devices;
-	bool unsafe_interrupts;		     /* of vfio_iommu_type1: take groups without isolated MSI into containers */
-	unsigned dma_entry_limit;	     /* mappings per container; Linux's module parameter, default 65535 */
+	struct vfio_pci_options pci; /* parameters of the module vfio_pci, as of now; a device has those of its bind */
+	bool unsafe_interrupts;	     /* of vfio_iommu_type1: take groups without isolated MSI into containers */
+	unsigned dma_entry_limit;    /* mappings per container; Linux's module parameter, default 65535 */
 	const struct pci_topology *topology; /* borrowed: what a reset of a bus hits; set behind vfio_init() */
 	bool noiommu;			     /* Linux's module parameter enable_unsafe_noiommu_mode */
 	bool linux_hot_reset;		     /* no proof of ownership but Linux's: docs/hot-reset.md */
@@ -57,7 +59,7 @@ void vfio_fini(struct vfio *vfio); /* all devices removed */
 
 /*
  * The driver vfio-pci binds to a function. name is "0000:01:00.0", what GET_DEVICE_FD asks for. Refuses bridges
- * (VFIO_NOT_ENDPOINT, EINVAL).
+ * (VFIO_NOT_ENDPOINT, EINVAL) and devices with known flaws (VFIO_DENYLISTED, EINVAL).
  */
 int vfio_pci_probe(struct vfio *vfio, struct iommu_device *device, const char *name, struct vfio_device **ret,
 		   struct why *why);
@@ -83,6 +85,13 @@ bool vfio_device_busy(const struct vfio_device *device); /* some program has it 
 void vfio_device_hide(struct vfio_device *device);
 /* "Please give it back": signals the REQ eventfd; false when the program has registered none. */
 bool vfio_device_request(struct vfio_device *device);
+/*
+ * An error that the device or its link has reported: signals the ERR eventfd; false when there is none. After a fatal
+ * one the link was reset, and the device's registers are as after power-on: its user sees to that.
+ */
+bool vfio_device_error(struct vfio_device *device, bool fatal);
+/* Closed, and left in D3 as vfio-pci leaves it. */
+bool vfio_device_idle(const struct vfio_device *device);
 /*
  * SR-IOV of a device that is a physical function is being enabled through vfio-pci, or is off again: meanwhile it stays
  * in D0, and virtual functions that are probed want its token (spec 05 section 14).

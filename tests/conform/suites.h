@@ -8,4 +8,19 @@
 	X(iova)                                                                                                        \
 	X(unmap)                                                                                                       \
 	X(option)                                                                                                      \
-	X(hwpt) X(attach) X(dirty) X(access) X(fault) X(viommu) X(buffers) X(compat) X(cdev) X(siblings) X(mock)
+	X(hwpt)                                                                                                        \
+	X(attach)                                                                                                      \
+	X(dirty)                                                                                                       \
+	X(access)                                                                                                      \
+	X(fault)                                                                                                       \
+	X(viommu)                                                                                                      \
+	X(buffers)                                                                                                     \
+	X(compat)                                                                                                      \
+	X(cdev)                                                                                                        \
+	X(siblings)                                                                                                    \
+	X(mock)                                                                                                        \
+	X(container)                                                                                                   \
+	X(group)                                                                                                       \
+	X(type1)                                                                                                       \
+	X(tracking)                                                                                                    \
+	X(emulated)

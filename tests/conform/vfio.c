@@ -10,35 +10,49 @@
 
 enum { MOST_CDEVS = 64, ENTRIES = 16 };
 
-static bool has_cdev(const char *bdf, unsigned index)
+static bool has_cdev(const char *bus, const char *name, unsigned index)
 {
-	char path[96];
+	char path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/vfio%u/dev", bdf, index);
+	snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/vfio-dev/vfio%u/dev", bus, name, index);
 	fd = open(path, O_RDONLY);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
 }
 
-static struct names names_of(const char *bdf)
+static struct names names_on(const char *bus, const char *name)
 {
 	struct names names = {.bdf = ""};
-	char path[80], target[128];
+	char path[128], target[128];
 	ssize_t length;
 
-	snprintf(names.bdf, sizeof(names.bdf), "%s", bdf);
+	snprintf(names.bdf, sizeof(names.bdf), "%s", name);
 	for (unsigned i = 0; i < MOST_CDEVS && !names.cdev[0]; i++)
-		if (has_cdev(bdf, i))
+		if (has_cdev(bus, name, i))
 			snprintf(names.cdev, sizeof(names.cdev), "/dev/vfio/devices/vfio%u", i);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/iommu_group", bus, name);
 	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0 || !names.cdev[0])
-		skip("%s has no group or no character device: is it bound to vfio-pci?", bdf);
+		skip("%s has no group or no character device: is it bound to VFIO?", name);
 	target[length] = '\0';
 	snprintf(names.group, sizeof(names.group), "/dev/vfio/%.16s", strrchr(target, '/') + 1);
 	return names;
+}
+
+static struct names names_of(const char *bdf)
+{
+	return names_on("pci", bdf);
+}
+
+struct names the_mdev(void)
+{
+	const char *uuid = getenv("ISOLDE_MDEV");
+
+	if (!uuid)
+		skip("no emulated device: ISOLDE_MDEV is not set");
+	return names_on("mdev", uuid);
 }
 
 struct names the_device(void)
@@ -113,6 +127,78 @@ answer detach_cdev_pasid(int device, u32 pasid)
 		.argsz = sizeof(request), .flags = VFIO_DEVICE_DETACH_PASID, .pasid = pasid};
 
 	return ask(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &request);
+}
+
+/* ---- groups and containers ---- */
+
+int open_group(const struct names *names)
+{
+	return watch(open_answer(names->group, O_RDWR));
+}
+
+int new_container(void)
+{
+	return watch(open_answer("/dev/vfio/vfio", O_RDWR));
+}
+
+answer set_container(int group, int container)
+{
+	return ask(group, VFIO_GROUP_SET_CONTAINER, &container);
+}
+
+answer unset_container(int group)
+{
+	return ask(group, VFIO_GROUP_UNSET_CONTAINER, NULL);
+}
+
+answer set_iommu(int container, int type)
+{
+	return ask(container, VFIO_SET_IOMMU, (void *)(intptr_t)type);
+}
+
+answer get_device(int group, const char *name)
+{
+	return ask(group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)name);
+}
+
+answer check_extension(int container, u32 extension)
+{
+	return ask(container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)extension);
+}
+
+struct legacy enter_group(const struct names *names, int type)
+{
+	struct legacy legacy = {.container = new_container(), .group = open_group(names), .device = -1};
+
+	EXPECT(0, set_container(legacy.group, legacy.container));
+	EXPECT(0, set_iommu(legacy.container, type));
+	return legacy;
+}
+
+void open_device(struct legacy *legacy, const struct names *names)
+{
+	legacy->device = watch(get_device(legacy->group, names->bdf));
+}
+
+answer type1_map_as(int container, u32 flags, const void *address, u64 iova, u64 size)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = flags, .vaddr = (uintptr_t)address, .iova = iova, .size = size};
+
+	return ask(container, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+answer type1_map(int container, const void *address, u64 iova, u64 size)
+{
+	return type1_map_as(container, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, address, iova, size);
+}
+
+answer type1_unmap(int container, u32 flags, u64 iova, u64 size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {.argsz = sizeof(unmap), .flags = flags, .iova = iova, .size = size};
+	answer got = ask(container, VFIO_IOMMU_UNMAP_DMA, &unmap);
+
+	return got == 0 ? (answer)unmap.size : got;
 }
 
 /* ---- NVMe ---- */

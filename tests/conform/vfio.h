@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VFIO character devices for the tests that have real ones: ISOLDE_BDF names an NVMe controller that is alone in its
- * group, ISOLDE_SIBLINGS two functions of one group ("0000:02:00.0,0000:02:00.1"); all belong to vfio-pci.
+ * VFIO devices for the tests that have real ones: ISOLDE_BDF names an NVMe controller that is alone in its group,
+ * ISOLDE_SIBLINGS two functions of one group ("0000:02:00.0,0000:02:00.1"); all belong to vfio-pci. ISOLDE_MDEV is the
+ * UUID of an emulated device, of the model mcopy.
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
@@ -10,11 +11,12 @@
 #include "tests/conform/conform.h"
 
 struct names {
-	char bdf[32], cdev[40], group[40]; /* paths */
+	char bdf[40], cdev[40], group[40]; /* the name on its bus, then paths */
 };
 
 struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
+struct names the_mdev(void); /* likewise */
 
 int open_cdev(const struct names *names);  /* watched */
 answer bind_cdev(int device, int iommufd); /* the device's id */
@@ -22,6 +24,28 @@ answer attach_cdev(int device, u32 *pt_id);
 answer attach_cdev_pasid(int device, u32 pasid, u32 *pt_id);
 answer detach_cdev(int device);
 answer detach_cdev_pasid(int device, u32 pasid);
+
+/* ---- groups and containers ---- */
+
+int open_group(const struct names *names); /* watched */
+int new_container(void);		   /* watched */
+answer set_container(int group, int container);
+answer unset_container(int group);
+answer set_iommu(int container, int type);
+answer get_device(int group, const char *name); /* a descriptor; not watched */
+answer check_extension(int container, u32 extension);
+
+struct legacy {
+	int container, group, device;
+};
+
+/* A container with the group and an IOMMU of that type; the device is not opened. */
+struct legacy enter_group(const struct names *names, int type);
+void open_device(struct legacy *legacy, const struct names *names); /* watched */
+
+answer type1_map(int container, const void *address, u64 iova, u64 size); /* READ | WRITE */
+answer type1_map_as(int container, u32 flags, const void *address, u64 iova, u64 size);
+answer type1_unmap(int container, u32 flags, u64 iova, u64 size); /* bytes removed; EXPECTs nothing */
 
 /* ---- the NVMe controller, driven as far as a test of DMA needs it ---- */
 

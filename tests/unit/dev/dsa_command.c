@@ -64,7 +64,7 @@ TEST(dsa, capabilities_are_those_of_sapphire_rapids)
 	assert_int_equal(load(rig, DSA_OFFSETS + 8, 8), 0);
 	assert_int_equal(load(rig, DSA_CMDCAP, 4), 0x1ffe); /* no interrupt handles to ask for */
 	assert_int_equal(device_state(rig), DSA_DISABLED);
-	assert_int_equal(rig_config(rig, PCI_VENDOR_ID, 4), 0x0b258086);
+	assert_int_equal(rig_config(rig, PCI_VENDOR_ID, 4), 0x11fb8086);
 	assert_int_equal(get_u16(rig->function.config + rig->function.cap_msix + 2) & 0x7ff, 8);
 	assert_true(rig->function.cap_pasid && rig->function.cap_ats);
 }

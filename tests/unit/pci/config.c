@@ -199,7 +199,7 @@ TEST(config, capabilities_take_their_control_bits_only)
 		{function->cap_pcie + 0x10, 0x01cb},
 		{function->cap_pcie + 0x18, 0},
 		{function->cap_pcie + 0x1c, 0},
-		{function->cap_pcie + 0x28, 0x1f},
+		{function->cap_pcie + 0x28, 0x5f},
 		{function->cap_pcie + 0x30, 0xffbf},
 		{function->cap_aer, 0},
 		{function->cap_aer + 8, 0xffffffff},

@@ -211,7 +211,7 @@ TEST(pci_rw, the_rom_is_only_read)
 	u8 buffer[16];
 
 	assert_int_equal(room_read(room, device, BAR(6), buffer, 16), 16);
-	assert_memory_equal(buffer, "\x55\xaa\x01\xff", 4);
+	assert_memory_equal(buffer, "\x55\xaa\x01\xcb", 4);
 	assert_int_equal(room_read(room, device, BAR(6) + ROOM_ROM - 4, buffer, 16), 4);
 	EXPECT_REFUSED(REGION_OFFSET, room->why, room_read(room, device, BAR(6) + ROOM_ROM, buffer, 1));
 	EXPECT_REFUSED(ROM_READ_ONLY, room->why, room_write(room, device, BAR(6), buffer, 4));
