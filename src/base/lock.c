@@ -23,6 +23,11 @@ static void rank_leave(enum lock_rank rank)
 	held &= ~(1u << rank);
 }
 
+bool lock_is_free_to_take(enum lock_rank rank)
+{
+	return held >> rank == 0;
+}
+
 void assert_held(enum lock_rank rank)
 {
 	assert(held & 1u << rank);

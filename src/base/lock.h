@@ -59,6 +59,10 @@ void gate_leave(struct gate *gate);
 void gate_stop(struct gate *gate); /* returns when nobody is inside */
 void gate_start(struct gate *gate);
 
+/* May this thread take a lock of that rank, by those it holds? For who may have been called in the middle of anything.
+ */
+bool lock_is_free_to_take(enum lock_rank rank);
+
 /* Asserts that this thread holds a lock of that rank. */
 void assert_held(enum lock_rank rank);
 

@@ -16,6 +16,7 @@
 #include "machine/assign.h"
 #include "machine/files.h"
 #include "machine/machine.h"
+#include "machine/precise_own.h"
 #include "mem/client.h"
 
 static struct isolde_machine *owner_of(struct client *client)
@@ -207,6 +208,7 @@ void isolde_machine_free(struct isolde_machine *machine)
 {
 	if (!machine)
 		return;
+	own_precise_forget(machine);
 	stop_thread(machine);
 	api_devices_free(machine);
 	machine_free(machine->machine);
@@ -345,6 +347,33 @@ static int note_mapping(struct isolde_machine *machine, void *address, size_t si
 	return err;
 }
 
+/* Pages whose every access must reach the model have nothing behind them. */
+static int map_precise(struct isolde_machine *machine, int fd, void *address, size_t size, int prot, uint64_t offset,
+		       struct why *why)
+{
+	u64 last = offset + size - 1;
+	struct file_run run;
+	struct stat stat;
+	bool any = false;
+	int err = stat_fd(fd, &stat, why);
+
+	for (u64 at = offset;
+	     err == 0 && at <= last && machine_precise_run(machine->machine, stat.st_dev, stat.st_ino, at, last, &run);
+	     at = run.last + 1) {
+		void *to = (char *)address + (run.start - offset);
+
+		any = true;
+		if (!fallible() || mmap(to, run.last + 1 - run.start, prot, MAP_SHARED | MAP_FIXED, fd,
+					(off_t)run.alias) == MAP_FAILED)
+			err = refuse_host(why, errno, "mmap of register pages");
+	}
+	if (err < 0)
+		munmap(address, size);
+	else if (any)
+		own_precise_expect(machine);
+	return err;
+}
+
 int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, int flags, uint64_t offset, void **ret,
 		struct isolde_why *reason)
 {
@@ -356,6 +385,8 @@ int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, i
 		err = machine_mmap(machine->machine, &machine->client, file, offset, size, prot, flags, &why);
 	if (err == 0)
 		err = map_checked(fd, size, prot, flags, offset, ret, &why);
+	if (err == 0)
+		err = map_precise(machine, fd, *ret, size, prot, offset, &why);
 	if (err == 0)
 		err = note_mapping(machine, *ret, size, &why);
 	why_export(reason, &why, err);

@@ -15,9 +15,10 @@
 struct isolde_machine {
 	struct client client; /* this process */
 	struct machine *machine;
-	struct list devices; /* struct isolde_device, owned: those somebody asked for; under machine.lock */
-	pthread_t thread;    /* for what the program does without a call: closes, eventfds it gave to vfio */
-	int stop;	     /* owned eventfd that ends the thread; -1: there is none */
+	struct list_link precise; /* machine/precise_own.c: linked when it has precise pages mapped */
+	struct list devices;	  /* struct isolde_device, owned: those somebody asked for; under machine.lock */
+	pthread_t thread;	  /* for what the program does without a call: closes, eventfds it gave to vfio */
+	int stop;		  /* owned eventfd that ends the thread; -1: there is none */
 };
 
 struct isolde_device {

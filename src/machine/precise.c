@@ -1,8 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/precise.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
+
+bool precise_stop_of(int signal, int code, enum precise_stop *ret)
+{
+	switch (signal) {
+	case SIGBUS:
+		*ret = PRECISE_BUS;
+		return code == BUS_ADRERR;
+	case SIGSEGV:
+		*ret = PRECISE_PROTECTION;
+		return code == SI_KERNEL;
+	case SIGILL:
+		*ret = PRECISE_ILLEGAL;
+		return code > 0 && code != SI_KERNEL;
+	default:
+		return false;
+	}
+}
 
 /* ---- what is where ---- */
 

@@ -32,6 +32,9 @@ struct precise {
 	struct x86_result result;
 };
 
+/* May a signal be about a precise page? It is not when somebody has sent it. */
+bool precise_stop_of(int signal, int code, enum precise_stop *ret);
+
 /* The bytes of an instruction at address, as many as are readable of X86_CODE_MAX. */
 unsigned precise_fetch(const struct precise *precise, u64 address, u8 code[static X86_CODE_MAX]);
 

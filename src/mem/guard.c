@@ -7,6 +7,7 @@
  */
 #include "mem/guard.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,7 +20,8 @@ static _Thread_local struct {
 	u8 *frame;
 } handed;
 static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
-static struct sigaction previous_bus, previous_segv;
+static struct sigaction previous_bus, previous_segv, previous_ill;
+static guard_asked *_Atomic asked;
 
 /*
  * Handed on already, and back from a handler that had ours before: the same signal, from deeper on the stack. A flag
@@ -34,10 +36,22 @@ static bool is_back(void *context, u8 *frame)
 	return back;
 }
 
+/* As the host would have called it: ours has all signals blocked. */
+static void block_for(const struct sigaction *previous, int signal, const ucontext_t *context)
+{
+	sigset_t mask;
+
+	sigorset(&mask, &context->uc_sigmask, &previous->sa_mask);
+	if (!(previous->sa_flags & SA_NODEFER))
+		sigaddset(&mask, signal);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 static void hand_on(struct sigaction *previous, int signal, siginfo_t *info, void *context)
 {
 	bool back = is_back(context, __builtin_frame_address(0));
 
+	block_for(previous, signal, context);
 	if (!back && previous->sa_flags & SA_SIGINFO)
 		previous->sa_sigaction(signal, info, context);
 	else if (!back && previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
@@ -48,14 +62,43 @@ static void hand_on(struct sigaction *previous, int signal, siginfo_t *info, voi
 	__asm__ volatile("" ::: "memory");
 }
 
+static struct sigaction *previous_of(int signal)
+{
+	return signal == SIGBUS ? &previous_bus : signal == SIGSEGV ? &previous_segv : &previous_ill;
+}
+
+/* The signal that is left. */
+static int ask(int signal, siginfo_t *info, void *context)
+{
+	guard_asked *ask_it = atomic_load(&asked);
+	int before = errno;
+	sigset_t faults;
+
+	if (!ask_it)
+		return signal;
+	sigemptyset(&faults);
+	sigaddset(&faults, SIGBUS);
+	sigaddset(&faults, SIGSEGV);
+	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+	signal = ask_it(signal, info, context);
+	errno = before;
+	return signal;
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	if (recovery) {
+	int left;
+
+	if (recovery && signal != SIGILL) {
 		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
 		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
 		siglongjmp(*recovery, 1);
 	}
-	hand_on(signal == SIGBUS ? &previous_bus : &previous_segv, signal, info, context);
+	left = ask(signal, info, context);
+	if (left)
+		hand_on(previous_of(left), left, info, context);
+	/* As in hand_on(): it must be a call with a place below ours. */
+	__asm__ volatile("" ::: "memory");
 }
 
 static void install(int signal, struct sigaction *previous)
@@ -65,6 +108,8 @@ static void install(int signal, struct sigaction *previous)
 
 	if (sigaction(signal, NULL, &now) < 0 || (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault))
 		return;
+	/* None of the program's handlers runs before we are done: its access would fault while that is blocked. */
+	sigfillset(&action.sa_mask);
 	*previous = now;
 	sigaction(signal, &action, NULL);
 }
@@ -74,7 +119,15 @@ void guard_install(void)
 	pthread_mutex_lock(&installing);
 	install(SIGBUS, &previous_bus);
 	install(SIGSEGV, &previous_segv);
+	if (atomic_load(&asked))
+		install(SIGILL, &previous_ill);
 	pthread_mutex_unlock(&installing);
+}
+
+void guard_ask(guard_asked *wanted)
+{
+	atomic_store(&asked, wanted);
+	guard_install();
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

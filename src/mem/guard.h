@@ -7,10 +7,22 @@
 #ifndef MEM_GUARD_H
 #define MEM_GUARD_H
 
+#include <signal.h>
+
 #include "base/bits.h"
 
 /* Before the first of the others, and now and then: the program may have put handlers of its own in place of ours. */
 void guard_install(void);
+
+/*
+ * Asked about each SIGBUS, SIGSEGV and SIGILL of the program that no guarded access has met: 0 when the program can go
+ * on with what is in context now, else the signal to hand on, which *info describes. It is called in the handler: with
+ * these signals open again, so that guarded accesses may be made, and errno kept.
+ */
+typedef int guard_asked(int signal, siginfo_t *info, void *context);
+
+/* From now on; there is one. */
+void guard_ask(guard_asked *asked);
 
 /* Copies size bytes; false when some byte of either side was not there (earlier ones may have moved). */
 bool guard_copy(void *to, const void *from, size_t size);

@@ -133,26 +133,6 @@ static void carry_out(struct fault *fault, int signal)
 		trace_resume(thread, PTRACE_CONT, signal);
 }
 
-/* ---- which signals ---- */
-
-/* Sent by the processor, not by somebody's kill(2). */
-static bool may_be_ours(int signal, const siginfo_t *info, enum precise_stop *ret)
-{
-	switch (signal) {
-	case SIGBUS:
-		*ret = PRECISE_BUS;
-		return info->si_code == BUS_ADRERR;
-	case SIGSEGV:
-		*ret = PRECISE_PROTECTION;
-		return info->si_code == SI_KERNEL;
-	case SIGILL:
-		*ret = PRECISE_ILLEGAL;
-		return info->si_code > 0 && info->si_code != SI_KERNEL;
-	default:
-		return false;
-	}
-}
-
 void fault_signal(struct tracer *tracer, struct traced *thread, int signal)
 {
 	struct fault fault = {
@@ -166,7 +146,7 @@ void fault_signal(struct tracer *tracer, struct traced *thread, int signal)
 
 	if ((signal != SIGBUS && signal != SIGSEGV && signal != SIGILL) ||
 	    ptrace(PTRACE_GETSIGINFO, thread->id, NULL, &fault.info) < 0 ||
-	    !may_be_ours(signal, &fault.info, &fault.precise.stop) ||
+	    !precise_stop_of(signal, fault.info.si_code, &fault.precise.stop) ||
 	    (signal == SIGBUS && !precise_at(&fault.precise, (uintptr_t)fault.info.si_addr))) {
 		trace_resume(thread, PTRACE_CONT, signal);
 		return;
