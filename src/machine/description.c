@@ -51,6 +51,7 @@ static int read_provides_vfio(struct yaml_reader *reader, yaml_node_t *node, voi
 PARAMETER(nointxmask)
 PARAMETER(disable_idle_d3)
 PARAMETER(disable_vga)
+PARAMETER(enable_sriov)
 PARAMETER(disable_denylist)
 
 /* As `modprobe vfio_pci NAME=1` would have it. */
@@ -59,6 +60,7 @@ static int read_vfio_pci(struct yaml_reader *reader, yaml_node_t *node, void *ta
 	static const struct yaml_key keys[] = {{"nointxmask", read_nointxmask},
 					       {"disable_idle_d3", read_disable_idle_d3},
 					       {"disable_vga", read_disable_vga},
+					       {"enable_sriov", read_enable_sriov},
 					       {"disable_denylist", read_disable_denylist}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "vfio_pci",

@@ -41,7 +41,6 @@ struct machine {
 	struct list vfio_nodes;	   /* machine/sysfs_vfio.c: what each group shows while vfio-pci has a device of it */
 	struct node *vfio_devices; /* dev/vfio/devices; owned while it is empty, and so withdrawn */
 	bool autoprobe_off;	   /* drivers_autoprobe */
-	bool enable_sriov;	   /* of vfio_pci */
 	u64 fault_knobs[FAULT_KNOBS]; /* machine/sysfs_debug.c */
 };
 

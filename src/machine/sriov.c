@@ -275,7 +275,7 @@ static int decode_driver(const struct device *device, struct why *why)
 
 static int decode_vfio(const struct device *device, struct why *why)
 {
-	if (!device->vfio || device->machine->enable_sriov)
+	if (!device->vfio || device->machine->vfio.pci.enable_sriov)
 		return 0;
 	return refuse(why, SRIOV_FORBIDDEN,
 		      "vfio-pci has %s, and does no SR-IOV unless its parameter enable_sriov is on", device->name);

@@ -202,22 +202,6 @@ static int store_pci_parameter(struct node *node, const char *bytes, size_t size
 		.show = show_pci_parameter, .store = store_pci_parameter                                               \
 	}
 
-static s64 show_enable_sriov(struct node *node, char *text, size_t size, struct why *why)
-{
-	const struct machine *machine = node->context;
-
-	return show_text(text, size, "%c\n", machine->enable_sriov ? 'Y' : 'N');
-}
-
-static int store_enable_sriov(struct node *node, const char *bytes, size_t size, struct why *why)
-{
-	struct machine *machine = node->context;
-	struct text text;
-
-	text_take(&text, bytes, size);
-	return text_yes(&text, node, &machine->enable_sriov, why);
-}
-
 /* What each module shows; the parameters are those that programs look at. */
 static const struct {
 	const char *module;
@@ -229,7 +213,7 @@ static const struct {
 	 {"allow_unsafe_interrupts", 0644, {.show = show_type1_unsafe, .store = store_type1_unsafe}}},
 	{"vfio_iommu_type1", {"disable_hugepages", 0444, {.show = show_constant}, "N"}},
 	{"vfio_iommu_type1", {"dma_entry_limit", 0644, {.show = show_entry_limit, .store = store_entry_limit}}},
-	{"vfio_pci", {"enable_sriov", 0644, {.show = show_enable_sriov, .store = store_enable_sriov}}},
+	{"vfio_pci", {"enable_sriov", 0644, PCI_STORE, PCI_PARAMETER(enable_sriov)}},
 	{"vfio_pci", {"disable_denylist", 0444, PCI_SHOW, PCI_PARAMETER(disable_denylist)}},
 	{"vfio_pci", {"disable_vga", 0444, PCI_SHOW, PCI_PARAMETER(disable_vga)}},
 	{"vfio_pci", {"nointxmask", 0644, PCI_STORE, PCI_PARAMETER(nointxmask)}},

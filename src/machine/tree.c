@@ -177,6 +177,7 @@ static int read_template(struct device_reading *physical)
 				  .addr = {physical->function->addr.segment, physical->function->addr.bus, 0},
 				  .physical = physical->function};
 	struct device_reading device = {.reading = physical->reading, .node = physical->vf};
+	struct pci_addr first;
 	int err;
 
 	device.function = alloc_new(struct function_description, reader->why);
@@ -185,6 +186,10 @@ static int read_template(struct device_reading *physical)
 	physical->function->vf = device.function;
 	device.function->flr = true; /* PCI Express Base 5.0 section 9.2.1.1 */
 	err = fill_function(&bus, physical->vf, &device);
+	virtual_addr(physical->function, 0, &first);
+	if (err == 0 && !pci_addr_equal(first, device.function->addr))
+		return yaml_refuse(reader, device.node,
+				   "where virtual functions are, sriov says with offset and stride");
 	return err < 0 ? err : device_check_template(&device);
 }
 

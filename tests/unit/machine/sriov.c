@@ -310,6 +310,22 @@ TEST(sriov, groups_are_those_the_rules_make)
 	fixture_free(f);
 }
 
+TEST(sriov, the_machine_file_may_allow_it)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	file_make(f, "options: {vfio_pci: {enable_sriov: true}}\n"
+		     "iommu: {kind: amd-vi}\n"
+		     "devices:\n"
+		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: vfio-pci,\n"
+		     "     sriov: {total: 2, offset: 8, stride: 1, device: \"0002\"}, vf: {pasid: 16}}\n");
+	OK(machine_make(f, NULL));
+	EXPECT_FILE("Y", PARAMETER);
+	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "2"));
+	EXPECT_DRIVER("vfio-pci", "0000:00:02.1");
+	fixture_free(f);
+}
+
 TEST(sriov, a_machine_without_iommu_has_virtual_functions_too)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -462,6 +478,7 @@ TEST(sriov, words_that_make_no_sense_are_refused)
 	expect_wrong(ROOM "vf: {bars: {3: 1K}}", "BAR 3 of a virtual function is memory");
 	expect_wrong(ROOM "vf: {sriov: {total: 1}}", "has none of its own");
 	expect_wrong(ROOM "vf: {vf: {}}", "has none of its own");
+	expect_wrong(ROOM "vf: {slot: \"04.0\"}", "offset and stride");
 	expect_wrong(ROOM "vf: []", "a device");
 }
 
@@ -863,6 +880,7 @@ int main(void)
 		CASE(sriov, numbers_are_refused_in_the_order_of_linux),
 		CASE(sriov, virtual_functions_are_devices),
 		CASE(sriov, groups_are_those_the_rules_make),
+		CASE(sriov, the_machine_file_may_allow_it),
 		CASE(sriov, a_machine_without_iommu_has_virtual_functions_too),
 		CASE(sriov, probing_can_be_switched_off),
 		CASE(sriov, unbinding_the_physical_function_takes_them_away),
