@@ -300,7 +300,8 @@ static int intx_trigger(struct pci_session *session, struct client *client, cons
 		return intx_set_trigger(session, client, request, why);
 	if (!on)
 		return refuse_mode(session, request, why);
-	if (request->data_type == VFIO_IRQ_SET_DATA_NONE || request->data[0])
+	/* COMMAND's INTx disable silences it, its mask does not. */
+	if (!session->intx_disabled && (request->data_type == VFIO_IRQ_SET_DATA_NONE || request->data[0]))
 		pci_irq_loopback(&session->function->irq, 0);
 	return 0;
 }

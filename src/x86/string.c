@@ -9,11 +9,18 @@
 
 enum { PIECE = 4096 }; /* elements of one call: some milliseconds */
 
+/* One side of it. Which pages are precise is asked once a page: finding out is slow. */
+struct side {
+	unsigned operand; /* as many as there are, if it has none */
+	bool is_known, is_precise;
+	u64 page;
+};
+
 struct string {
 	enum string_operation operation;
 	unsigned width;
-	unsigned source, destination; /* operands; as many as there are, if it has none */
-	u8 prefix;		      /* 0xf2, 0xf3: repeated */
+	struct side source, destination;
+	u8 prefix; /* 0xf2, 0xf3: repeated */
 	ZydisRegister counter;
 };
 
@@ -57,10 +64,10 @@ static enum x86_outcome load_element(struct step *step, const struct string *str
 
 	*source = step->gpr[X86_RAX];
 	*destination = 0;
-	if (operand_is_memory(step, string->source))
-		outcome = operand_load(step, string->source, source);
+	if (operand_is_memory(step, string->source.operand))
+		outcome = operand_load(step, string->source.operand, source);
 	if (!outcome && (string->operation == STRING_CMPS || string->operation == STRING_SCAS))
-		outcome = operand_load(step, string->destination, destination);
+		outcome = operand_load(step, string->destination.operand, destination);
 	return outcome;
 }
 
@@ -74,23 +81,35 @@ static enum x86_outcome do_element(struct step *step, const struct string *strin
 	if (string->operation == STRING_CMPS || string->operation == STRING_SCAS)
 		alu_binary(ALU_CMP, source, destination, string->width, &step->rflags);
 	else
-		outcome = operand_store(step, string->operation == STRING_LODS ? 0 : string->destination, source);
+		outcome = operand_store(step, string->operation == STRING_LODS ? 0 : string->destination.operand,
+					source);
 	if (outcome)
 		return outcome;
-	advance(step, string, string->source);
-	advance(step, string, string->destination);
+	advance(step, string, string->source.operand);
+	advance(step, string, string->destination.operand);
 	return X86_DONE;
 }
 
-static bool touches_precise(const struct step *step, const struct string *string, unsigned operand)
+static bool is_precise(const struct step *step, struct side *side, u64 address)
+{
+	u64 page = address >> PAGE_SHIFT;
+
+	if (!side->is_known || side->page != page) {
+		side->is_known = true;
+		side->page = page;
+		side->is_precise = step->bus->is_precise(step->context, address);
+	}
+	return side->is_precise;
+}
+
+static bool touches_precise(const struct step *step, struct side *side, unsigned width)
 {
 	u64 address;
 
-	if (!operand_is_memory(step, operand))
+	if (!operand_is_memory(step, side->operand))
 		return false;
-	address = operand_address(step, operand);
-	return step->bus->is_precise(step->context, address) ||
-	       step->bus->is_precise(step->context, address + string->width - 1);
+	address = operand_address(step, side->operand);
+	return is_precise(step, side, address) || is_precise(step, side, address + width - 1);
 }
 
 static bool is_finished(const struct step *step, const struct string *string)
@@ -110,7 +129,7 @@ static enum x86_outcome stay(struct step *step, enum x86_outcome outcome)
 	return outcome;
 }
 
-static enum x86_outcome repeat(struct step *step, const struct string *string)
+static enum x86_outcome repeat(struct step *step, struct string *string)
 {
 	if (!gpr_read(step, string->counter))
 		return X86_DONE;
@@ -122,8 +141,8 @@ static enum x86_outcome repeat(struct step *step, const struct string *string)
 		gpr_write(step, string->counter, gpr_read(step, string->counter) - 1);
 		if (is_finished(step, string))
 			return X86_DONE;
-		if (!touches_precise(step, string, string->source) &&
-		    !touches_precise(step, string, string->destination))
+		if (!touches_precise(step, &string->source, string->width) &&
+		    !touches_precise(step, &string->destination, string->width))
 			break;
 	}
 	return stay(step, X86_DONE);
@@ -133,8 +152,8 @@ enum x86_outcome step_string(struct step *step, unsigned what)
 {
 	struct string string = {
 		.operation = (enum string_operation)what,
-		.source = operand_at(step, ZYDIS_REGISTER_RSI),
-		.destination = operand_at(step, ZYDIS_REGISTER_RDI),
+		.source.operand = operand_at(step, ZYDIS_REGISTER_RSI),
+		.destination.operand = operand_at(step, ZYDIS_REGISTER_RDI),
 		.prefix = repeat_prefix(&step->instruction),
 		.counter = step->instruction.address_width == 32 ? ZYDIS_REGISTER_ECX : ZYDIS_REGISTER_RCX,
 		.width = operand_width(step, 0),

@@ -67,7 +67,7 @@ static u64 draw_value(void)
 	case 1:
 		return BIT(below(64)) - below(2);
 	case 2:
-		return below(256);
+		return below(2) ? below(256) : 8ull << below(4); /* a number of bits, maybe all of them */
 	default:
 		return draw();
 	}
@@ -88,7 +88,10 @@ static void draw_vex(u8 *code)
 	bool is_long = below(4);
 
 	code[0] = is_long ? 0xc4 : 0xc5;
-	if (is_long)
+	if (is_long && below(8) == 0) { /* BMI lives at the end of the second map */
+		code[1] = (u8)(0xe0 & draw()) | 2;
+		code[3] = (u8)(0xf0 + below(8));
+	} else if (is_long)
 		code[1] = (u8)(0xe0 & draw()) | (u8)(1 + below(3));
 	if (below(2))
 		code[is_long ? 2 : 1] |= 0x78;
@@ -247,6 +250,21 @@ static bool tame(struct attempt *attempt)
 	       number != register_of(attempt, operands[0].mem.index);
 }
 
+/* PUSH [RSP + 1 GiB]: where the operand is right, the stack would be somebody else's memory. */
+static bool has_own_stack(const struct attempt *attempt)
+{
+	u64 stack = attempt->start.gpr[X86_RSP];
+
+	switch (attempt->instruction.mnemonic) {
+	case ZYDIS_MNEMONIC_PUSH:
+	case ZYDIS_MNEMONIC_POP:
+	case ZYDIS_MNEMONIC_CALL:
+		return stack >= data_at + 8 && stack <= data_at + DATA;
+	default:
+		return true;
+	}
+}
+
 static bool aim_all(struct attempt *attempt)
 {
 	bool stack_aimed = false;
@@ -270,7 +288,7 @@ static bool aim_all(struct attempt *attempt)
 			attempt->target = target;
 		stack_aimed |= register_of(attempt, operand->mem.base) == &attempt->start.gpr[X86_RSP];
 	}
-	return true;
+	return has_own_stack(attempt);
 }
 
 static bool reaches_border(const struct attempt *attempt)
@@ -301,7 +319,10 @@ static void draw_state(struct attempt *attempt)
 	put_u64(attempt->start_image + 512, (below(4) ? 0xe6 : draw() & 0xe6) | 1);
 }
 
-/* New numbers where the operand lies; elsewhere, the same random bytes each time. */
+/*
+ * New numbers where the operand lies, or all zeros, all ones, or what it may be compared with; elsewhere, the same
+ * random bytes each time.
+ */
 static void draw_data(const struct attempt *attempt)
 {
 	u8 *at = arena + ((attempt->target ? attempt->target : data_at + DATA / 2) - code_at) - 64;
@@ -310,6 +331,10 @@ static void draw_data(const struct attempt *attempt)
 	memcpy(arena + PAGE_SIZE, background, DATA);
 	for (unsigned i = 0; i + 8 <= size; i += 8)
 		put_u64(at + i, draw_value());
+	if (size == 192 && below(8) == 0)
+		memset(at + 64, (int)below(2) * 0xff, 64);
+	else if (size == 192 && below(8) == 0) /* what a vector register holds */
+		memcpy(at + 64, attempt->start_image + 160 + 16 * below(16), 16);
 }
 
 static bool draw_attempt(struct attempt *attempt)
@@ -465,12 +490,54 @@ static bool is_fault_address(const struct attempt *attempt)
 	return attempt->stop.address - rig.result.fault_address < 64;
 }
 
+/* The one operand in memory, if that is all there is: no stack, no repetition, no mask that leaves out elements. */
+static const ZydisDecodedOperand *only_memory(const struct attempt *attempt)
+{
+	const ZydisDecodedOperand *found = NULL;
+
+	for (unsigned i = 0; i < attempt->instruction.operand_count; i++) {
+		if (attempt->operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY)
+			continue;
+		if (found)
+			return NULL;
+		found = &attempt->operands[i];
+	}
+	if (stores_in_parts(attempt) || attempt->instruction.meta.category == ZYDIS_CATEGORY_STRINGOP)
+		return NULL;
+	return found;
+}
+
+static bool was_seen(unsigned index, char kind, unsigned width)
+{
+	return rig.seen[index].kind == kind && rig.seen[index].width == width;
+}
+
+/* As Zydis has it from the manuals: what is read is loaded once, what is written stored once, then, in one piece. */
+static bool accesses_agree(const struct attempt *attempt)
+{
+	const ZydisDecodedOperand *memory = only_memory(attempt);
+	unsigned at = 0, width;
+
+	if (!memory || instruction_find(attempt->instruction.mnemonic).handler == step_nothing)
+		return true;
+	width = memory->size / 8;
+	if (was_seen(0, '(', 0))
+		at++;
+	if (memory->actions & ZYDIS_OPERAND_ACTION_MASK_READ && !was_seen(at++, 'L', width))
+		return false;
+	if (memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE && !was_seen(at++, 'S', width))
+		return false;
+	return rig.count == (was_seen(0, '(', 0) ? at + 1 : at);
+}
+
 static const char *difference(struct attempt *attempt, enum x86_outcome outcome)
 {
 	u64 mask = (X86_ARITHMETIC | X86_DF) & ~undefined_flags(attempt);
 
 	if (outcome != expected_outcome(attempt))
 		return "outcome";
+	if (outcome == X86_DONE && !accesses_agree(attempt))
+		return "accesses";
 	if (outcome == X86_FAULT && !is_fault_address(attempt))
 		return "address of the fault";
 	if (memcmp(rig.state.gpr, attempt->real.gpr, sizeof(rig.state.gpr)) != 0)
