@@ -238,7 +238,10 @@ long group_set_container(struct file *file, struct client *client, const union v
 	return set_iommu(group, container, fd, client, why);
 }
 
-/* With an iommufd open devices stay bound and attached (Linux asks only containers for their users). */
+/*
+ * Linux asks containers for their users alone. With an iommufd open devices stay bound and attached; they may also have
+ * been opened with one that was set before the container, where no claim is in the way: without an IOMMU.
+ */
 static int decode_unset(const struct vfio_group *group, struct why *why)
 {
 	const struct vfio_device *device;
@@ -248,7 +251,7 @@ static int decode_unset(const struct vfio_group *group, struct why *why)
 	if (!group->container)
 		return 0;
 	list_for_each(device, &group->vfio->devices, link)
-		if (device->group == group && device->opened)
+		if (device->group == group && device->opened && device->opened->held)
 			return refuse(why, GROUP_DEVICES_OPEN, "%s of group %d is open", device->name, group->id);
 	return 0;
 }

@@ -18,11 +18,14 @@
 	X(compat)                                                                                                      \
 	X(cdev)                                                                                                        \
 	X(siblings)                                                                                                    \
+	X(feature)                                                                                                     \
+	X(migration)                                                                                                   \
 	X(mock)                                                                                                        \
 	X(container)                                                                                                   \
 	X(group)                                                                                                       \
 	X(type1)                                                                                                       \
 	X(tracking)                                                                                                    \
 	X(emulated)                                                                                                    \
+	X(token)                                                                                                       \
 	X(config)                                                                                                      \
 	X(regions)

@@ -64,17 +64,54 @@ struct names the_device(void)
 	return names_of(bdf);
 }
 
-void two_siblings(struct names pair[static 2])
+static void two_of(const char *variable, struct names pair[static 2])
 {
-	const char *list = getenv("ISOLDE_SIBLINGS");
+	const char *list = getenv(variable);
 	char first[32];
 
 	if (!list || !strchr(list, ','))
-		skip("no two devices of one group: ISOLDE_SIBLINGS is not set");
+		skip("no two devices: %s is not set", variable);
 	snprintf(first, sizeof(first), "%.*s", (int)(strchr(list, ',') - list), list);
 	pair[0] = names_of(first);
 	pair[1] = names_of(strchr(list, ',') + 1);
+}
+
+void two_siblings(struct names pair[static 2])
+{
+	two_of("ISOLDE_SIBLINGS", pair);
 	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) == 0);
+}
+
+void two_movable(struct names pair[static 2])
+{
+	two_of("ISOLDE_MOVABLE", pair);
+}
+
+static void set_number(const char *bdf, const char *number)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs", bdf);
+	if (conform_write(path, number) < 0)
+		skip("%s has no %s virtual functions: does vfio-pci's enable_sriov say Y?", bdf, number);
+}
+
+struct names the_physical(struct names *virtual)
+{
+	const char *bdf = getenv("ISOLDE_PHYSICAL");
+	char path[96], target[128];
+	ssize_t length;
+
+	if (!bdf)
+		skip("no SR-IOV device: ISOLDE_PHYSICAL is not set");
+	set_number(bdf, "0");
+	set_number(bdf, "1");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn0", bdf);
+	length = readlink(path, target, sizeof(target) - 1);
+	EXPECT_TRUE(length > 0);
+	target[length] = '\0';
+	*virtual = names_of(strrchr(target, '/') + 1);
+	return names_of(bdf);
 }
 
 int open_cdev(const struct names *names)

@@ -10,13 +10,13 @@
 #include "tests/fixtures/vfio_life.h"
 
 #define OPS   512
-#define DEPTH 3 /* 16 is all there is */
+#define DEPTH 4 /* 16 is all there is */
 
 static const struct vfio_layout layouts[] = {
-	{"two groups", 2, 2, 1, {0, 1}, false, {DEV_A, DEV_B}},
-	{"one group", 2, 1, 1, {0, 0}, false, {DEV_C, DEV_D}},
-	{"no IOMMU", 2, 2, 1, {0, 1}, true, {DEV_E, DEV_F}},
-	{"four functions, three groups", 4, 3, 2, {0, 0, 1, 2}, false, {DEV_G, DEV_H, DEV_I, DEV_N}},
+	{"two groups", 2, 2, 1, {0, 1}, false, {DEV_A, DEV_B}, RESET_BUS_AB},
+	{"one group", 2, 1, 1, {0, 0}, false, {DEV_C, DEV_D}, RESET_BUS_CD},
+	{"no IOMMU", 2, 2, 1, {0, 1}, true, {DEV_E, DEV_F}, RESET_BUS_EF},
+	{"four functions, three groups", 4, 3, 2, {0, 0, 1, 2}, false, {DEV_G, DEV_H, DEV_I, DEV_N}, RESET_BUS_GHIN},
 };
 
 static unsigned number(const char *name, unsigned otherwise)
@@ -116,10 +116,15 @@ static void go_to(struct vfio_life *life, const struct visits *visits, unsigned 
 	unsigned path[64], length = 0;
 
 	vfio_life_restart(life);
+	life->unchecked = true;
 	for (unsigned at = index; at; at = visits->at[at].from)
 		path[length++] = at;
-	while (length--)
+	while (length--) {
+		/* The last one leads where nobody has been. */
+		life->unchecked = length;
 		step(life, visits, visits->at[path[length]].from, visits->at[path[length]].op);
+	}
+	life->unchecked = false;
 }
 
 /* Of each kind, what was answered; so that no kind is always the same. */

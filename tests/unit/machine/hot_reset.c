@@ -13,7 +13,7 @@ static struct reset_room *room(void **state, bool linux_only)
 {
 	struct reset_room *f = *state;
 
-	reset_room_init(f, linux_only);
+	reset_room_init(f, linux_only, reset_room_all);
 	return f;
 }
 

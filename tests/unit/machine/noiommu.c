@@ -251,7 +251,7 @@ TEST(noiommu, an_iommufd_serves_one_kind)
 	struct fixture *f = *state;
 	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
 	struct iommu_vfio_ioas set = {.size = sizeof(set), .op = IOMMU_VFIO_IOAS_SET};
-	int iommufd, bare, covered, device;
+	int iommufd, bare, covered, device, container;
 
 	NEEDS_RAWIO;
 	bind_all(f);
@@ -279,6 +279,10 @@ TEST(noiommu, an_iommufd_serves_one_kind)
 	OK(IOCTL(bare, VFIO_GROUP_GET_DEVICE_FD, BARE));
 	OK(IOCTL(bare, VFIO_GROUP_UNSET_CONTAINER, NULL));
 	OK(IOCTL(device, VFIO_DEVICE_RESET, NULL));
+	/* No claim keeps a container away, which has no users then. */
+	container = (int)OK(OPEN("/dev/vfio/vfio"));
+	OK(IOCTL(bare, VFIO_GROUP_SET_CONTAINER, &container));
+	OK(IOCTL(bare, VFIO_GROUP_UNSET_CONTAINER, NULL));
 	isolde_machine_check(f->machine);
 }
 
