@@ -6,7 +6,8 @@
 #
 # The first call builds a small kernel from Debian's linux-source-7.2 (tools/linux-selftests fetches it), a quarter of an
 # hour of one processor; each further one takes some seconds. The machine has an Intel IOMMU, an NVMe controller and two
-# functions that share a group, all on vfio-pci, and mock devices (CONFIG_IOMMUFD_TEST). Prints conform's lines; compare:
+# functions that share a group, all on vfio-pci, two emulated ports that can be moved (mtty), and mock devices
+# (CONFIG_IOMMUFD_TEST). Prints conform's lines; compare:
 #
 #	tests/kernel/linux.sh build-test >linux.txt
 #	build-test/isolde run --selftest --bind ... -- build-test/tests/conform/conform >room.txt; diff linux.txt room.txt
@@ -37,7 +38,7 @@ options()
 		POSIX_TIMERS HIGH_RES_TIMERS NET UNIX IOMMU_SUPPORT INTEL_IOMMU INTEL_IOMMU_DEFAULT_ON IRQ_REMAP X86_X2APIC IOMMUFD \
 		DEBUG_KERNEL RUNTIME_TESTING_MENU FAULT_INJECTION DEBUG_FS IOMMUFD_TEST VFIO VFIO_GROUP VFIO_CONTAINER VFIO_DEVICE_CDEV \
 		VFIO_IOMMU_TYPE1 VFIO_PCI DMA_SHARED_BUFFER BLOCK UNWINDER_GUESS EXPERT GENERIC_PT IOMMU_PT IOMMU_PT_AMDV1 \
-		CROSS_MEMORY_ATTACH ADVISE_SYSCALLS; do
+		CROSS_MEMORY_ATTACH ADVISE_SYSCALLS SAMPLES VFIO_MDEV SAMPLE_VFIO_MDEV_MTTY; do
 		echo "CONFIG_$option=y"
 	done
 	echo "# CONFIG_CPU_MITIGATIONS is not set"
@@ -70,6 +71,11 @@ root() # TESTS
 			echo \$bdf >/sys/bus/pci/drivers_probe
 		done
 		export ISOLDE_BDF=0000:00:04.0 ISOLDE_SIBLINGS=0000:01:01.0,0000:01:02.0
+		a=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 b=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
+		for uuid in \$a \$b; do
+			echo \$uuid >/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create
+		done
+		export ISOLDE_MOVABLE=\$a,\$b CONFORM_NO_PM=1
 		echo
 		echo "=== begin"
 		/conform $*
