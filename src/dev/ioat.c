@@ -92,13 +92,24 @@ static enum pci_page_kind ioat_page_kind(const struct pci_function *function, un
 	return bar == 0 && page < TABLE_OFFSET >> PAGE_SHIFT ? PCI_PAGE_PRECISE : PCI_PAGE_POLLED;
 }
 
+/* Loads see what is there, and nothing changes. */
+static void access_stopped(const struct ioat *ioat, struct pci_access *access)
+{
+	const struct registers registers = {(u8 *)(uintptr_t)ioat->registers, sizeof(ioat->registers), NULL, 0};
+
+	if (access->kind == PCI_ACCESS_LOAD)
+		registers_load(&registers, NULL, access);
+}
+
 static bool ioat_access(struct pci_function *function, struct pci_access *access)
 {
 	struct ioat *ioat = function->model;
 	const struct registers registers = {ioat->registers, sizeof(ioat->registers), rows, ARRAY_SIZE(rows)};
 
 	worker_lock(&ioat->worker);
-	if (access->kind == PCI_ACCESS_LOAD)
+	if (ioat->activity == PCI_STOPPED)
+		access_stopped(ioat, access);
+	else if (access->kind == PCI_ACCESS_LOAD)
 		registers_load(&registers, ioat, access);
 	else if (access->kind == PCI_ACCESS_STORE)
 		registers_store(&registers, ioat, access);
@@ -109,18 +120,25 @@ static bool ioat_access(struct pci_function *function, struct pci_access *access
 static bool ioat_work(void *model)
 {
 	assert_held(RANK_DEVICE);
-	return ioat_channel_run(model);
+	return ((const struct ioat *)model)->activity == PCI_ACTIVE && ioat_channel_run(model);
+}
+
+void ioat_show_constants(struct ioat *ioat)
+{
+	*ioat_register(ioat, IOAT_CHANCNT) = CHANNELS;
+	*ioat_register(ioat, IOAT_XFERCAP) = (u8)ioat->xfercap;
+	*ioat_register(ioat, IOAT_CBVER) = IOAT_VERSION_3_2;
+	put_u32(ioat_register(ioat, IOAT_DMACAP), IOAT_CAP_PAGE_BREAK | IOAT_CAP_FILL);
+	put_u16(ioat_register(ioat, IOAT_DMACOMP), IOAT_DMACOMP_V2);
+	ioat_show_state(ioat, ioat->state);
 }
 
 static void power_on(struct ioat *ioat)
 {
 	memset(ioat->registers, 0, sizeof(ioat->registers));
-	*ioat_register(ioat, IOAT_CHANCNT) = CHANNELS;
-	*ioat_register(ioat, IOAT_XFERCAP) = (u8)ioat->xfercap;
-	*ioat_register(ioat, IOAT_CBVER) = IOAT_VERSION_3_2;
-	put_u32(ioat_register(ioat, IOAT_DMACAP), IOAT_CAP_PAGE_BREAK | IOAT_CAP_FILL);
 	ioat->errors_internal = 0;
 	ioat_channel_reset(ioat);
+	ioat_show_constants(ioat);
 }
 
 /* ---- the function ---- */
@@ -241,17 +259,21 @@ static int ioat_attach(struct pci_function *function, struct dma_port *port, con
 		return err;
 	ioat->function = function;
 	ioat->port = port;
+	err = ioat_migration_init(ioat, options, why);
+	if (err < 0)
+		return err;
 	power_on(ioat);
 	function->ops = &ioat_ops;
 	function->model = take(ioat);
 	return 0;
 }
 
-static const char *const ioat_keys[] = {"xfercap", NULL};
+static const char *const ioat_keys[] = {"xfercap", "migration", NULL};
 
 const struct model ioat_model = {
 	.name = "ioat",
-	.summary = "Intel QuickData 3.2 (I/OAT) with one channel: xfercap=12..20 (largest transfer, log2)",
+	.summary =
+		"Intel QuickData 3.2 (I/OAT) with one channel: xfercap=12..20 (largest transfer, log2), migration=true",
 	.identity = {.vendor = 0x8086,
 		     .device = 0x2021,
 		     .subsystem_vendor = 0x8086,

@@ -7,6 +7,7 @@
  *
  *	ioat.c		registers, what the PCI function asks of a model
  *	ioat_channel.c	the channel: descriptors, completions, errors, interrupts
+ *	ioat_migration.c	moving it to another one
  *
  * All is under the worker's lock.
  */
@@ -41,6 +42,7 @@ struct ioat {
 	bool suspending;     /* once the descriptor in work is done */
 	u32 errors_internal; /* CHANERR_INT: bits not yet in configuration space */
 	bool level;	     /* of the line, as told to pci_irq */
+	enum pci_activity activity;
 
 	bool busy; /* the rest is the descriptor in work */
 	struct ioat_descriptor descriptor;
@@ -51,7 +53,8 @@ struct ioat {
 
 /* ioat.c */
 extern const struct model ioat_model;
-void ioat_update_line(struct ioat *ioat); /* INTRCTRL's own bits, and the line they drive */
+void ioat_update_line(struct ioat *ioat);    /* INTRCTRL's own bits, and the line they drive */
+void ioat_show_constants(struct ioat *ioat); /* what a driver reads and cannot change */
 
 static inline u8 *ioat_register(struct ioat *ioat, unsigned offset)
 {
@@ -64,5 +67,10 @@ void ioat_channel_count(struct ioat *ioat); /* DMACOUNT was written */
 void ioat_channel_suspend(struct ioat *ioat);
 bool ioat_channel_run(struct ioat *ioat); /* some of what DMACOUNT allows; true if there was anything to do */
 void ioat_halt(struct ioat *ioat, u32 errors);
+u32 ioat_judge(const struct ioat *ioat, const struct ioat_descriptor *descriptor); /* IOAT_ERR_*; 0: nothing is wrong */
+void ioat_show_state(struct ioat *ioat, enum ioat_state state);
+
+/* ioat_migration.c */
+int ioat_migration_init(struct ioat *ioat, const struct model_options *options, struct why *why);
 
 #endif

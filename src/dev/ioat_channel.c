@@ -13,7 +13,7 @@ static u64 status(const struct ioat *ioat)
 	return (ioat->completed & IOAT_CHANSTS_ADDRESS) | ioat->state;
 }
 
-static void show_state(struct ioat *ioat, enum ioat_state state)
+void ioat_show_state(struct ioat *ioat, enum ioat_state state)
 {
 	ioat->state = state;
 	put_u64(ioat_register(ioat, IOAT_CHANSTS), status(ioat));
@@ -22,7 +22,7 @@ static void show_state(struct ioat *ioat, enum ioat_state state)
 static void stop(struct ioat *ioat, enum ioat_state state)
 {
 	ioat->busy = ioat->suspending = false;
-	show_state(ioat, state);
+	ioat_show_state(ioat, state);
 }
 
 /* ---- interrupts: each time CHANCTRL bit 0 is cleared lets one through ---- */
@@ -70,8 +70,7 @@ void ioat_halt(struct ioat *ioat, u32 errors)
 
 /* ---- one descriptor ---- */
 
-/* What is wrong with a descriptor; 0: nothing. */
-static u32 judge(const struct ioat *ioat, const struct ioat_descriptor *descriptor)
+u32 ioat_judge(const struct ioat *ioat, const struct ioat_descriptor *descriptor)
 {
 	u8 opcode = ioat_opcode(descriptor->control);
 
@@ -102,7 +101,7 @@ static bool fetch(struct ioat *ioat)
 		ioat_halt(ioat, ioat->first ? IOAT_ERR_CHAIN_ADDRESS : IOAT_ERR_NEXT_ADDRESS);
 	if (result != DMA_OK)
 		return false;
-	errors = judge(ioat, &ioat->descriptor);
+	errors = ioat_judge(ioat, &ioat->descriptor);
 	if (errors) {
 		ioat_halt(ioat, errors);
 		return false;
@@ -161,7 +160,7 @@ static void finish(struct ioat *ioat)
 	if (ioat->suspending)
 		stop(ioat, IOAT_SUSPENDED);
 	else
-		show_state(ioat, all_done(ioat) ? IOAT_DONE : IOAT_ACTIVE);
+		ioat_show_state(ioat, all_done(ioat) ? IOAT_DONE : IOAT_ACTIVE);
 	if (control & IOAT_CONTROL_COMPLETION && !write_completion(ioat, status(ioat))) {
 		ioat_halt(ioat, IOAT_ERR_COMPLETION_ADDRESS);
 		return;
@@ -222,7 +221,7 @@ void ioat_channel_count(struct ioat *ioat)
 		start_chain(ioat);
 	if (ioat->busy)
 		return;
-	show_state(ioat, all_done(ioat) ? IOAT_DONE : IOAT_ACTIVE);
+	ioat_show_state(ioat, all_done(ioat) ? IOAT_DONE : IOAT_ACTIVE);
 	worker_wake(&ioat->worker);
 }
 

@@ -53,3 +53,15 @@ int model_number(const struct model *model, const struct model_options *options,
 	*ret = (unsigned)number;
 	return 0;
 }
+
+int model_flag(const struct model *model, const struct model_options *options, const char *key, bool *ret,
+	       struct why *why)
+{
+	const char *text = model_option(options, key);
+
+	*ret = text && strcmp(text, "true") == 0;
+	if (!text || *ret || strcmp(text, "false") == 0)
+		return 0;
+	return refuse(why, MODEL_OPTION_INVALID, "option %s=%.32s of model %s: it is true or false", key, text,
+		      model->name);
+}

@@ -29,6 +29,10 @@ struct model;
 int model_number(const struct model *model, const struct model_options *options, const char *key, unsigned min,
 		 unsigned max, unsigned *ret, struct why *why);
 
+/* One that is true or false, the default. */
+int model_flag(const struct model *model, const struct model_options *options, const char *key, bool *ret,
+	       struct why *why);
+
 struct model {
 	const char *name;
 	const char *summary;	      /* one line for `isolde machine models` */

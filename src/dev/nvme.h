@@ -11,6 +11,7 @@
  *	nvme_prp.c	a command's data pointer: PRP entries and lists
  *	nvme_admin.c, nvme_identify.c, nvme_feature.c, nvme_log.c, nvme_io.c	the commands
  *	nvme_disk.c	the namespace's blocks
+ *	nvme_migration.c	moving all that to another controller
  *
  * Everything below is under the worker's lock, whose thread watches the page while a driver has the device open.
  * Commands are executed one at a time and to the end, so nothing but Asynchronous Event Requests is ever outstanding.
@@ -90,9 +91,12 @@ struct nvme {
 	u64 live_sqs, live_cqs; /* bit n: queue n exists */
 	struct nvme_sq sqs[NVME_QUEUES];
 	struct nvme_cq cqs[NVME_QUEUES];
-	unsigned granted; /* I/O queues, of each kind */
-	u64 signals;	  /* vectors to signal for completions now in memory */
-	bool level;	  /* of the INTx line, as told to pci_irq */
+	unsigned granted;	  /* I/O queues, of each kind */
+	u64 signals;		  /* vectors to signal for completions now in memory */
+	struct pci_addr identity; /* what its names are made of: where it was when a program opened it */
+	enum pci_activity activity;
+	bool sending; /* the medium, to another controller */
+	bool level;   /* of the INTx line, as told to pci_irq */
 
 	u16 event_requests[NVME_EVENT_REQUESTS]; /* command ids, oldest first */
 	unsigned nevent_requests;
@@ -125,6 +129,7 @@ typedef u16 (*nvme_handler)(struct nvme *nvme, struct nvme_request *request);
 /* nvme_ctrl.c */
 extern const struct model nvme_model;
 void nvme_die(struct nvme *nvme); /* CSTS.CFS */
+bool nvme_poll(void *model);	  /* looks at the registers once; true if there was anything to do */
 
 static inline u32 nvme_reg_load(const struct nvme *nvme, unsigned offset)
 {
@@ -140,6 +145,9 @@ static inline bool nvme_ready(const struct nvme *nvme)
 {
 	return (nvme->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST_DONE)) == NVME_CSTS_RDY;
 }
+
+/* nvme_migration.c */
+int nvme_migration_init(struct nvme *nvme, const struct model_options *options, struct why *why); /* has its disk */
 
 /* nvme_queue.c */
 void nvme_cq_make(struct nvme *nvme, unsigned id, u64 base, unsigned size, bool interrupts, unsigned vector);

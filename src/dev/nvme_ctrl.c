@@ -162,19 +162,18 @@ static void poll_mask(struct nvme *nvme)
 	nvme_update_level(nvme);
 }
 
-/* Looks at the registers once; true if there was anything to do. */
-static bool nvme_poll(void *model)
+bool nvme_poll(void *model)
 {
 	struct nvme *nvme = model;
 	bool progress;
 
 	assert_held(RANK_DEVICE);
-	if (!nvme->regs)
+	if (!nvme->regs || nvme->activity == PCI_STOPPED)
 		return false;
 	poll_mask(nvme);
 	registers_restore(nvme);
 	progress = poll_configuration(nvme);
-	if (nvme_ready(nvme))
+	if (nvme_ready(nvme) && nvme->activity == PCI_ACTIVE)
 		progress |= nvme_queues_poll(nvme);
 	return progress;
 }
@@ -247,6 +246,7 @@ static void nvme_closed(struct pci_function *function)
 	struct nvme *nvme = function->model;
 
 	worker_stop(&nvme->worker);
+	nvme->identity = function->addr; /* whatever has moved here */
 }
 
 static void nvme_free(struct nvme *nvme)
@@ -298,9 +298,12 @@ static int nvme_attach(struct pci_function *function, struct dma_port *port, con
 	worker_init(&nvme->worker, WORKER_LOOKS, nvme_poll, nvme);
 	nvme->disk = (struct nvme_disk)NVME_DISK_INIT;
 	nvme->function = function;
+	nvme->identity = function->addr;
 	nvme->port = port;
 	nvme->regs = function->bars[0].memory;
 	if (nvme_disk_init(&nvme->disk, options, NVME_MAX_TRANSFER, why) < 0)
+		return -why->err;
+	if (nvme_migration_init(nvme, options, why) < 0)
 		return -why->err;
 	registers_power_on(nvme);
 	function->ops = &nvme_ops;
@@ -308,11 +311,11 @@ static int nvme_attach(struct pci_function *function, struct dma_port *port, con
 	return 0;
 }
 
-static const char *const nvme_keys[] = {"disk", "size", "block", NULL};
+static const char *const nvme_keys[] = {"disk", "size", "block", "migration", NULL};
 
 const struct model nvme_model = {
 	.name = "nvme",
-	.summary = "NVMe 1.4 controller with one namespace: disk=PATH or size=64M, block=512|4096",
+	.summary = "NVMe 1.4 controller with one namespace: disk=PATH or size=64M, block=512|4096, migration=true",
 	.identity = {.vendor = 0x1b36,
 		     .device = 0x0010,
 		     .subsystem_vendor = 0x1af4,

@@ -122,6 +122,8 @@ int nvme_disk_init(struct nvme_disk *disk, const struct model_options *options, 
 void nvme_disk_fini(struct nvme_disk *disk)
 {
 	free(disk->bounce);
+	free(disk->written);
+	free(disk->unsent);
 	os_unmap(disk->memory, disk->size);
 	os_close(disk->fd);
 	*disk = (struct nvme_disk)NVME_DISK_INIT;
@@ -172,6 +174,7 @@ static bool file_write_zeros(struct nvme_disk *disk, u64 offset, u64 size)
 
 bool nvme_disk_zero(struct nvme_disk *disk, u64 offset, u64 size)
 {
+	nvme_disk_note(disk, offset, size);
 	if (os_file_punch(disk->fd, offset, size))
 		return true;
 	if (!disk->memory)
@@ -182,10 +185,35 @@ bool nvme_disk_zero(struct nvme_disk *disk, u64 offset, u64 size)
 
 void nvme_disk_discard(struct nvme_disk *disk, u64 offset, u64 size)
 {
+	nvme_disk_note(disk, offset, size);
 	os_file_punch(disk->fd, offset, size);
 }
 
 bool nvme_disk_flush(struct nvme_disk *disk)
 {
 	return disk->memory || os_file_flush(disk->fd);
+}
+
+u64 nvme_disk_map_size(const struct nvme_disk *disk)
+{
+	u64 chunks = (disk->size + NVME_DISK_CHUNK - 1) / NVME_DISK_CHUNK;
+
+	return (chunks + 63) / 64 * sizeof(u64);
+}
+
+int nvme_disk_map(struct nvme_disk *disk, struct why *why)
+{
+	disk->written = alloc_zero(nvme_disk_map_size(disk), why);
+	disk->unsent = disk->written ? alloc_zero(nvme_disk_map_size(disk), why) : NULL;
+	return disk->unsent ? 0 : -why->err;
+}
+
+void nvme_disk_note(struct nvme_disk *disk, u64 offset, u64 size)
+{
+	if (!disk->written)
+		return;
+	for (u64 chunk = offset / NVME_DISK_CHUNK; size && chunk <= (offset + size - 1) / NVME_DISK_CHUNK; chunk++) {
+		disk->written[chunk / 64] |= BIT(chunk % 64);
+		disk->unsent[chunk / 64] |= BIT(chunk % 64);
+	}
 }

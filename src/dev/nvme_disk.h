@@ -23,7 +23,14 @@ struct nvme_disk {
 	u8 *memory;	      /* owned mapping; NULL: a file */
 	u8 *bounce;	      /* owned, of bounce_size */
 	u64 bounce_size;
+
+	/* Of memory that may be moved: a bit for each chunk; owned, NULL where nobody will ask. */
+	u64 *written; /* it may be other than zero */
+	u64 *unsent;  /* ... and has changed since it was sent */
+	u64 round;    /* which word of unsent is next */
 };
+
+enum { NVME_DISK_CHUNK = 64 << 10 };
 
 #define NVME_DISK_INIT                                                                                                 \
 	{                                                                                                              \
@@ -49,5 +56,11 @@ bool nvme_disk_equal(struct nvme_disk *disk, u64 offset, u64 size, const u8 *byt
 bool nvme_disk_zero(struct nvme_disk *disk, u64 offset, u64 size);    /* reads as zero afterwards */
 void nvme_disk_discard(struct nvme_disk *disk, u64 offset, u64 size); /* a hint: zero, or as before */
 bool nvme_disk_flush(struct nvme_disk *disk);
+
+/* Notes from now on what is written. OUT_OF_MEMORY. */
+int nvme_disk_map(struct nvme_disk *disk, struct why *why);
+u64 nvme_disk_map_size(const struct nvme_disk *disk); /* bytes of written, and of unsent */
+/* Before blocks change other than by zero() and discard(). */
+void nvme_disk_note(struct nvme_disk *disk, u64 offset, u64 size);
 
 #endif

@@ -23,7 +23,7 @@ static void put_text(u8 *to, size_t size, const char *text)
 /* A locally administered identifier, different for every function of a machine and the same at each run. */
 static void put_eui64(const struct nvme *nvme, u8 to[static EUI64_SIZE])
 {
-	u32 key = (u32)pci_addr_key(nvme->function->addr);
+	u32 key = (u32)pci_addr_key(nvme->identity);
 
 	memcpy(to, "\x02iso", 4);
 	for (unsigned i = 0; i < 4; i++)
@@ -40,7 +40,7 @@ static void controller_names(const struct nvme *nvme, u8 *data)
 {
 	char bdf[PCI_ADDR_TEXT], text[64];
 
-	pci_addr_print(nvme->function->addr, bdf);
+	pci_addr_print(nvme->identity, bdf);
 	put_text(data + 4, 20, bdf);			/* SN */
 	put_text(data + 24, 40, "isolde virtual NVMe"); /* MN */
 	put_text(data + 64, 8, ISOLDE_VERSION);		/* FR */

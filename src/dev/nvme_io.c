@@ -67,6 +67,7 @@ static u16 io_write(struct nvme *nvme, struct nvme_request *request)
 	request->bytes = plan.size;
 	nvme->counters.writes++;
 	nvme->counters.sectors_written += plan.size >> 9;
+	nvme_disk_note(&nvme->disk, plan.offset, plan.size);
 	status = nvme_transfer(nvme, request->command, nvme_disk_window(&nvme->disk, plan.offset), plan.size, DMA_READ);
 	if (status)
 		return status;

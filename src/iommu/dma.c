@@ -236,6 +236,9 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 	} else {
 		dma_count(direction == DMA_READ ? &port->bytes_read : &port->bytes_written, total);
 	}
+	/* Of what faulted for its memory some may have been written. */
+	if (port->log && direction == DMA_WRITE && (!reason || reason == DMA_FAULT_MEMORY + 1))
+		dma_log_note(port->log, segments, nsegments);
 	gate_leave(&port->gate);
 	if (reason && port->iommu->fault)
 		port->iommu->fault(port->iommu->fault_context, ret_fault);
@@ -301,14 +304,18 @@ static bool copy_directly(struct dma_port *port, u32 pasid, const struct dma_seg
 {
 	struct dma_context *context;
 	struct batch to, from;
-	bool copied;
+	bool found, copied;
 
 	if (destination->iova - source->iova < source->size || source->iova - destination->iova < source->size)
 		return false;
 	gate_enter(&port->gate);
 	context = find_context(port, pasid);
-	copied = context && gather_range(context, source, ISOLDE_PT_READ, &from) &&
-		 gather_range(context, destination, ISOLDE_PT_WRITE, &to) && copy_reachable(&to, &from);
+	found = context && gather_range(context, source, ISOLDE_PT_READ, &from) &&
+		gather_range(context, destination, ISOLDE_PT_WRITE, &to);
+	copied = found && copy_reachable(&to, &from);
+	/* Half of it may have been written when something was in the way. */
+	if (found && port->log)
+		dma_log_note(port->log, destination, 1);
 	if (copied) {
 		dma_count(&port->bytes_read, source->size);
 		dma_count(&port->bytes_written, source->size);

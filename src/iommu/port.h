@@ -7,6 +7,7 @@
 
 #include "base/lock.h"
 #include "iommu/dma.h"
+#include "iommu/dma_log.h"
 #include "iommu/domain.h"
 
 /* What a port's requests with one PASID mean; pasid 0 is those without. */
@@ -41,7 +42,8 @@ struct dma_port {
 	struct list contexts;		     /* struct dma_context, owned: with PASIDs, ascending */
 	struct list guests;		     /* struct dma_context, owned: iommu/stage1.c */
 	unsigned nguests;
-	u64 second; /* what stage 2 was asked for, of the last DMA_FAULT_SECOND_STAGE */
+	struct dma_log *log; /* borrowed; where writes are noted: iommu/dma_log.h; NULL: nowhere */
+	u64 second;	     /* what stage 2 was asked for, of the last DMA_FAULT_SECOND_STAGE */
 	_Atomic u64 bytes_read, bytes_written, iotlb_hits, walks, invalidations, faults;
 	bool cached;		   /* the IOTLB may hold something */
 	struct tlb_entry uncached; /* a translation that may not be kept */

@@ -2,14 +2,14 @@
 /*
  * What devices wrote through an HWPT: HWPT_SET_DIRTY_TRACKING and HWPT_GET_DIRTY_BITMAP (spec 03 section 8).
  *
- * A leaf that was written through stands for all of its pages. Bits are only ever set in the program's bitmap, a part
- * of it at a time: bits of neighbouring leaves are gathered first.
+ * A leaf that was written through stands for all of its pages.
  */
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "iommufd/hwpt.h"
 #include "iommufd/ioctl.h"
+#include "mem/bitmap.h"
 
 /* Linux: drivers/iommu/iommufd/hw_pagetable.c:iommufd_hwpt_set_dirty_tracking() */
 long ioctl_hwpt_set_dirty_tracking(struct request *request, struct why *why)
@@ -25,73 +25,12 @@ long ioctl_hwpt_set_dirty_tracking(struct request *request, struct why *why)
 	return domain_set_dirty(hwpt->hwpt.domain, set->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE, why);
 }
 
-/* ---- the program's bitmap ---- */
-
-/* A part of the bitmap that bits are gathered in; bit n is of the pages from iova + (n << shift) on. */
-struct bitmap {
-	struct client *client;
-	u64 address;
-	u64 iova;
-	unsigned shift;
-	u64 window; /* which byte of the bitmap bytes[0] is */
-	u8 bytes[PAGE_SIZE];
-	size_t used; /* bytes of it that may have bits; 0: none */
-};
-
-/* It was looked at before that it can be written; a thread that takes it away since has itself to thank. */
-static void flush(struct bitmap *bitmap)
-{
-	u8 present[PAGE_SIZE];
-	struct why ignored;
-
-	if (!bitmap->used)
-		return;
-	if (client_read(bitmap->client, bitmap->address + bitmap->window, present, bitmap->used, &ignored) == 0) {
-		for (size_t i = 0; i < bitmap->used; i++)
-			present[i] |= bitmap->bytes[i];
-		client_write(bitmap->client, bitmap->address + bitmap->window, present, bitmap->used, &ignored);
-	}
-	memset(bitmap->bytes, 0, bitmap->used);
-	bitmap->used = 0;
-}
-
-static void move_window(struct bitmap *bitmap, u64 byte)
-{
-	if (bitmap->used && byte - bitmap->window < sizeof(bitmap->bytes))
-		return;
-	flush(bitmap);
-	bitmap->window = byte;
-}
-
-/* Bits [first, last], ascending from call to call. */
-static void set_bits(struct bitmap *bitmap, u64 first, u64 last)
-{
-	while (first <= last) {
-		u64 byte = first / 8, piece_last = min_u64(last, byte * 8 + 7);
-
-		move_window(bitmap, byte);
-		if (first == byte * 8 && last - first >= 7) {
-			u64 whole = min_u64((last + 1) / 8 - byte, bitmap->window + sizeof(bitmap->bytes) - byte);
-
-			memset(bitmap->bytes + (byte - bitmap->window), 0xff, whole);
-			piece_last = first + whole * 8 - 1;
-			byte += whole - 1;
-		} else {
-			bitmap->bytes[byte - bitmap->window] |= (u8)MASK(piece_last % 8, first % 8);
-		}
-		bitmap->used = byte - bitmap->window + 1;
-		first = piece_last + 1;
-	}
-}
+/* ---- reading ---- */
 
 static void visit(void *context, u64 start, u64 last)
 {
-	struct bitmap *bitmap = context;
-
-	set_bits(bitmap, (start - bitmap->iova) >> bitmap->shift, (last - bitmap->iova) >> bitmap->shift);
+	client_bitmap_set(context, start, last);
 }
-
-/* ---- reading ---- */
 
 /* Linux: drivers/iommu/iommufd/io_pagetable.c:iommufd_check_iova_range() */
 static int check_range(const struct iommu_hwpt_get_dirty_bitmap *get, u64 alignment, struct why *why)
@@ -126,20 +65,13 @@ static int refuse_incapable(const struct hwpt_paging *hwpt, struct why *why)
 }
 
 /*
- * What cannot be told must not be forgotten: a bitmap that cannot be written is no failure for Linux, but nothing is
- * read then (it pins the bitmap first, and drops what iova_bitmap_for_each() says).
+ * A bitmap that cannot be written is no failure for Linux, but nothing is read then (it pins the bitmap first, and
+ * drops what iova_bitmap_for_each() says).
  */
-static bool is_writable(struct client *client, u64 address, u64 nbits)
-{
-	struct why ignored;
-
-	return client_check_range(client, address, (nbits + 7) / 8, true, &ignored) == 0;
-}
-
 static int read_bitmap(struct request *request, const struct iommu_hwpt_get_dirty_bitmap *get,
 		       const struct hwpt_paging *hwpt, struct why *why)
 {
-	struct bitmap *bitmap = alloc_new(struct bitmap, why);
+	struct client_bitmap *bitmap = alloc_new(struct client_bitmap, why);
 
 	if (!bitmap)
 		return -why->err;
@@ -147,10 +79,11 @@ static int read_bitmap(struct request *request, const struct iommu_hwpt_get_dirt
 	bitmap->address = get->data;
 	bitmap->iova = get->iova;
 	bitmap->shift = (unsigned)__builtin_ctzll(get->page_size);
-	if (get->length && is_writable(request->client, get->data, ((get->length - 1) >> bitmap->shift) + 1)) {
+	if (get->length &&
+	    client_bitmap_writable(request->client, get->data, ((get->length - 1) >> bitmap->shift) + 1)) {
 		domain_read_dirty(hwpt->hwpt.domain, get->iova, get->iova + get->length - 1,
 				  !(get->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR), visit, bitmap);
-		flush(bitmap);
+		client_bitmap_flush(bitmap);
 	}
 	free(bitmap);
 	return 0;

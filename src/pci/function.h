@@ -131,6 +131,50 @@ struct pci_model_ops {
 	void (*free)(struct pci_function *function); /* frees function->model; the function itself is the machine's */
 };
 
+/* What a device does by itself. Its owner stops and moves it: spec 05 section 12. */
+enum pci_activity {
+	PCI_ACTIVE,
+	PCI_PASSIVE, /* it answers accesses to its registers, but makes no request of its own and no interrupt for one
+		      */
+	PCI_STOPPED, /* nothing of its state changes, whatever is done to its registers; a reset still works */
+};
+
+enum { PCI_MIGRATION_RECORD = (64 << 10) + 64 }; /* bytes that send() and save() give at most */
+
+/*
+ * What the model of a device owes that can be moved to another one of its kind, in this machine or elsewhere. The
+ * state is bytes that mean the same on every host. It has two parts: bulk, in any number of records that may be had
+ * while the device runs (again, if it changes what it has given), and the rest, in one, of a stopped device. VFIO
+ * frames them, and walks the states. Configuration space is not part of it: whoever moves a device has that at hand.
+ *
+ * Calls come from control threads as for pci_model_ops. bulk members may be NULL where there is none.
+ */
+struct pci_migration_ops {
+	bool pre_copy; /* bulk can be had while the device runs */
+
+	/* Any, from any. No transfer is under way when it returns from PCI_ACTIVE to another. */
+	void (*activity)(struct pci_function *function, enum pci_activity activity);
+
+	/* All of the bulk is to be sent from now on; and no longer. */
+	void (*send_start)(struct pci_function *function);
+	void (*send_stop)(struct pci_function *function);
+	/* The next record of bulk; 0: there is none now. */
+	size_t (*send)(struct pci_function *function, u8 record[static PCI_MIGRATION_RECORD]);
+	/* Bytes that send() would give now; of a device that is not being sent, those of all of it. */
+	u64 (*pending)(struct pci_function *function);
+	/* The rest, of a device that is stopped. */
+	size_t (*save)(struct pci_function *function, u8 record[static PCI_MIGRATION_RECORD]);
+
+	/*
+	 * The same on the other side, of a device that is stopped. What was there is lost from receive_start() on: who
+	 * breaks off has to reset it. Every byte may be a lie: DEVICE_STATE. load() comes last, and changes nothing if
+	 * it refuses.
+	 */
+	void (*receive_start)(struct pci_function *function);
+	int (*receive)(struct pci_function *function, const u8 *record, size_t size, struct why *why);
+	int (*load)(struct pci_function *function, const u8 *record, size_t size, struct why *why);
+};
+
 struct pci_function {
 	struct pci_addr addr;
 	u8 config[4096]; /* the device's registers, little-endian, as the hardware would answer */
@@ -173,9 +217,10 @@ struct pci_function {
 	unsigned nown_rules;
 
 	struct pci_irq irq;
-	const struct pci_model_ops *ops; /* never NULL: "inert" at least */
-	void *model;			 /* the model's own state, freed by ops->free */
-	struct list_link link;		 /* topology->functions, in enumeration order */
+	const struct pci_model_ops *ops;	   /* never NULL: "inert" at least */
+	void *model;				   /* the model's own state, freed by ops->free */
+	const struct pci_migration_ops *migration; /* NULL: it cannot be moved */
+	struct list_link link;			   /* topology->functions, in enumeration order */
 };
 
 /* Registers (PCI Local Bus 3.0 section 6.1, PCI Express Base 5.0 chapter 7) */

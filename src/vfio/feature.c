@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VFIO_DEVICE_FEATURE: spec 05 section 11. Plain vfio-pci has the three low-power features, each only to be set, and
- * dma-bufs of its BARs, only to be got (pci_dmabuf.c). A device in low power has no pages to map; every request and
+ * dma-bufs of its BARs, only to be got (pci_dmabuf.c); a device that can be moved has those of migration and of logging
+ * besides (migration.c, dma_logging.c). A device in low power has no pages to map; every request and
  * access wakes it for its duration, and ends the variant with a wake-up eventfd.
  */
+#include "vfio/feature.h"
+
 #include "base/os.h"
+#include "vfio/dma_logging.h"
 #include "vfio/ioctl.h"
 #include "vfio/pci.h"
 
@@ -12,17 +16,13 @@
 	(VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE)
 #define DIRECTIONS (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET)
 
-struct feature_request {
-	struct pci_session *session;
-	struct client *client;
-	u64 data; /* address of the payload */
-};
-
 struct feature {
 	const char *name;
-	u32 directions; /* 0: not there (ENOTTY) */
+	u32 directions; /* 0: no device here has it */
 	u32 payload;
 	long (*perform)(const struct feature_request *request, struct why *why);
+	/* Does the device have it? What is left out, all have that are vfio-pci's. */
+	bool (*is_there)(const struct vfio_device *device);
 };
 
 static int enter(struct pci_session *session, enum low_power kind, int wake_fd, struct why *why)
@@ -88,7 +88,14 @@ static long get_dma_buf(const struct feature_request *request, struct why *why)
 	return dmabuf_get(request->session, request->client, request->data, why);
 }
 
-/* Those without a direction belong to other drivers or to functions that a physical function here never has. */
+static bool is_movable(const struct vfio_device *device)
+{
+	return migration_flags(device) != 0;
+}
+
+#define GET VFIO_DEVICE_FEATURE_GET
+#define SET VFIO_DEVICE_FEATURE_SET
+
 /* At any time, and from then on: whoever has a virtual function open keeps it. */
 static long set_token(const struct feature_request *request, struct why *why)
 {
@@ -102,23 +109,45 @@ static long set_token(const struct feature_request *request, struct why *why)
 	return 0;
 }
 
+/* Only physical functions have one. */
+static bool has_token(const struct vfio_device *device)
+{
+	return device->token && !device->soft;
+}
+
+/* The one without a direction belongs to other drivers. */
 static const struct feature features[] = {
-	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {"PCI_VF_TOKEN", VFIO_DEVICE_FEATURE_SET, VF_TOKEN_SIZE, set_token},
-	[VFIO_DEVICE_FEATURE_MIGRATION] = {"MIGRATION"},
-	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = {"MIG_DEVICE_STATE"},
-	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = {"LOW_POWER_ENTRY", VFIO_DEVICE_FEATURE_SET, 0, set_entry},
-	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] = {"LOW_POWER_ENTRY_WITH_WAKEUP", VFIO_DEVICE_FEATURE_SET,
+	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {"PCI_VF_TOKEN", SET, VF_TOKEN_SIZE, set_token, has_token},
+	[VFIO_DEVICE_FEATURE_MIGRATION] = {"MIGRATION", GET, sizeof(struct vfio_device_feature_migration),
+					   migration_get, is_movable},
+	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = {"MIG_DEVICE_STATE", GET | SET,
+						  sizeof(struct vfio_device_feature_mig_state), migration_state,
+						  is_movable},
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = {"LOW_POWER_ENTRY", SET, 0, set_entry},
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] = {"LOW_POWER_ENTRY_WITH_WAKEUP", SET,
 							     sizeof(struct vfio_device_low_power_entry_with_wakeup),
 							     set_entry_with_wakeup},
-	[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = {"LOW_POWER_EXIT", VFIO_DEVICE_FEATURE_SET, 0, set_exit},
-	[VFIO_DEVICE_FEATURE_DMA_LOGGING_START] = {"DMA_LOGGING_START"},
-	[VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP] = {"DMA_LOGGING_STOP"},
-	[VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] = {"DMA_LOGGING_REPORT"},
-	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = {"MIG_DATA_SIZE"},
+	[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = {"LOW_POWER_EXIT", SET, 0, set_exit},
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_START] = {"DMA_LOGGING_START", SET,
+						   sizeof(struct vfio_device_feature_dma_logging_control),
+						   dma_logging_start, is_movable},
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP] = {"DMA_LOGGING_STOP", SET, 0, dma_logging_stop, is_movable},
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] = {"DMA_LOGGING_REPORT", GET,
+						    sizeof(struct vfio_device_feature_dma_logging_report),
+						    dma_logging_report, is_movable},
+	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = {"MIG_DATA_SIZE", GET, sizeof(struct vfio_device_feature_mig_data_size),
+					       migration_get_data_size, is_movable},
 	[VFIO_DEVICE_FEATURE_BUS_MASTER] = {"BUS_MASTER"},
-	[VFIO_DEVICE_FEATURE_DMA_BUF] = {"DMA_BUF", VFIO_DEVICE_FEATURE_GET, sizeof(struct vfio_device_feature_dma_buf),
-					 get_dma_buf},
+	[VFIO_DEVICE_FEATURE_DMA_BUF] = {"DMA_BUF", GET, sizeof(struct vfio_device_feature_dma_buf), get_dma_buf},
+	[VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2] = {"MIG_PRECOPY_INFOv2", SET, 0, migration_set_precopy_info},
 };
+
+static bool is_there(const struct feature *feature, const struct vfio_device *device)
+{
+	if (!feature || !feature->directions)
+		return false;
+	return feature->is_there ? feature->is_there(device) : !device->soft;
+}
 
 static int decode_flags(u32 flags, struct why *why)
 {
@@ -136,16 +165,14 @@ static int decode_feature(const struct vfio_device *device, u32 flags, const str
 	const struct feature *feature = id < ARRAY_SIZE(features) ? &features[id] : NULL;
 
 	/* Linux answers EINVAL, not ENOTTY, for this one of a device that cannot migrate. */
-	if (id == VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2)
-		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s cannot migrate", id, name);
-	/* Only physical functions have a token. */
-	if (!feature || !feature->directions || device->soft ||
-	    (id == VFIO_DEVICE_FEATURE_PCI_VF_TOKEN && !device->token))
+	if (id == VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 && !(migration_flags(device) & VFIO_MIGRATION_PRE_COPY))
+		return refuse(why, FEATURE_DIRECTION, "feature %u (MIG_PRECOPY_INFOv2): %s has no PRE_COPY", id, name);
+	if (!is_there(feature, device))
 		return refuse(why, FEATURE_UNKNOWN, "%s has no feature %u (%s)", name, id,
 			      feature ? feature->name : "unknown");
 	if (flags & DIRECTIONS & ~feature->directions)
 		return refuse(why, FEATURE_DIRECTION, "feature %s of %s can only be %s", feature->name, name,
-			      feature->directions == VFIO_DEVICE_FEATURE_SET ? "set" : "got");
+			      feature->directions == SET ? "set" : "got");
 	*ret = feature;
 	return 0;
 }
@@ -168,5 +195,6 @@ long pci_feature(struct file *file, struct client *client, const union vfio_head
 	if (request->argsz - sizeof(*request) < feature->payload)
 		return refuse(why, ARGSZ_SHORT, "VFIO_DEVICE_FEATURE %s: argsz is %u, %zu are needed", feature->name,
 			      request->argsz, sizeof(*request) + feature->payload);
-	return feature->perform(&(struct feature_request){session, client, arg + sizeof(*request)}, why);
+	return feature->perform(
+		&(struct feature_request){session, client, request->flags & DIRECTIONS, arg + sizeof(*request)}, why);
 }

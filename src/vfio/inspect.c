@@ -106,6 +106,9 @@ static void inspect_device(const struct vfio_device *device, struct describer *d
 			describe_number(describer, "iommufd_object", vfio_iommufd_id(device));
 		describe_text(describer, "interrupts", modes[session->irq_mode]);
 		describe_flag(describer, "registers_revoked", session->revoked);
+		if (migration_flags(device))
+			describe_text(describer, "migration", migration_state_name(session->migration.state));
+		describe_flag(describer, "dma_logged", session->migration.log != NULL);
 	}
 	describe_flag(describer, "leaving", device->hidden);
 	describe_end(describer);

@@ -4,6 +4,7 @@
 #include "vfio/container.h"
 #include "vfio/device.h"
 #include "vfio/group.h"
+#include "vfio/migration.h"
 
 const struct vfio_ioctl vfio_ioctls[] = {
 #define VFIO_IOCTL(kind, name, type, min, handler) {VFIO_KIND_##kind, name, #name, sizeof(type), min, handler},
@@ -53,6 +54,8 @@ static const struct vfio_ioctl *find_for_file(const struct file *file, unsigned 
 		return vfio_ioctl_find(VFIO_KIND_GROUP, cmd);
 	if (file->ops == &device_file_ops)
 		return device_file_request(file, cmd);
+	if (file->ops == &transfer_file_ops)
+		return transfer_file_is_saving(file) ? vfio_ioctl_find(VFIO_KIND_TRANSFER, cmd) : NULL;
 	if (file->ops != &container_file_ops)
 		return NULL;
 	row = vfio_ioctl_find(VFIO_KIND_CONTAINER, cmd);

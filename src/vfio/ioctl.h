@@ -9,7 +9,8 @@
 
 /*
  * Which file a request belongs to. A container has two: its own, and those of its IOMMU backend. A device's file has
- * those of all devices, those that only vfio-pci answers, and those of its character device alone.
+ * those of all devices, those that only vfio-pci answers, and those of its character device alone. A transfer is the
+ * stream of a migration, as it is read.
  */
 enum vfio_kind {
 	VFIO_KIND_CONTAINER,
@@ -18,6 +19,7 @@ enum vfio_kind {
 	VFIO_KIND_DEVICE,
 	VFIO_KIND_PCI,
 	VFIO_KIND_CDEV,
+	VFIO_KIND_TRANSFER,
 	VFIO_KINDS,
 };
 

@@ -82,6 +82,7 @@ void pci_session_begin(struct pci_session *session)
 	memcpy(session->saved, function->config, sizeof(session->saved));
 	session->no_intx = !session->device->pci.nointxmask && pci_known_without_intx(function);
 	config_init(session);
+	migration_begin(session);
 	backing_update(session);
 	if (function->ops->opened)
 		function->ops->opened(function);
@@ -103,6 +104,7 @@ void pci_session_end(struct pci_session *session)
 	struct vfio_device *device = session->device;
 	struct pci_function *function = session->function;
 
+	migration_end(session);
 	vf_token_closed(device);
 	dmabufs_drop(session);
 	low_power_exit(session);
@@ -339,6 +341,7 @@ void pci_check(const struct vfio_device *device)
 	assert((session->wake_fd >= 0) == (session->low_power == LOW_POWER_WAKEUP));
 	assert(session->nioeventfds == list_length(&session->ioeventfds));
 	assert(session->revoked || session->low_power == LOW_POWER_NONE);
+	migration_check(session);
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
 		assert(function->bars[bar].memory ==
 		       (session->revoked || !session->shared[bar] ? function->bars[bar].home : session->shared[bar]));

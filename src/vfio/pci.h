@@ -14,6 +14,7 @@
 #include "mem/buffer.h"
 #include "mem/file.h"
 #include "vfio/device.h"
+#include "vfio/migration.h"
 
 #define REGION_SHIFT 40
 #define CONFIG_SIZE  4096
@@ -67,6 +68,7 @@ struct pci_session {
 	struct list ioeventfds;
 	unsigned nioeventfds;
 	struct list dmabufs; /* struct pci_dmabuf: pci_dmabuf.c */
+	struct migration migration;
 };
 
 /* Only of a file that has it. */

@@ -104,6 +104,7 @@ void session_reset(struct pci_session *session)
 {
 	dmabufs_revoke(session, true);
 	function_reset(session->function);
+	migration_reset(session);
 	backing_update(session); /* D0 again */
 	dmabufs_revoke(session, session->revoked);
 }

@@ -18,6 +18,8 @@
 	X(compat)                                                                                                      \
 	X(cdev)                                                                                                        \
 	X(siblings)                                                                                                    \
+	X(feature)                                                                                                     \
+	X(migration)                                                                                                   \
 	X(mock)                                                                                                        \
 	X(container)                                                                                                   \
 	X(group)                                                                                                       \

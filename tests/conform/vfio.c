@@ -64,17 +64,27 @@ struct names the_device(void)
 	return names_of(bdf);
 }
 
-void two_siblings(struct names pair[static 2])
+static void two_of(const char *variable, struct names pair[static 2])
 {
-	const char *list = getenv("ISOLDE_SIBLINGS");
+	const char *list = getenv(variable);
 	char first[32];
 
 	if (!list || !strchr(list, ','))
-		skip("no two devices of one group: ISOLDE_SIBLINGS is not set");
+		skip("no two devices: %s is not set", variable);
 	snprintf(first, sizeof(first), "%.*s", (int)(strchr(list, ',') - list), list);
 	pair[0] = names_of(first);
 	pair[1] = names_of(strchr(list, ',') + 1);
+}
+
+void two_siblings(struct names pair[static 2])
+{
+	two_of("ISOLDE_SIBLINGS", pair);
 	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) == 0);
+}
+
+void two_movable(struct names pair[static 2])
+{
+	two_of("ISOLDE_MOVABLE", pair);
 }
 
 int open_cdev(const struct names *names)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VFIO devices for the tests that have real ones: ISOLDE_BDF names an NVMe controller that is alone in its group,
- * ISOLDE_SIBLINGS two functions of one group ("0000:02:00.0,0000:02:00.1"); all belong to vfio-pci. ISOLDE_MDEV is the
- * UUID of an emulated device, of the model mcopy.
+ * ISOLDE_SIBLINGS two functions of one group ("0000:02:00.0,0000:02:00.1"), ISOLDE_MOVABLE two NVMe controllers whose
+ * driver can move them; all belong to vfio-pci. ISOLDE_MDEV is the UUID of an emulated device, of the model mcopy.
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
@@ -16,6 +16,7 @@ struct names {
 
 struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
+void two_movable(struct names pair[static 2]);
 struct names the_mdev(void); /* likewise */
 
 int open_cdev(const struct names *names);  /* watched */

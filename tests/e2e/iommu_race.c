@@ -1,95 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs that use /dev/iommu together and without sense, for the end-to-end tests: processes that share descriptors
- *by fork, each with threads, all making random requests on whatever is open, closing it under each other, mapping and
- * unmapping the memory they gave away; and a parent that kills some of them in the middle. It knows nothing of isolde.
+ * Programs that use /dev/iommu together and without sense, for the end-to-end tests (race.h). It knows nothing of
+ *isolde.
  *
  *	iommu_race SEED PROCESSES THREADS MILLISECONDS [CDEV...]
- *
- * Prints how many requests were made, and how many succeeded. Whoever runs it looks at what is left.
  */
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "tests/e2e/race.h"
 
 #include "isolde/abi/iommufd.h"
 #include "isolde/abi/vfio.h"
 
-enum { FILES = 24, PAGE = 4096, ARENA_PAGES = 64, WORDS = 18 };
+enum { WORDS = 18 };
 
-/* Shared by all processes. */
-static struct shared {
-	atomic_ulong requests, succeeded;
-	atomic_bool over;
-	atomic_int files[FILES]; /* numbers that meant something once; the same in all processes, or not */
-} * shared;
-
-static uint8_t *arena;
 static char **cdevs;
 static int ncdevs;
-
-static uint64_t next_long(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state >> 16;
-}
-
-static uint32_t next_random(uint64_t *state)
-{
-	return (uint32_t)next_long(state);
-}
-
-static int some_file(uint64_t *state)
-{
-	return atomic_load(&shared->files[next_random(state) % FILES]);
-}
-
-static void remember(uint64_t *state, int fd)
-{
-	/* What was there stays open, for others to hit. */
-	if (fd >= 0)
-		atomic_store(&shared->files[next_random(state) % FILES], fd);
-}
-
-static uint64_t some_value(uint64_t *state)
-{
-	switch (next_random(state) % 8) {
-	case 0:
-		return 0;
-	case 1:
-	case 2:
-		return next_random(state) % 12;
-	case 3:
-		return (uintptr_t)arena + next_random(state) % ARENA_PAGES * PAGE;
-	case 4:
-		return 0x1000000 + next_random(state) % 64 * (uint64_t)PAGE;
-	case 5:
-		return PAGE << next_random(state) % 6;
-	case 6:
-		return (uint64_t)some_file(state);
-	default:
-		return next_long(state) << 20;
-	}
-}
-
-static void count(long result)
-{
-	atomic_fetch_add(&shared->requests, 1);
-	if (result >= 0)
-		atomic_fetch_add(&shared->succeeded, 1);
-}
 
 static void ask_anything(uint64_t *state)
 {
@@ -159,39 +83,6 @@ static void bind_and_attach(uint64_t *state)
 	count(ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
 }
 
-/* Never what the process was started with. */
-static void close_one(uint64_t *state)
-{
-	int fd = some_file(state);
-
-	if (fd > 2)
-		close(fd);
-}
-
-static void move_memory(uint64_t *state)
-{
-	uint8_t *page = arena + next_random(state) % ARENA_PAGES * PAGE;
-
-	if (next_random(state) & 1)
-		madvise(page, PAGE, MADV_DONTNEED);
-	else if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
-		*page = 1;
-}
-
-static void read_or_write(uint64_t *state)
-{
-	uint8_t buffer[80] = {(uint8_t)next_random(state)};
-	int fd = some_file(state);
-
-	if (fd <= 2)
-		return;
-	if (next_random(state) & 1)
-		count(pread(fd, buffer, 8, (off_t)(next_random(state) % 8) << 40));
-	else
-		count(pwrite(fd, buffer, 4,
-			     (off_t)(next_random(state) % 8) << 40 | (off_t)(next_random(state) % 4096)));
-}
-
 static void act(uint64_t *state)
 {
 	switch (next_random(state) % 16) {
@@ -228,77 +119,14 @@ static void act(uint64_t *state)
 	}
 }
 
-static void *run(void *argument)
-{
-	uint64_t state = (uintptr_t)argument;
-
-	while (!atomic_load(&shared->over))
-		act(&state);
-	return NULL;
-}
-
-static void run_process(uint64_t seed, unsigned threads)
-{
-	pthread_t thread[16];
-
-	for (unsigned i = 0; i < threads; i++)
-		if (pthread_create(&thread[i], NULL, run, (void *)(uintptr_t)(seed * 31 + i + 1)))
-			_exit(2);
-	for (unsigned i = 0; i < threads; i++)
-		pthread_join(thread[i], NULL);
-	_exit(0);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void nap(unsigned ms)
-{
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l}, NULL);
-}
-
-static pid_t start(uint64_t seed, unsigned threads)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		run_process(seed, threads);
-	return pid;
-}
-
 int main(int argc, char **argv)
 {
-	uint64_t seed, last;
-	unsigned processes, threads;
-	pid_t pids[16];
-
-	if (argc < 5 || (processes = (unsigned)atoi(argv[2])) > 16 || (threads = (unsigned)atoi(argv[3])) > 16)
+	if (argc < 5)
 		return 2;
-	seed = strtoull(argv[1], NULL, 0) * 0x9e3779b97f4a7c15u | 1;
-	last = now_ms() + strtoull(argv[4], NULL, 0);
 	cdevs = argv + 5;
 	ncdevs = argc - 5;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	arena = mmap(NULL, ARENA_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	race_init();
 	for (unsigned i = 0; i < FILES; i++)
 		atomic_store(&shared->files[i], open("/dev/iommu", O_RDWR));
-	for (unsigned i = 0; i < processes; i++)
-		pids[i] = start(seed + i, threads);
-	/* One is killed, and another takes its place with what it inherits from here. */
-	for (unsigned round = 0; now_ms() < last; round++) {
-		nap(20 + (unsigned)(next_random(&seed) % 60));
-		kill(pids[round % processes], SIGKILL);
-		waitpid(pids[round % processes], NULL, 0);
-		pids[round % processes] = start(seed + round, threads);
-	}
-	atomic_store(&shared->over, true);
-	for (unsigned i = 0; i < processes; i++)
-		waitpid(pids[i], NULL, 0);
-	printf("requests = %lu\nsucceeded = %lu\n", atomic_load(&shared->requests), atomic_load(&shared->succeeded));
-	return 0;
+	return race(argv + 1);
 }

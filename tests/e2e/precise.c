@@ -508,6 +508,107 @@ static void kills(void)
 	CHECK(get(EVENTS) == 9);
 }
 
+/* Mapping is more than one call: stops and handlers may come at any point of it. */
+static void interrupted(void)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			timers(true);
+			for (;;) {
+				uint64_t *page = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, device, 0);
+
+				CHECK(page != MAP_FAILED && page[ID / 8] == 0x626f7270);
+				page[SCRATCH / 8] = 5;
+				CHECK(page[SCRATCH / 8] == 5 && munmap(page, BAR_SIZE) == 0);
+			}
+		}
+		CHECK(child > 0);
+		for (unsigned n = 0; n < 20; n++) {
+			usleep(n * 100);
+			CHECK(kill(child, SIGSTOP) == 0);
+			CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+			usleep(100);
+			CHECK(kill(child, SIGCONT) == 0);
+			CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+		}
+		CHECK(kill(child, SIGKILL) == 0);
+		CHECK(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGKILL);
+	}
+	get(EVENTS);
+}
+
+/* execve() by a thread that is not the first, while others are at it. */
+static void *become(void *argument)
+{
+	char *arguments[] = {(char *)self, (char *)bdf, (char *)"untraced", NULL};
+
+	usleep(3000);
+	execv(self, arguments);
+	_exit(2);
+}
+
+static void exec_in_thread(void)
+{
+	static unsigned rounds = ~0u;
+
+	for (unsigned i = 0; i < 10; i++) {
+		pthread_t thread;
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			for (unsigned n = 0; n < 3; n++)
+				pthread_create(&thread, NULL, hammer, &rounds);
+			pthread_create(&thread, NULL, become, NULL);
+			hammer(&rounds);
+		}
+		CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+	}
+	get(EVENTS);
+}
+
+/* The first thread ends; the others go on. */
+static void *go_on_alone(void *argument)
+{
+	static unsigned rounds = 1000;
+
+	usleep(3000);
+	get(EVENTS);
+	hammer(&rounds);
+	CHECK(get(EVENTS) == rounds);
+	_exit(7);
+}
+
+static void leaderless(void)
+{
+	pid_t child = fork();
+	pthread_t thread;
+	int status;
+
+	if (child == 0) {
+		pthread_create(&thread, NULL, go_on_alone, NULL);
+		pthread_exit(NULL);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+}
+
+/* Without a supervisor nobody answers any more, but the program lives. */
+static void orphan(void)
+{
+	catch_faults(true);
+	put(SCRATCH, 1);
+	CHECK(kill(getppid(), SIGKILL) == 0);
+	usleep(100000);
+	if (sigsetjmp(jump, 1) == 0) {
+		put(SCRATCH, 1);
+		CHECK(!"no fault");
+	}
+	CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == bar + SCRATCH);
+}
+
 /* ---- mappings ---- */
 
 static void mappings(void)
@@ -648,12 +749,27 @@ static const struct {
 	void (*tell)(void);
 	bool closed; /* without the device */
 } stories[] = {
-	{"widths", widths, false},     {"vectors", vectors, false},   {"portals", portals, false},
-	{"pasid", pasid, false},       {"handlers", handlers, false}, {"disabled", disabled, false},
-	{"threads", threads, false},   {"late", late, false},	      {"children", children, false},
-	{"programs", programs, false}, {"stops", stops, false},	      {"kills", kills, false},
-	{"mappings", mappings, false}, {"races", races, false},	      {"traced", traced, false},
-	{"unknown", unknown, false},   {"untraced", untraced, true},
+	{"widths", widths, false},
+	{"vectors", vectors, false},
+	{"portals", portals, false},
+	{"pasid", pasid, false},
+	{"handlers", handlers, false},
+	{"disabled", disabled, false},
+	{"threads", threads, false},
+	{"late", late, false},
+	{"children", children, false},
+	{"programs", programs, false},
+	{"stops", stops, false},
+	{"kills", kills, false},
+	{"mappings", mappings, false},
+	{"races", races, false},
+	{"traced", traced, false},
+	{"unknown", unknown, false},
+	{"interrupted", interrupted, false},
+	{"exec_in_thread", exec_in_thread, false},
+	{"leaderless", leaderless, false},
+	{"orphan", orphan, false},
+	{"untraced", untraced, true},
 };
 
 static void tell(const char *name)

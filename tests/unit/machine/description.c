@@ -52,6 +52,7 @@ TEST(description, errors_name_line_column_and_what_was_meant)
 	expect_refused(DEVICES "  - {slot: \"00.0\", acs: [sv, zz]}\n", "test.yaml:2:30", "ACS bit");
 	expect_refused(DEVICES "  - {slot: \"00.0\", flr: maybe}\n", "test.yaml:2:25", "true nor false");
 	expect_refused("options: {strict: true}\ndevices: []\n", "test.yaml:1:11", "strict");
+	expect_refused("options: {process_pasid: 0x100000}\ndevices: []\n", "test.yaml:1:26", "1048575");
 	expect_refused("options: {private_domains: 2}\ndevices: []\n", "test.yaml:1:28", "true nor false");
 }
 

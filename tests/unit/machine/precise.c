@@ -40,7 +40,7 @@ static struct fixture *open_room(void)
 {
 	static const char *const binds[] = {"vfio-pci=" BDF, NULL};
 	struct isolde_machine_options options = {
-		.size = sizeof(options), .machine = "tests/data/machines/precise.yaml", .binds = binds};
+		.size = sizeof(options), .machine = TESTS_DATA "/machines/precise.yaml", .binds = binds};
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
 	struct fixture *f = calloc(1, sizeof(*f));
 	void *bar = NULL;

@@ -5,20 +5,37 @@
 #include <sys/mman.h>
 
 #include "tests/fixtures/room.h"
+#include "tests/fixtures/toy_mover.h"
 #include "vfio/ioctl.h"
 
 /* The device that is opened by its group, and another by its character device, so that all kinds of files are there. */
 struct opened {
 	struct room_device by_group;
 	int cdev;
+	int transfer; /* of a third, which is moved */
 };
+
+static int open_transfer(struct room *room)
+{
+	static struct toy_mover toy;
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_feature_mig_state mig;
+	} request = {{sizeof(request), VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE},
+		     {.device_state = VFIO_DEVICE_STATE_PRE_COPY}};
+
+	toy_mover_init(&toy, room_device(room, ROOM_NARROW)->function, true);
+	ASSERT_OK(room->why, room_ioctl(room, room_open_device(room, ROOM_NARROW, VFIO_TYPE1v2_IOMMU).device,
+					VFIO_DEVICE_FEATURE, &request));
+	return request.mig.data_fd;
+}
 
 static struct opened open_all(struct room *room)
 {
 	int iommufd = (int)ASSERT_OK(room->why, room_open_iommufd(room));
 
 	return (struct opened){room_open_device(room, ROOM_NVME, VFIO_TYPE1v2_IOMMU),
-			       room_use_cdev(room, ROOM_NIC, iommufd, 0)};
+			       room_use_cdev(room, ROOM_NIC, iommufd, 0), open_transfer(room)};
 }
 
 static int fd_of(const struct opened *opened, enum vfio_kind kind)
@@ -31,6 +48,8 @@ static int fd_of(const struct opened *opened, enum vfio_kind kind)
 		return opened->by_group.device;
 	case VFIO_KIND_CDEV:
 		return opened->cdev;
+	case VFIO_KIND_TRANSFER:
+		return opened->transfer;
 	default:
 		return opened->by_group.container;
 	}
@@ -90,6 +109,8 @@ static bool knows(enum vfio_kind file, unsigned cmd)
 		return vfio_ioctl_find(VFIO_KIND_TYPE1, cmd) || vfio_ioctl_find(VFIO_KIND_CONTAINER, cmd);
 	if (file == VFIO_KIND_GROUP)
 		return vfio_ioctl_find(VFIO_KIND_GROUP, cmd);
+	if (file == VFIO_KIND_TRANSFER)
+		return vfio_ioctl_find(VFIO_KIND_TRANSFER, cmd);
 	return vfio_ioctl_find(VFIO_KIND_DEVICE, cmd) || vfio_ioctl_find(VFIO_KIND_PCI, cmd) ||
 	       (file == VFIO_KIND_CDEV && vfio_ioctl_find(VFIO_KIND_CDEV, cmd));
 }

@@ -217,14 +217,22 @@ static bool aim(struct attempt *attempt, const ZydisDecodedOperandMem *memory, u
 	return true;
 }
 
+/* What is locked across cache lines is slow, or punished, on some CPUs. */
+static bool is_locked(const struct attempt *attempt)
+{
+	return attempt->instruction.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
+	       attempt->instruction.mnemonic == ZYDIS_MNEMONIC_XCHG;
+}
+
 /* Now and then where memory ends, so that the operand, or the next element, lies beyond it. */
-static u64 draw_target(unsigned width)
+static u64 draw_target(const struct attempt *attempt, unsigned width)
 {
 	u64 target = data_at + DATA / 4 + below(DATA / 2);
 
 	if (below(16) == 0)
 		target = data_at + DATA - below(80);
-	return below(4) && width ? align_down(target, BIT(63 - __builtin_clzll(width))) : target;
+	return (below(4) || is_locked(attempt)) && width ? align_down(target, BIT(63 - __builtin_clzll(width)))
+							 : target;
 }
 
 static bool is_bit_operation(ZydisMnemonic mnemonic)
@@ -248,6 +256,20 @@ static bool tame(struct attempt *attempt)
 	*number = below(8000) - 4000;
 	return number != register_of(attempt, operands[0].mem.base) &&
 	       number != register_of(attempt, operands[0].mem.index);
+}
+
+/* MOVDIR64B takes the address of its destination from a register, which is no operand in memory. */
+static bool aim_portal(struct attempt *attempt)
+{
+	u64 *portal = register_of(attempt, attempt->operands[0].reg.value);
+
+	if (attempt->instruction.mnemonic != ZYDIS_MNEMONIC_MOVDIR64B)
+		return true;
+	if (portal == register_of(attempt, attempt->operands[1].mem.base) ||
+	    portal == register_of(attempt, attempt->operands[1].mem.index))
+		return false;
+	*portal = align_down(data_at + DATA / 4 + below(DATA / 2), 64) + (below(8) ? 0 : below(64));
+	return true;
 }
 
 /* PUSH [RSP + 1 GiB]: where the operand is right, the stack would be somebody else's memory. */
@@ -281,14 +303,14 @@ static bool aim_all(struct attempt *attempt)
 		/* PUSH [RSP + 8]: the stack has been aimed at already. */
 		if (stack_aimed && operand->mem.base == ZYDIS_REGISTER_RSP)
 			continue;
-		target = draw_target(operand->size / 8);
+		target = draw_target(attempt, operand->size / 8);
 		if (!aim(attempt, &attempt->operands[i].mem, target))
 			return false;
 		if (!attempt->target)
 			attempt->target = target;
 		stack_aimed |= register_of(attempt, operand->mem.base) == &attempt->start.gpr[X86_RSP];
 	}
-	return has_own_stack(attempt);
+	return has_own_stack(attempt) && aim_portal(attempt);
 }
 
 static bool reaches_border(const struct attempt *attempt)
@@ -417,7 +439,7 @@ static u64 undefined_flags(const struct attempt *attempt)
 	if (!places(attempt))
 		return 0;
 	overflow = places(attempt) > 1 ? X86_OF : 0;
-	carry = is_shift(mnemonic) && places(attempt) > attempt->operands[0].size ? X86_CF : 0;
+	carry = is_shift(mnemonic) && places(attempt) >= attempt->operands[0].size ? X86_CF : 0;
 	return is_rotation(mnemonic) ? overflow : overflow | carry | X86_AF;
 }
 
@@ -440,12 +462,39 @@ static bool stores_in_parts(const struct attempt *attempt)
 	}
 }
 
-/* Two bytes shifted by more than sixteen places are anything. */
+static bool is_enqueue(ZydisMnemonic mnemonic)
+{
+	return mnemonic == ZYDIS_MNEMONIC_ENQCMD || mnemonic == ZYDIS_MNEMONIC_ENQCMDS;
+}
+
+static bool is_scan(ZydisMnemonic mnemonic)
+{
+	return mnemonic == ZYDIS_MNEMONIC_BSF || mnemonic == ZYDIS_MNEMONIC_BSR;
+}
+
+/*
+ * Where manuals allow anything, or CPUs differ: two bytes shifted by more than sixteen places; flushes of what is not
+ * there; repetitions that ECX says are none; and what has no operand in memory is not what this is about.
+ */
 static bool is_undefined(const struct attempt *attempt)
 {
-	if (reaches_border(attempt) && stores_in_parts(attempt))
+	if (!attempt->target)
+		return true;
+	if (reaches_border(attempt) &&
+	    (stores_in_parts(attempt) || instruction_find(attempt->instruction.mnemonic).handler == step_nothing))
+		return true;
+	if (attempt->instruction.meta.category == ZYDIS_CATEGORY_STRINGOP && attempt->instruction.address_width == 32 &&
+	    !(u32)attempt->start.gpr[X86_RCX])
 		return true;
 	return is_double_shift(attempt->instruction.mnemonic) && places(attempt) > attempt->operands[0].size;
+}
+
+/* The same, seen afterwards: aligned moves that move nothing, and what BSF finds where there is nothing. */
+static bool may_differ(const struct attempt *attempt)
+{
+	if (attempt->instruction.avx.mask.reg > ZYDIS_REGISTER_K0 && attempt->stop.signal == SIGSEGV)
+		return rig.result.outcome == X86_DONE && !rig.count;
+	return is_scan(attempt->instruction.mnemonic) && rig.result.outcome == X86_DONE && rig.state.rflags & X86_ZF;
 }
 
 static enum x86_outcome expected_outcome(const struct attempt *attempt)
@@ -502,7 +551,8 @@ static const ZydisDecodedOperand *only_memory(const struct attempt *attempt)
 			return NULL;
 		found = &attempt->operands[i];
 	}
-	if (stores_in_parts(attempt) || attempt->instruction.meta.category == ZYDIS_CATEGORY_STRINGOP)
+	if (stores_in_parts(attempt) || attempt->instruction.meta.category == ZYDIS_CATEGORY_STRINGOP ||
+	    attempt->instruction.mnemonic == ZYDIS_MNEMONIC_MOVDIR64B)
 		return NULL;
 	return found;
 }
@@ -588,6 +638,19 @@ static void print_difference(const struct attempt *attempt, const char *what, u6
 				      attempt->real_image[i], rig.xsave[i]);
 }
 
+/* A CPU without AVX or AVX-512 has no place for its registers, so we do not know the instruction either. */
+static bool lacks_vectors(const struct attempt *attempt)
+{
+	switch (attempt->instruction.encoding) {
+	case ZYDIS_INSTRUCTION_ENCODING_VEX:
+		return !parts.avx || !parts.opmask;
+	case ZYDIS_INSTRUCTION_ENCODING_EVEX:
+		return !parts.opmask;
+	default:
+		return false;
+	}
+}
+
 /* One seed: perhaps no instruction at all, or one of those the CPU or we do not know. */
 static void judge(struct attempt *attempt, u64 seed)
 {
@@ -598,13 +661,19 @@ static void judge(struct attempt *attempt, u64 seed)
 	if (!draw_attempt(attempt) || is_undefined(attempt))
 		return;
 	outcome = run_ours(attempt);
-	if (outcome == X86_UNKNOWN)
+	if (outcome == X86_UNKNOWN) {
+		refused[attempt->instruction.mnemonic] += lacks_vectors(attempt);
 		return;
-	run_real(attempt);
-	if (attempt->stop.signal == SIGILL) {
+	}
+	/* Whether a process has a PASID is not up to it. */
+	if (!is_enqueue(attempt->instruction.mnemonic))
+		run_real(attempt);
+	if (is_enqueue(attempt->instruction.mnemonic) || attempt->stop.signal == SIGILL) {
 		refused[attempt->instruction.mnemonic]++;
 		return;
 	}
+	if (may_differ(attempt))
+		return;
 	what = difference(attempt, outcome);
 	if (what) {
 		print_difference(attempt, what, seed);
@@ -630,7 +699,7 @@ static bool all_judged(bool print)
 			continue;
 		if (print)
 			print_message("%s: %s\n", ZydisMnemonicGetString(i),
-				      refused[i] ? "this CPU does not have it" : "never drawn");
+				      refused[i] ? "this CPU does not have it, or cannot tell" : "never drawn");
 		all = all && refused[i];
 	}
 	return all;
