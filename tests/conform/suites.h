@@ -25,4 +25,5 @@
 	X(group)                                                                                                       \
 	X(type1)                                                                                                       \
 	X(tracking)                                                                                                    \
-	X(emulated)
+	X(emulated)                                                                                                    \
+	X(token)

@@ -87,6 +87,33 @@ void two_movable(struct names pair[static 2])
 	two_of("ISOLDE_MOVABLE", pair);
 }
 
+static void set_number(const char *bdf, const char *number)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs", bdf);
+	if (conform_write(path, number) < 0)
+		skip("%s has no %s virtual functions: does vfio-pci's enable_sriov say Y?", bdf, number);
+}
+
+struct names the_physical(struct names *virtual)
+{
+	const char *bdf = getenv("ISOLDE_PHYSICAL");
+	char path[96], target[128];
+	ssize_t length;
+
+	if (!bdf)
+		skip("no SR-IOV device: ISOLDE_PHYSICAL is not set");
+	set_number(bdf, "0");
+	set_number(bdf, "1");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn0", bdf);
+	length = readlink(path, target, sizeof(target) - 1);
+	EXPECT_TRUE(length > 0);
+	target[length] = '\0';
+	*virtual = names_of(strrchr(target, '/') + 1);
+	return names_of(bdf);
+}
+
 int open_cdev(const struct names *names)
 {
 	return watch(open_answer(names->cdev, O_RDWR));
