@@ -472,10 +472,10 @@ static enum sweep sweep_wanted(void)
 	broken("CONFORM_SWEEP=%s is neither calls nor all", wanted);
 }
 
-/* ISOLDE_BDF, ISOLDE_SIBLINGS, ISOLDE_MOVABLE and ISOLDE_PHYSICAL name what belongs to vfio-pci. */
+/* These name what belongs to vfio-pci. */
 static unsigned binds(char texts[static 8][32], const char *pointers[static 9])
 {
-	const char *variables[] = {"ISOLDE_BDF", "ISOLDE_SIBLINGS", "ISOLDE_MOVABLE", "ISOLDE_PHYSICAL"};
+	const char *variables[] = {"ISOLDE_BDF", "ISOLDE_SIBLINGS", "ISOLDE_MOVABLE", "ISOLDE_PHYSICAL", "ISOLDE_PCI"};
 	unsigned count = 0;
 
 	FOR_EACH(variable, variables)

@@ -26,4 +26,6 @@
 	X(type1)                                                                                                       \
 	X(tracking)                                                                                                    \
 	X(emulated)                                                                                                    \
-	X(token)
+	X(token)                                                                                                       \
+	X(config)                                                                                                      \
+	X(regions)
