@@ -3,6 +3,10 @@
 # What Linux itself answers: the conformance suite on a real kernel 7.2, in QEMU, without KVM. For developers, never in CI.
 #
 #	tests/kernel/linux.sh BUILD-FOLDER [SUITE | SUITE.TEST]...
+#	tests/kernel/linux.sh BUILD-FOLDER exclusive [SEED]...
+#
+# With `exclusive` it is not that suite, but lives at random with the two functions that share a bus (tests/e2e/exclusive.c):
+# whether Linux agrees with our model of who may have a device and who may reset the bus.
 #
 # The first call builds a small kernel from Debian's linux-source-7.2 (tools/linux-selftests fetches it), a quarter of an
 # hour of one processor; each further one takes some seconds. The machine has an Intel IOMMU, an NVMe controller and two
@@ -55,11 +59,23 @@ build_kernel() # DEB FOLDER
 		nice make -s -j"$(nproc)" bzImage) >"$2.log" 2>&1 || fail "the kernel does not build, see $2.log"
 }
 
+# What the machine runs: the suite, or lives from these seeds on.
+to_run()
+{
+	if [ "${1:-}" != exclusive ]; then
+		echo "/conform $*"
+		return
+	fi
+	shift
+	echo "/bin/busybox sh -c 'for seed in ${*:-1 2 3}; do
+		/exclusive linux \$seed 1500 0000:01:01.0=0 0000:01:02.0=0 || exit; done'"
+}
+
 root() # TESTS
 {
 	mkdir -p "$work/root/bin" "$work/root/dev" "$work/root/proc" "$work/root/sys" "$work/root/tmp"
 	cp "$(command -v busybox)" "$work/root/bin/busybox"
-	cp "$build/tests/conform/conform" "$work/root/conform"
+	cp "$build/tests/conform/conform" "$build/tests/e2e/exclusive" "$work/root"
 	cat >"$work/root/init" <<-END
 		#!/bin/busybox sh
 		/bin/busybox mount -t proc proc /proc
@@ -78,7 +94,7 @@ root() # TESTS
 		export ISOLDE_MOVABLE=\$a,\$b CONFORM_NO_PM=1
 		echo
 		echo "=== begin"
-		/conform $*
+		($(to_run "$@"))
 		echo "=== status \$?"
 		/bin/busybox poweroff -f
 	END
@@ -97,7 +113,9 @@ boot()
 		-append "console=ttyS0 quiet panic=-1 no_timer_check rdinit=/init" </dev/null 2>/dev/null | tr -d '\r' >"$work/said"
 }
 
-[ -x "$build/tests/conform/conform" ] || ninja -C "$build" tests/conform/conform >&2
+for program in conform/conform e2e/exclusive; do
+	[ -x "$build/tests/$program" ] || ninja -C "$build" "tests/$program" >&2
+done
 deb=$(find "$cache" -maxdepth 1 -name 'linux-source-7.2_*.deb' 2>/dev/null | sort -V | tail -n 1)
 if [ -z "$deb" ]; then
 	tools/linux-selftests >&2
@@ -107,7 +125,7 @@ kernel=$cache/kernel-$(basename "$deb" _all.deb)
 [ -e "$kernel/arch/x86/boot/bzImage" ] || build_kernel "$deb" "$kernel"
 root "$@"
 boot
-sed -n '/^=== begin$/,/^=== status/p' "$work/said" | grep -v '^===' | grep -E '^(ok|not ok|skip) ' || :
+sed -n '/^=== begin$/,/^=== status/p' "$work/said" | grep -v '^===' | grep -E '^(ok|not ok|skip|seed|step|INFO)[: ]' || :
 status=$(sed -n 's/^=== status //p' "$work/said")
 [ -n "$status" ] || fail "the machine ended early: $(tail -n 3 "$work/said")"
 exit "$status"
