@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/vfio.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,6 +18,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -322,6 +325,24 @@ static void disabled(void)
 	decode_memory(true);
 	catch_faults(false);
 	CHECK(get(SCRATCH) == 77);
+}
+
+/* Not even a handler can be called: the access is carried out all the same. */
+static void blocked(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK(sigprocmask(SIG_SETMASK, &all, &before) == 0);
+		put(SCRATCH, i);
+		CHECK(get(SCRATCH) == i);
+		CHECK(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
+		signal(SIGBUS, SIG_IGN);
+		put(SCRATCH, 100 + i);
+		CHECK(get(SCRATCH) == 100 + i);
+		signal(SIGBUS, SIG_DFL);
+	}
 }
 
 static atomic_int ticks;
@@ -700,6 +721,34 @@ static void races(void)
 	CHECK(mapped);
 }
 
+/* A filter of the program's own that does not like what isolde needs: the mapping fails as a whole. */
+static void filtered(void)
+{
+	/* mmap whose offset is above 2^44 is EPERM. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5]) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x1000, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {ARRAY_SIZE(code), code};
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+		for (unsigned i = 0; i < 10; i++)
+			CHECK(mmap(NULL, BAR_SIZE, PROT_READ, MAP_SHARED, device, 0) == MAP_FAILED && errno == EPERM);
+		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, device, POLLED) != MAP_FAILED);
+		put(SCRATCH, 31);
+		CHECK(get(SCRATCH) == 31);
+		_exit(0);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* ---- debuggers ---- */
 
 static void traced(void)
@@ -764,6 +813,8 @@ static const struct {
 	{"mappings", mappings, false},
 	{"races", races, false},
 	{"traced", traced, false},
+	{"blocked", blocked, false},
+	{"filtered", filtered, false},
 	{"unknown", unknown, false},
 	{"interrupted", interrupted, false},
 	{"exec_in_thread", exec_in_thread, false},
