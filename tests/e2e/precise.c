@@ -191,6 +191,41 @@ static void vectors(void)
 	}
 }
 
+/* One function of the C library, on a piece of the page that begins anywhere and has any length. */
+static void use_library(uint8_t *memory, const uint8_t *pattern, size_t size)
+{
+	uint8_t back[4096];
+	size_t length = strnlen((const char *)pattern, size);
+
+	memset(memory, 0xa5, size);
+	CHECK(memory[0] == 0xa5 && memory[size - 1] == 0xa5);
+	memcpy(memory, pattern, size);
+	memcpy(back, memory, size);
+	CHECK(memcmp(back, pattern, size) == 0);
+	CHECK(memcmp(memory, pattern, size) == 0);
+	memory[size - 1] ^= 1;
+	CHECK(memcmp(memory, pattern, size) != 0 && memcmp(pattern, memory, size) != 0);
+	memory[size - 1] ^= 1;
+	CHECK(strnlen((const char *)memory, size) == length);
+	CHECK(memchr(memory, pattern[size / 2], size) ==
+	      memory + ((uint8_t *)memchr(pattern, pattern[size / 2], size) - pattern));
+	memmove(memory + 1, memory, size - 1);
+	CHECK(memcmp(memory + 1, pattern, size - 1) == 0);
+}
+
+/* What the C library makes of a register page: the widest vectors of this CPU, and repeated strings. */
+static void library(void)
+{
+	static const uint16_t sizes[] = {1, 2, 7, 16, 31, 33, 64, 100, 129, 255, 700, 2100, 4000};
+	uint8_t pattern[4096];
+
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)(i * 167 + 13);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (unsigned at = 0; at < 64; at += 21)
+			use_library((uint8_t *)(uintptr_t)(bar + MEMORY + at), pattern + at / 3, sizes[i]);
+}
+
 static sigjmp_buf jump;
 static siginfo_t last;
 static atomic_int caught;
@@ -649,11 +684,11 @@ static const struct {
 	bool closed; /* without the device */
 } stories[] = {
 	{"widths", widths, false},     {"vectors", vectors, false},   {"portals", portals, false},
-	{"pasid", pasid, false},       {"handlers", handlers, false}, {"disabled", disabled, false},
-	{"threads", threads, false},   {"late", late, false},	      {"children", children, false},
-	{"programs", programs, false}, {"stops", stops, false},	      {"kills", kills, false},
-	{"mappings", mappings, false}, {"races", races, false},	      {"traced", traced, false},
-	{"unknown", unknown, false},   {"untraced", untraced, true},
+	{"library", library, false},   {"pasid", pasid, false},	      {"handlers", handlers, false},
+	{"disabled", disabled, false}, {"threads", threads, false},   {"late", late, false},
+	{"children", children, false}, {"programs", programs, false}, {"stops", stops, false},
+	{"kills", kills, false},       {"mappings", mappings, false}, {"races", races, false},
+	{"traced", traced, false},     {"unknown", unknown, false},   {"untraced", untraced, true},
 };
 
 static void tell(const char *name)

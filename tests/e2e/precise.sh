@@ -19,8 +19,8 @@ stories() # STORY...
 }
 
 # In one process, one after the other, and each in a room of its own.
-stories widths vectors portals handlers threads children programs stops mappings races kills
-for story in widths vectors portals handlers threads late children programs stops kills mappings races; do
+stories widths vectors library portals handlers threads children programs stops mappings races kills
+for story in widths vectors library portals handlers threads late children programs stops kills mappings races; do
 	stories $story
 done
 
