@@ -32,6 +32,7 @@ struct node {
 	enum node_kind kind;
 	u32 mode;		    /* permission bits */
 	u64 size;		    /* of an attribute; 4096 as sysfs unless binary */
+	u64 public_size;	    /* of an attribute: what is shown without CAP_SYS_ADMIN at open(2); 0: all */
 	struct node *parent;	    /* NULL: the root */
 	struct list children;	    /* of a directory; owned */
 	struct list_link link;	    /* parent->children */

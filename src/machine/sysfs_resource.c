@@ -249,12 +249,21 @@ static int build_bar(struct device *device, unsigned index, struct why *why)
 	return err;
 }
 
+/* `drivers/pci/pci-sysfs.c:pci_read_config()`: the standard header is for everybody. */
+static void size_config(struct node *config, const struct pci_function *function)
+{
+	enum { HEADER_TYPE = 0x0e, TYPE_MASK = 0x7f, CARDBUS = 2 };
+
+	config->size = function->config_size;
+	config->public_size = (function->config[HEADER_TYPE] & TYPE_MASK) == CARDBUS ? 128 : 64;
+}
+
 int sysfs_build_resources(struct device *device, struct why *why)
 {
 	int err = sysfs_attributes(device->node, config_attributes, ARRAY_SIZE(config_attributes), device, why);
 
 	if (err == 0)
-		node_child(device->node, "config")->size = device->function->config_size;
+		size_config(node_child(device->node, "config"), device->function);
 	for (unsigned bar = 0; bar < PCI_BARS && err == 0; bar++)
 		err = build_bar(device, bar, why);
 	return err;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fuse.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/bits.h"
 #include "base/os.h"
 #include "supervise/stranger.h"
 
@@ -105,14 +107,26 @@ static int tree_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, of
 	return directory ? 0 : node ? -ENOTDIR : -ENOENT;
 }
 
+static bool opener_is_admin(void)
+{
+	struct client *client = stranger_new(fuse_get_context()->pid);
+	bool admin = client && client_capable(client, CAP_SYS_ADMIN);
+
+	client_put(client);
+	return admin;
+}
+
+/* What the file shows is settled here (file_ns_capable()): info->fh is where it ends, 0 if it is shown whole. */
 static int tree_open(const char *path, struct fuse_file_info *info)
 {
 	struct machine *machine = served_machine();
 	struct node *node = locked_node(machine, path);
 	bool attribute = node && node->kind == NODE_ATTRIBUTE;
+	u64 public_size = attribute ? node->public_size : 0;
 
 	mutex_unlock(&machine->lock);
 	info->direct_io = 1;
+	info->fh = public_size && !opener_is_admin() ? public_size : 0;
 	return attribute ? 0 : node ? -ENXIO : -ENOENT;
 }
 
@@ -120,6 +134,8 @@ static int tree_read(const char *path, char *buffer, size_t size, off_t offset, 
 {
 	struct why why = WHY_INIT;
 
+	if (info->fh)
+		size = (u64)offset < info->fh ? min_u64(size, info->fh - (u64)offset) : 0;
 	/*
 	 * Only read(2) has an owner. What has none is a fault on a private mapping, and the one who faults may be the
 	 * supervisor, under machine.lock, reading an argument of the program's. sysfs has no such mappings.

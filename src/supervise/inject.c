@@ -175,6 +175,8 @@ static void returned(struct tracer *tracer, struct traced *thread)
 		inject_begin(tracer, thread, SIGTRAP);
 	else if (injection->phase == UNDOING)
 		finish(tracer, thread, (u64)injection->error);
+	else if (will_restart(registers.rax)) /* a stop came before the notifier had seen the call */
+		map_from(tracer, thread, injection->run.start);
 	else if (is_error(registers.rax))
 		undo(tracer, thread, (long)registers.rax);
 	else if (!is_in_place(thread))

@@ -9,9 +9,9 @@ with_qemu10
 guest write,msi,controller,function,rebind,replug,reboot recall,write,msi,controller
 way=cdev
 guest write,msi,controller,function,rebind,replug,reboot recall,write,msi,controller
-append=pci=nomsi
+append=pci=nomsi processors=1
 guest write,intx,controller,function,rebind,reboot recall,write,intx
-append=
+append='' processors=2
 properties=,x-no-mmap=on
 guest write,msi,function
 properties=

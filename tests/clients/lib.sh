@@ -12,6 +12,7 @@
 #	properties	more of each vfio-pci, ",x-no-mmap=on"
 #	append		more for the guest's kernel
 #	inside		a program that starts QEMU in the room
+#	processors	of the guest
 #	arguments	more for QEMU
 #	neighbours	functions bound to vfio-pci besides, and left alone
 #	silence		refusals that this QEMU is known to earn
@@ -25,6 +26,7 @@ need busybox gzip qemu-system-x86_64
 functions=0000:01:00.0
 machine=two-nvme
 way=group
+processors=2
 qemu='qemu-system-x86_64'
 properties='' append='' inside='' arguments='' neighbours='' silence=''
 
@@ -109,7 +111,7 @@ start() # WORDS
 	for function in $neighbours; do
 		set -- "$@" --bind "vfio-pci=$function"
 	done
-	set -- "$@" -- $inside "$qemu" -machine q35,accel=tcg -cpu max -m 256 -smp 2 -nodefaults -display none -serial stdio \
+	set -- "$@" -- $inside "$qemu" -machine q35,accel=tcg -cpu max -m 256 -smp $processors -nodefaults -display none -serial stdio \
 		-chardev "pipe,id=monitor,path=$work/monitor" -mon monitor -kernel "$kernel" -initrd "$work/initrd" $arguments
 	[ "$way" = group ] || set -- "$@" -object iommufd,id=iommu
 	number=0

@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/vfio.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,6 +18,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,6 +362,24 @@ static void disabled(void)
 	CHECK(get(SCRATCH) == 77);
 }
 
+/* Not even a handler can be called: the access is carried out all the same. */
+static void blocked(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK(sigprocmask(SIG_SETMASK, &all, &before) == 0);
+		put(SCRATCH, i);
+		CHECK(get(SCRATCH) == i);
+		CHECK(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
+		signal(SIGBUS, SIG_IGN);
+		put(SCRATCH, 100 + i);
+		CHECK(get(SCRATCH) == 100 + i);
+		signal(SIGBUS, SIG_DFL);
+	}
+}
+
 static atomic_int ticks;
 
 static void on_tick(int signal)
@@ -543,6 +564,107 @@ static void kills(void)
 	CHECK(get(EVENTS) == 9);
 }
 
+/* Mapping is more than one call: stops and handlers may come at any point of it. */
+static void interrupted(void)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			timers(true);
+			for (;;) {
+				uint64_t *page = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, device, 0);
+
+				CHECK(page != MAP_FAILED && page[ID / 8] == 0x626f7270);
+				page[SCRATCH / 8] = 5;
+				CHECK(page[SCRATCH / 8] == 5 && munmap(page, BAR_SIZE) == 0);
+			}
+		}
+		CHECK(child > 0);
+		for (unsigned n = 0; n < 20; n++) {
+			usleep(n * 100);
+			CHECK(kill(child, SIGSTOP) == 0);
+			CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+			usleep(100);
+			CHECK(kill(child, SIGCONT) == 0);
+			CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+		}
+		CHECK(kill(child, SIGKILL) == 0);
+		CHECK(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGKILL);
+	}
+	get(EVENTS);
+}
+
+/* execve() by a thread that is not the first, while others are at it. */
+static void *become(void *argument)
+{
+	char *arguments[] = {(char *)self, (char *)bdf, (char *)"untraced", NULL};
+
+	usleep(3000);
+	execv(self, arguments);
+	_exit(2);
+}
+
+static void exec_in_thread(void)
+{
+	static unsigned rounds = ~0u;
+
+	for (unsigned i = 0; i < 10; i++) {
+		pthread_t thread;
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			for (unsigned n = 0; n < 3; n++)
+				pthread_create(&thread, NULL, hammer, &rounds);
+			pthread_create(&thread, NULL, become, NULL);
+			hammer(&rounds);
+		}
+		CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+	}
+	get(EVENTS);
+}
+
+/* The first thread ends; the others go on. */
+static void *go_on_alone(void *argument)
+{
+	static unsigned rounds = 1000;
+
+	usleep(3000);
+	get(EVENTS);
+	hammer(&rounds);
+	CHECK(get(EVENTS) == rounds);
+	_exit(7);
+}
+
+static void leaderless(void)
+{
+	pid_t child = fork();
+	pthread_t thread;
+	int status;
+
+	if (child == 0) {
+		pthread_create(&thread, NULL, go_on_alone, NULL);
+		pthread_exit(NULL);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+}
+
+/* Without a supervisor nobody answers any more, but the program lives. */
+static void orphan(void)
+{
+	catch_faults(true);
+	put(SCRATCH, 1);
+	CHECK(kill(getppid(), SIGKILL) == 0);
+	usleep(100000);
+	if (sigsetjmp(jump, 1) == 0) {
+		put(SCRATCH, 1);
+		CHECK(!"no fault");
+	}
+	CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == bar + SCRATCH);
+}
+
 /* ---- mappings ---- */
 
 static void mappings(void)
@@ -634,6 +756,34 @@ static void races(void)
 	CHECK(mapped);
 }
 
+/* A filter of the program's own that does not like what isolde needs: the mapping fails as a whole. */
+static void filtered(void)
+{
+	/* mmap whose offset is above 2^44 is EPERM. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5]) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x1000, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {ARRAY_SIZE(code), code};
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+		for (unsigned i = 0; i < 10; i++)
+			CHECK(mmap(NULL, BAR_SIZE, PROT_READ, MAP_SHARED, device, 0) == MAP_FAILED && errno == EPERM);
+		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, device, POLLED) != MAP_FAILED);
+		put(SCRATCH, 31);
+		CHECK(get(SCRATCH) == 31);
+		_exit(0);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* ---- debuggers ---- */
 
 static void traced(void)
@@ -683,12 +833,30 @@ static const struct {
 	void (*tell)(void);
 	bool closed; /* without the device */
 } stories[] = {
-	{"widths", widths, false},     {"vectors", vectors, false},   {"portals", portals, false},
-	{"library", library, false},   {"pasid", pasid, false},	      {"handlers", handlers, false},
-	{"disabled", disabled, false}, {"threads", threads, false},   {"late", late, false},
-	{"children", children, false}, {"programs", programs, false}, {"stops", stops, false},
-	{"kills", kills, false},       {"mappings", mappings, false}, {"races", races, false},
-	{"traced", traced, false},     {"unknown", unknown, false},   {"untraced", untraced, true},
+	{"widths", widths, false},
+	{"vectors", vectors, false},
+	{"library", library, false},
+	{"portals", portals, false},
+	{"pasid", pasid, false},
+	{"handlers", handlers, false},
+	{"disabled", disabled, false},
+	{"threads", threads, false},
+	{"late", late, false},
+	{"children", children, false},
+	{"programs", programs, false},
+	{"stops", stops, false},
+	{"kills", kills, false},
+	{"mappings", mappings, false},
+	{"races", races, false},
+	{"traced", traced, false},
+	{"blocked", blocked, false},
+	{"filtered", filtered, false},
+	{"unknown", unknown, false},
+	{"interrupted", interrupted, false},
+	{"exec_in_thread", exec_in_thread, false},
+	{"leaderless", leaderless, false},
+	{"orphan", orphan, false},
+	{"untraced", untraced, true},
 };
 
 static void tell(const char *name)
