@@ -242,7 +242,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void catch_faults(bool on)
 {
-	static const int signals[] = {SIGBUS, SIGSEGV, SIGILL};
+	static const int signals[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE};
 	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	action.sa_sigaction = on_fault;
@@ -341,6 +341,27 @@ static void handlers(void)
 	CHECK(last.si_signo == SIGSEGV);
 	catch_faults(false);
 	close(fd);
+}
+
+static unsigned divide_by_scratch(unsigned low)
+{
+	unsigned high = 0;
+
+	__asm__ volatile("divl %2" : "+a"(low), "+d"(high) : "m"(*(const unsigned *)(uintptr_t)(bar + SCRATCH)));
+	return low;
+}
+
+/* A register of zero as a divisor: what the processor would have said. */
+static void divide(void)
+{
+	put(SCRATCH, 0);
+	catch_faults(true);
+	if (sigsetjmp(jump, 1) == 0)
+		divide_by_scratch(1);
+	CHECK(last.si_signo == SIGFPE && last.si_code == FPE_INTDIV);
+	catch_faults(false);
+	put(SCRATCH, 3);
+	CHECK(divide_by_scratch(11) == 3);
 }
 
 /* Memory switched off is SIGBUS, and the register is there again afterwards. */
@@ -836,6 +857,7 @@ static const struct {
 	{"widths", widths, false},
 	{"vectors", vectors, false},
 	{"library", library, false},
+	{"divide", divide, false},
 	{"portals", portals, false},
 	{"pasid", pasid, false},
 	{"handlers", handlers, false},
