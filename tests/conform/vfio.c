@@ -41,9 +41,16 @@ static struct names names_on(const char *bus, const char *name)
 	return names;
 }
 
-static struct names names_of(const char *bdf)
+enum { UUID_LENGTH = 36 };
+
+static bool is_uuid(const char *name)
 {
-	return names_on("pci", bdf);
+	return strlen(name) == UUID_LENGTH;
+}
+
+static struct names names_of(const char *name)
+{
+	return names_on(is_uuid(name) ? "mdev" : "pci", name);
 }
 
 struct names the_mdev(void)
@@ -67,7 +74,7 @@ struct names the_device(void)
 static void two_of(const char *variable, struct names pair[static 2])
 {
 	const char *list = getenv(variable);
-	char first[32];
+	char first[UUID_LENGTH + 1];
 
 	if (!list || !strchr(list, ','))
 		skip("no two devices: %s is not set", variable);
@@ -82,9 +89,11 @@ void two_siblings(struct names pair[static 2])
 	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) == 0);
 }
 
-void two_movable(struct names pair[static 2])
+void two_movable(struct names pair[static 2], bool nvme)
 {
 	two_of("ISOLDE_MOVABLE", pair);
+	if (nvme && is_uuid(getenv("ISOLDE_MOVABLE") + UUID_LENGTH + 1))
+		skip("%s is no NVMe controller", pair[1].bdf);
 }
 
 static void set_number(const char *bdf, const char *number)
