@@ -194,6 +194,41 @@ static void vectors(void)
 	}
 }
 
+/* One function of the C library, on a piece of the page that begins anywhere and has any length. */
+static void use_library(uint8_t *memory, const uint8_t *pattern, size_t size)
+{
+	uint8_t back[4096];
+	size_t length = strnlen((const char *)pattern, size);
+
+	memset(memory, 0xa5, size);
+	CHECK(memory[0] == 0xa5 && memory[size - 1] == 0xa5);
+	memcpy(memory, pattern, size);
+	memcpy(back, memory, size);
+	CHECK(memcmp(back, pattern, size) == 0);
+	CHECK(memcmp(memory, pattern, size) == 0);
+	memory[size - 1] ^= 1;
+	CHECK(memcmp(memory, pattern, size) != 0 && memcmp(pattern, memory, size) != 0);
+	memory[size - 1] ^= 1;
+	CHECK(strnlen((const char *)memory, size) == length);
+	CHECK(memchr(memory, pattern[size / 2], size) ==
+	      memory + ((uint8_t *)memchr(pattern, pattern[size / 2], size) - pattern));
+	memmove(memory + 1, memory, size - 1);
+	CHECK(memcmp(memory + 1, pattern, size - 1) == 0);
+}
+
+/* What the C library makes of a register page: the widest vectors of this CPU, and repeated strings. */
+static void library(void)
+{
+	static const uint16_t sizes[] = {1, 2, 7, 16, 31, 33, 64, 100, 129, 255, 700, 2100, 4000};
+	uint8_t pattern[4096];
+
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)(i * 167 + 13);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (unsigned at = 0; at < 64; at += 21)
+			use_library((uint8_t *)(uintptr_t)(bar + MEMORY + at), pattern + at / 3, sizes[i]);
+}
+
 static sigjmp_buf jump;
 static siginfo_t last;
 static atomic_int caught;
@@ -207,7 +242,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void catch_faults(bool on)
 {
-	static const int signals[] = {SIGBUS, SIGSEGV, SIGILL};
+	static const int signals[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE};
 	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	action.sa_sigaction = on_fault;
@@ -306,6 +341,27 @@ static void handlers(void)
 	CHECK(last.si_signo == SIGSEGV);
 	catch_faults(false);
 	close(fd);
+}
+
+static unsigned divide_by_scratch(unsigned low)
+{
+	unsigned high = 0;
+
+	__asm__ volatile("divl %2" : "+a"(low), "+d"(high) : "m"(*(const unsigned *)(uintptr_t)(bar + SCRATCH)));
+	return low;
+}
+
+/* A register of zero as a divisor: what the processor would have said. */
+static void divide(void)
+{
+	put(SCRATCH, 0);
+	catch_faults(true);
+	if (sigsetjmp(jump, 1) == 0)
+		divide_by_scratch(1);
+	CHECK(last.si_signo == SIGFPE && last.si_code == FPE_INTDIV);
+	catch_faults(false);
+	put(SCRATCH, 3);
+	CHECK(divide_by_scratch(11) == 3);
 }
 
 /* Memory switched off is SIGBUS, and the register is there again afterwards. */
@@ -800,6 +856,8 @@ static const struct {
 } stories[] = {
 	{"widths", widths, false},
 	{"vectors", vectors, false},
+	{"library", library, false},
+	{"divide", divide, false},
 	{"portals", portals, false},
 	{"pasid", pasid, false},
 	{"handlers", handlers, false},

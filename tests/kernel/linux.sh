@@ -9,8 +9,9 @@
 # whether Linux agrees with our model of who may have a device and who may reset the bus.
 #
 # The first call builds a small kernel from Debian's linux-source-7.2 (tools/linux-selftests fetches it), a quarter of an
-# hour of one processor; each further one takes some seconds. The machine has an Intel IOMMU, an NVMe controller and two
-# functions that share a group, all on vfio-pci, two emulated ports that can be moved (mtty), and mock devices
+# hour of one processor; each further one takes some seconds. The machine has an Intel IOMMU, an NVMe controller, two
+# functions that share a group, a network card with a ROM and a display controller, all on vfio-pci, two emulated ports
+# that can be moved (mtty), and mock devices
 # (CONFIG_IOMMUFD_TEST). Prints conform's lines; compare:
 #
 #	tests/kernel/linux.sh build-test >linux.txt
@@ -82,11 +83,11 @@ root() # TESTS
 		/bin/busybox mount -t sysfs sys /sys
 		/bin/busybox mount -t devtmpfs dev /dev
 		/bin/busybox mount -t tmpfs tmp /tmp
-		for bdf in 0000:00:04.0 0000:01:01.0 0000:01:02.0; do
+		for bdf in 0000:00:04.0 0000:01:01.0 0000:01:02.0 0000:02:00.0 0000:00:07.0; do
 			echo vfio-pci >/sys/bus/pci/devices/\$bdf/driver_override
 			echo \$bdf >/sys/bus/pci/drivers_probe
 		done
-		export ISOLDE_BDF=0000:00:04.0 ISOLDE_SIBLINGS=0000:01:01.0,0000:01:02.0
+		export ISOLDE_BDF=0000:00:04.0 ISOLDE_SIBLINGS=0000:01:01.0,0000:01:02.0 ISOLDE_PCI=0000:02:00.0,0000:00:07.0
 		a=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 b=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
 		for uuid in \$a \$b; do
 			echo \$uuid >/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create
@@ -109,7 +110,8 @@ boot()
 		-device intel-iommu,intremap=on,caching-mode=on,aw-bits=48 \
 		-drive "file=$work/disk,if=none,id=disk,format=raw" -device nvme,serial=1,drive=disk,addr=4 \
 		-device pcie-pci-bridge,id=bridge,addr=5 -device e1000,bus=bridge,addr=1,romfile= \
-		-device e1000,bus=bridge,addr=2,romfile= -kernel "$kernel/arch/x86/boot/bzImage" -initrd "$work/initrd" \
+		-device e1000,bus=bridge,addr=2,romfile= -device pcie-root-port,id=port,chassis=1,addr=6 -device e1000e,bus=port \
+		-device VGA,addr=7 -kernel "$kernel/arch/x86/boot/bzImage" -initrd "$work/initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check rdinit=/init" </dev/null 2>/dev/null | tr -d '\r' >"$work/said"
 }
 
