@@ -46,14 +46,14 @@ int vma_open(struct client *client)
 }
 
 /* 1 found, 0 nothing there, -1 the kernel does not know the request. */
-static int query(int fd, u64 address, struct vma *ret)
+static int query(int fd, u64 address, bool named, struct vma *ret)
 {
 	struct procmap_query query = {
 		.size = sizeof(query),
 		.query_flags = QUERY_COVERING_OR_NEXT,
 		.query_address = address,
-		.name_size = sizeof(ret->name),
-		.name_address = (uintptr_t)ret->name,
+		.name_size = named ? sizeof(ret->name) : 0,
+		.name_address = named ? (uintptr_t)ret->name : 0,
 	};
 
 	ret->name[0] = '\0';
@@ -128,8 +128,18 @@ bool vma_find(struct client *client, u64 address, struct vma *ret)
 
 	if (fd < 0)
 		return false;
-	found = query(fd, address, ret);
+	found = query(fd, address, true, ret);
 	return found < 0 ? vma_find_in_text(client, address, ret) : found;
+}
+
+bool vma_at(struct client *client, u64 address, struct vma *ret)
+{
+	int fd = vma_open(client);
+	int found = fd < 0 ? 0 : query(fd, address, false, ret);
+
+	if (found < 0)
+		found = vma_find_in_text(client, address, ret);
+	return found && ret->start <= address;
 }
 
 /* ---- who maps a file ---- */

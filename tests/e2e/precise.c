@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/vfio.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,6 +18,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +194,41 @@ static void vectors(void)
 	}
 }
 
+/* One function of the C library, on a piece of the page that begins anywhere and has any length. */
+static void use_library(uint8_t *memory, const uint8_t *pattern, size_t size)
+{
+	uint8_t back[4096];
+	size_t length = strnlen((const char *)pattern, size);
+
+	memset(memory, 0xa5, size);
+	CHECK(memory[0] == 0xa5 && memory[size - 1] == 0xa5);
+	memcpy(memory, pattern, size);
+	memcpy(back, memory, size);
+	CHECK(memcmp(back, pattern, size) == 0);
+	CHECK(memcmp(memory, pattern, size) == 0);
+	memory[size - 1] ^= 1;
+	CHECK(memcmp(memory, pattern, size) != 0 && memcmp(pattern, memory, size) != 0);
+	memory[size - 1] ^= 1;
+	CHECK(strnlen((const char *)memory, size) == length);
+	CHECK(memchr(memory, pattern[size / 2], size) ==
+	      memory + ((uint8_t *)memchr(pattern, pattern[size / 2], size) - pattern));
+	memmove(memory + 1, memory, size - 1);
+	CHECK(memcmp(memory + 1, pattern, size - 1) == 0);
+}
+
+/* What the C library makes of a register page: the widest vectors of this CPU, and repeated strings. */
+static void library(void)
+{
+	static const uint16_t sizes[] = {1, 2, 7, 16, 31, 33, 64, 100, 129, 255, 700, 2100, 4000};
+	uint8_t pattern[4096];
+
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)(i * 167 + 13);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (unsigned at = 0; at < 64; at += 21)
+			use_library((uint8_t *)(uintptr_t)(bar + MEMORY + at), pattern + at / 3, sizes[i]);
+}
+
 static sigjmp_buf jump;
 static siginfo_t last;
 static atomic_int caught;
@@ -322,6 +360,24 @@ static void disabled(void)
 	decode_memory(true);
 	catch_faults(false);
 	CHECK(get(SCRATCH) == 77);
+}
+
+/* Not even a handler can be called: the access is carried out all the same. */
+static void blocked(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK(sigprocmask(SIG_SETMASK, &all, &before) == 0);
+		put(SCRATCH, i);
+		CHECK(get(SCRATCH) == i);
+		CHECK(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
+		signal(SIGBUS, SIG_IGN);
+		put(SCRATCH, 100 + i);
+		CHECK(get(SCRATCH) == 100 + i);
+		signal(SIGBUS, SIG_DFL);
+	}
 }
 
 static atomic_int ticks;
@@ -700,6 +756,34 @@ static void races(void)
 	CHECK(mapped);
 }
 
+/* A filter of the program's own that does not like what isolde needs: the mapping fails as a whole. */
+static void filtered(void)
+{
+	/* mmap whose offset is above 2^44 is EPERM. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5]) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x1000, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {ARRAY_SIZE(code), code};
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+		for (unsigned i = 0; i < 10; i++)
+			CHECK(mmap(NULL, BAR_SIZE, PROT_READ, MAP_SHARED, device, 0) == MAP_FAILED && errno == EPERM);
+		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, device, POLLED) != MAP_FAILED);
+		put(SCRATCH, 31);
+		CHECK(get(SCRATCH) == 31);
+		_exit(0);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* ---- debuggers ---- */
 
 static void traced(void)
@@ -751,6 +835,7 @@ static const struct {
 } stories[] = {
 	{"widths", widths, false},
 	{"vectors", vectors, false},
+	{"library", library, false},
 	{"portals", portals, false},
 	{"pasid", pasid, false},
 	{"handlers", handlers, false},
@@ -764,6 +849,8 @@ static const struct {
 	{"mappings", mappings, false},
 	{"races", races, false},
 	{"traced", traced, false},
+	{"blocked", blocked, false},
+	{"filtered", filtered, false},
 	{"unknown", unknown, false},
 	{"interrupted", interrupted, false},
 	{"exec_in_thread", exec_in_thread, false},

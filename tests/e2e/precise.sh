@@ -19,8 +19,8 @@ stories() # STORY...
 }
 
 # In one process, one after the other, and each in a room of its own.
-stories widths vectors portals handlers threads children programs stops interrupted exec_in_thread leaderless mappings races kills
-for story in widths vectors portals handlers threads late children programs stops interrupted exec_in_thread leaderless kills \
+stories widths vectors library portals handlers blocked threads children programs stops interrupted exec_in_thread leaderless mappings races kills
+for story in widths vectors library portals handlers blocked threads late children programs stops interrupted exec_in_thread leaderless kills \
 	mappings races; do
 	stories $story
 done
@@ -28,6 +28,8 @@ done
 # What is refused is said, and the program sees what it would on hardware.
 refused MEMORY_DISABLED "$bdf, offset 0x3008" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf disabled
 grep -qx "disabled: ok" "$work/out" || fail "registers of a device without memory"
+refused HOST_FAILED "mmap of register pages" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf filtered
+grep -qx "filtered: ok" "$work/out" || fail "a program with a filter of its own"
 refused PAGE_TRACED "is traced by process" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf traced
 grep -qx "traced: ok" "$work/out" || fail "a program that traces its child"
 refused PAGE_INSTRUCTION "fxsave.* at 0x.*bytes 0f ae" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf unknown
