@@ -19,8 +19,8 @@ stories() # STORY...
 }
 
 # In one process, one after the other, and each in a room of its own.
-stories widths vectors library portals handlers blocked threads children programs stops interrupted exec_in_thread leaderless mappings races kills
-for story in widths vectors library portals handlers blocked threads late children programs stops interrupted exec_in_thread leaderless kills \
+stories widths vectors library divide portals handlers blocked threads children programs stops interrupted exec_in_thread leaderless mappings races kills
+for story in widths vectors library divide portals handlers blocked threads late children programs stops interrupted exec_in_thread leaderless kills \
 	mappings races; do
 	stories $story
 done
