@@ -98,16 +98,9 @@ static void deliver(struct fault *fault, int signal, int code, u64 address)
 
 static void deliver_fault(struct fault *fault)
 {
-	bool memory = fault->precise.lost;
+	int memory = fault->precise.lost;
 
-	deliver(fault, memory ? SIGSEGV : SIGBUS, memory ? SEGV_MAPERR : BUS_ADRERR,
-		fault->precise.result.fault_address);
-}
-
-/* Is it ours at all, so far as the instruction says? */
-static bool is_ours(const struct fault *fault)
-{
-	return fault->precise.stop == PRECISE_BUS || fault->precise.touched;
+	deliver(fault, memory ? SIGSEGV : SIGBUS, memory ? memory : BUS_ADRERR, fault->precise.result.fault_address);
 }
 
 static void carry_out(struct fault *fault, int signal)
@@ -116,20 +109,22 @@ static void carry_out(struct fault *fault, int signal)
 	struct user_regs_struct registers;
 	struct x86_state state;
 	enum x86_outcome outcome;
+	bool ours;
 
 	if (ptrace(PTRACE_GETREGS, thread->id, NULL, &registers) < 0)
 		return;
 	state = state_from(&registers);
 	outcome = precise_step(&fault->precise, &state);
-	if (outcome == X86_DONE || (outcome == X86_FAULT && is_ours(fault)))
+	ours = precise_is_ours(&fault->precise);
+	if (ours && (outcome == X86_DONE || outcome == X86_FAULT))
 		put_back(fault, &registers, &state);
-	if (outcome == X86_DONE)
+	if (ours && outcome == X86_DONE)
 		trace_resume(thread, PTRACE_CONT, 0);
-	else if (outcome == X86_FAULT && is_ours(fault))
+	else if (ours && outcome == X86_FAULT)
 		deliver_fault(fault);
 	else if (outcome == X86_PROTECTION && fault->precise.stop != PRECISE_PROTECTION)
 		deliver(fault, SIGSEGV, SI_KERNEL, 0);
-	else if (outcome == X86_DIVIDE)
+	else if (ours && outcome == X86_DIVIDE)
 		deliver(fault, SIGFPE, FPE_INTDIV, state.rip);
 	else
 		trace_resume(thread, PTRACE_CONT, signal);

@@ -9,7 +9,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/journal.h"
 #include "dev/probe.h"
@@ -265,6 +267,54 @@ TEST(precise, without_memory_the_program_gets_its_signal)
 	close_room(f);
 }
 
+static void movdir64b(volatile u8 *portal, const u8 command[64])
+{
+	/* movdir64b (%rdx), %rax */
+	__asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" ::"a"(portal), "d"(command) : "memory");
+}
+
+/* Also where this processor does not know the instruction, and so says nothing of a page. */
+TEST(precise, a_portal_that_cannot_be_reached_is_a_fault_of_memory)
+{
+	u8 command[64] __attribute__((aligned(64))) = {0};
+	volatile u8 *portal;
+	struct fixture *f;
+
+	catch_faults();
+	f = open_room();
+	portal = f->bar + PROBE_PORTAL;
+	decode_memory(f, false);
+	EXPECT_SIGNAL(SIGBUS, BUS_ADRERR, portal, movdir64b(portal, command));
+	decode_memory(f, true);
+	assert_int_equal(mprotect((void *)portal, PAGE_SIZE, PROT_READ), 0);
+	EXPECT_SIGNAL(SIGSEGV, SEGV_ACCERR, portal, movdir64b(portal, command));
+	assert_int_equal(mprotect((void *)portal, PAGE_SIZE, PROT_NONE), 0);
+	EXPECT_SIGNAL(SIGSEGV, SEGV_ACCERR, portal, movdir64b(portal, command));
+	assert_int_equal(get(f, PROBE_COMMANDS), 0);
+	assert_int_equal(mprotect((void *)portal, PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	movdir64b(portal, command);
+	assert_int_equal(get(f, PROBE_COMMANDS), 1);
+	close_room(f);
+}
+
+/* As a fault of the program's own would be: the instruction where it came touches no register. */
+TEST(precise, a_fault_of_another_instruction_goes_to_the_program)
+{
+	static const int signals[] = {SIGILL, SIGSEGV};
+	siginfo_t info = {.si_code = ILL_ILLOPN};
+	struct fixture *f;
+
+	catch_faults();
+	f = open_room();
+	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++) {
+		info.si_signo = signals[i];
+		info.si_code = signals[i] == SIGILL ? ILL_ILLOPN : SI_KERNEL;
+		EXPECT_SIGNAL(signals[i], info.si_code, NULL,
+			      syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), signals[i], &info));
+	}
+	close_room(f);
+}
+
 TEST(precise, what_is_not_ours_goes_to_the_program)
 {
 	u8 command[64] __attribute__((aligned(64))) = {0};
@@ -374,6 +424,8 @@ int main(void)
 		CASE(precise, a_mapping_is_what_mmap_says_it_is),
 		CASE(precise, two_machines_do_not_mix),
 		CASE(precise, without_memory_the_program_gets_its_signal),
+		CASE(precise, a_portal_that_cannot_be_reached_is_a_fault_of_memory),
+		CASE(precise, a_fault_of_another_instruction_goes_to_the_program),
 		CASE(precise, what_is_not_ours_goes_to_the_program),
 		CASE(precise, an_instruction_that_no_register_takes_is_told_by_name),
 		CASE(precise, an_access_from_inside_a_call_is_refused),
