@@ -86,8 +86,24 @@ static void put_back(const struct fault *fault, struct user_regs_struct *registe
 
 /* ---- what the program is told ---- */
 
+/*
+ * The host has seen to it that the signal it met can be delivered. One that we put in its place might be blocked, and
+ * would wait while the instruction faults again and again.
+ */
+static void unblock(const struct traced *thread, int signal)
+{
+	u64 mask;
+
+	if (ptrace(PTRACE_GETSIGMASK, thread->id, (void *)sizeof(mask), &mask) < 0 || !(mask & BIT(signal - 1)))
+		return;
+	mask &= ~BIT(signal - 1);
+	ptrace(PTRACE_SETSIGMASK, thread->id, (void *)sizeof(mask), &mask);
+}
+
 static void deliver(struct fault *fault, int signal, int code, u64 address)
 {
+	if (signal != fault->info.si_signo)
+		unblock(fault->thread, signal);
 	fault->info.si_signo = signal;
 	fault->info.si_code = code;
 	fault->info.si_errno = 0;

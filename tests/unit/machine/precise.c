@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/journal.h"
@@ -101,6 +102,11 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
 	last = *info;
 	siglongjmp(jump, 1);
+}
+
+static void on_number(int number)
+{
+	_exit(2);
 }
 
 static void catch_faults(void)
@@ -297,6 +303,49 @@ TEST(precise, a_portal_that_cannot_be_reached_is_a_fault_of_memory)
 	close_room(f);
 }
 
+static void enqcmd(volatile u8 *portal, const u8 command[64])
+{
+	/* enqcmd (%rdx), %rax */
+	__asm__ volatile(".byte 0xf2, 0x0f, 0x38, 0xf8, 0x02" ::"a"(portal), "d"(command) : "memory", "cc");
+}
+
+/* Of a program without handlers: the signal that is left ends it, not the one that came, and at once. */
+static int end_of_a_program(bool blocked)
+{
+	u8 command[64] __attribute__((aligned(64))) = {0};
+	struct fixture *f;
+	sigset_t all;
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		signal(SIGALRM, SIG_DFL);
+		alarm(30);
+		signal(SIGBUS, SIG_DFL);
+		signal(SIGSEGV, blocked ? on_number : SIG_DFL);
+		signal(SIGILL, SIG_DFL);
+		f = open_room();
+		sigemptyset(&all);
+		sigaddset(&all, SIGSEGV);
+		sigprocmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &all, NULL);
+		enqcmd(f->bar + PROBE_PORTAL, command);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status;
+}
+
+TEST(precise, a_signal_in_place_of_another_ends_who_has_no_handler)
+{
+	int status = end_of_a_program(false);
+
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+	status = end_of_a_program(true);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
 /* As a fault of the program's own would be: the instruction where it came touches no register. */
 TEST(precise, a_fault_of_another_instruction_goes_to_the_program)
 {
@@ -425,6 +474,7 @@ int main(void)
 		CASE(precise, two_machines_do_not_mix),
 		CASE(precise, without_memory_the_program_gets_its_signal),
 		CASE(precise, a_portal_that_cannot_be_reached_is_a_fault_of_memory),
+		CASE(precise, a_signal_in_place_of_another_ends_who_has_no_handler),
 		CASE(precise, a_fault_of_another_instruction_goes_to_the_program),
 		CASE(precise, what_is_not_ours_goes_to_the_program),
 		CASE(precise, an_instruction_that_no_register_takes_is_told_by_name),
