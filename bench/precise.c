@@ -2,16 +2,23 @@
 /*
  * What an access to a precise page costs beside one to a polled page of the same BAR (the model "probe"), as the
  * program sees it: the median of many, in nanoseconds. bench/precise.sh runs it under `isolde run`, with plain system
- * calls; without arguments it is the program that has the machine inside.
+ * calls; without arguments it is the program that has the machine inside;
+ * "floor" is what no tracer can do without.
  */
+#include <sys/user.h> /* whose words for pages are not ours */
+#undef PAGE_SHIFT
+#undef PAGE_SIZE
+#undef PAGE_MASK
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vfio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/os.h"
@@ -110,8 +117,50 @@ static int open_inside(void)
 	return 0;
 }
 
+/* ---- the floor: a tracer that does nothing but step over a store that faults ---- */
+
+static void store_by_3_bytes(unsigned page)
+{
+	/* movb $1, (%rax) */
+	__asm__ volatile(".byte 0xc6, 0x00, 0x01" ::"a"(bar + page) : "memory");
+}
+
+static void step_over(pid_t child)
+{
+	struct user_regs_struct registers;
+	int status;
+
+	while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+		ptrace(PTRACE_GETREGS, child, NULL, &registers);
+		registers.rip += 3;
+		ptrace(PTRACE_SETREGS, child, NULL, &registers);
+		ptrace(PTRACE_CONT, child, NULL, NULL);
+	}
+}
+
+static int measure_floor(void)
+{
+	int fd = memfd_create("floor", MFD_CLOEXEC);
+	pid_t child;
+
+	bar = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	child = bar == MAP_FAILED ? -1 : fork();
+	if (child < 0)
+		return fail("the floor");
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		measure("store, ptrace and nothing else", store_by_3_bytes, 0);
+		fflush(stdout);
+		_exit(0);
+	}
+	step_over(child);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "floor") == 0)
+		return measure_floor();
 	if ((argc > 1 ? open_by_group(argv[1]) : open_inside()) != 0)
 		return 1;
 	measure("load, polled page", load, PROBE_POLLED);

@@ -5,6 +5,8 @@
 set -eu
 build=$(cd "${1:-build}" && pwd)
 bdf=0000:00:05.0
+echo "-- what no tracer can do without"
+"$build/bench/precise" floor
 echo "-- in a room"
 # shellcheck disable=SC2016
 "$build/isolde" run --quiet -m tests/data/machines/precise.yaml -b vfio-pci=$bdf -- sh -c '

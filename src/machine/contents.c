@@ -38,10 +38,10 @@ static int load_rom(const struct function_description *words, struct pci_functio
 		return read_file(words->rom.file, size, &function->rom, &function->rom_size, why);
 	if (!words->rom.minimal)
 		return 0;
-	function->rom = alloc_zero(512, why);
+	function->rom_size = words->rom.shadow ? words->rom.shadow : 512;
+	function->rom = alloc_zero(function->rom_size, why);
 	if (!function->rom)
 		return -why->err;
-	function->rom_size = 512;
 	pci_rom_minimal(function, function->rom, function->rom_size);
 	return 0;
 }

@@ -19,12 +19,36 @@
 #include "machine/mdev.h"
 #include "machine/sysfs.h"
 #include "machine/unit.h"
+#include "vfio/device.h"
 
 static struct vfio_dev_nodes *nodes_of(struct machine *machine, const struct vfio_device *vfio)
 {
 	struct mdev *mdev = mdev_of(machine, vfio);
 
 	return mdev ? &mdev->vfio_nodes : &device_called(machine, vfio_device_name(vfio))->vfio_nodes;
+}
+
+static const struct node *node_of(const struct machine *machine, const struct vfio_device *vfio)
+{
+	const struct mdev *mdev = mdev_of(machine, vfio);
+
+	return mdev ? mdev->node : device_called(machine, vfio_device_name(vfio))->node;
+}
+
+bool machine_fdinfo(struct machine *machine, u64 host_device, u64 inode, char text[static FDINFO_LINES])
+{
+	const struct vfio_device *device;
+	char path[FDINFO_LINES - 32];
+	struct file *file;
+
+	mutex_lock(&machine->lock);
+	file = files_find(machine->files, host_device, inode);
+	device = file ? device_of_file(file) : NULL;
+	if (device)
+		snprintf(text, FDINFO_LINES, "vfio-device-syspath: /%s\n",
+			 node_path(node_of(machine, device), path, sizeof(path)));
+	mutex_unlock(&machine->lock);
+	return device;
 }
 
 static void group_added(void *context, int group_id, unsigned minor)

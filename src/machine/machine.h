@@ -60,6 +60,12 @@ int machine_give(struct machine *machine, struct client *client, struct file *fi
 /* The file behind a descriptor, by its memory file; NULL: not ours. It may be closed before the request that follows.
  */
 struct file *machine_find_file(struct machine *machine, u64 host_device, u64 inode);
+/*
+ * What /proc/PID/fdinfo/N has of such a file besides the host's lines, each with its end; false: nothing. Linux:
+ * drivers/vfio/vfio_main.c:vfio_device_show_fdinfo().
+ */
+#define FDINFO_LINES 256
+bool machine_fdinfo(struct machine *machine, u64 host_device, u64 inode, char text[static FDINFO_LINES]);
 long machine_ioctl(struct machine *machine, struct client *client, struct file *file, unsigned int cmd, u64 arg,
 		   struct why *why);
 s64 machine_read(struct machine *machine, struct client *client, struct file *file, u64 offset, void *buffer,

@@ -27,8 +27,8 @@ bool precise_stop_of(int signal, int code, enum precise_stop *ret)
 static bool look_up(struct precise *precise, u64 address)
 {
 	if (!precise->have_vma || address < precise->vma.start || address > precise->vma.last)
-		precise->have_vma = vma_find(precise->client, address, &precise->vma);
-	return precise->have_vma && address >= precise->vma.start && address <= precise->vma.last;
+		precise->have_vma = vma_at(precise->client, address, &precise->vma);
+	return precise->have_vma;
 }
 
 static u64 host_device(const struct vma *vma)

@@ -17,14 +17,8 @@
 bool sriov_position(const struct device *device, unsigned *ret)
 {
 	const struct pci_function *physical = device->function->physical;
-	struct pci_addr addr;
 
-	if (!physical || !pci_is_physical(physical))
-		return false;
-	for (*ret = 0; *ret < pci_sriov_total(physical) && pci_virtual_addr(physical, *ret, &addr); ++*ret)
-		if (pci_addr_equal(addr, device->function->addr))
-			return true;
-	return false;
+	return physical && pci_is_physical(physical) && pci_virtual_position(physical, device->function->addr, ret);
 }
 
 /* ---- away ---- */
@@ -281,19 +275,22 @@ static int decode_vfio(const struct device *device, struct why *why)
 		      "vfio-pci has %s, and does no SR-IOV unless its parameter enable_sriov is on", device->name);
 }
 
-static int decode_place(const struct device *device, unsigned n, struct why *why)
+/* Their addresses rise: the last one is on the last bus. */
+static int decode_places(const struct device *device, unsigned number, struct why *why)
 {
-	const struct pci_function *function = device->function;
-	unsigned last_bus = function->parent ? function->parent->subordinate : 0xff;
+	const struct pci_function *function = device->function, *other;
+	unsigned last_bus = function->parent ? function->parent->subordinate : 0xff, n;
 	char name[PCI_ADDR_TEXT];
 	struct pci_addr addr;
 
-	if (!pci_virtual_addr(function, n, &addr) || addr.bus > last_bus)
-		return refuse(why, SRIOV_BUSES, "virtual function %u of %s would be on a bus behind %02x, its last one",
-			      n, device->name, last_bus);
-	if (pci_topology_find(&device->machine->topology, addr))
-		return refuse(why, SRIOV_ADDRESS, "virtual function %u of %s would be %s, which is there already", n,
-			      device->name, pci_addr_print(addr, name));
+	if (!pci_virtual_addr(function, number - 1, &addr) || addr.bus > last_bus)
+		return refuse(why, SRIOV_BUSES, "the last of %u virtual functions of %s would be on a bus behind %02x",
+			      number, device->name, last_bus);
+	list_for_each(other, &device->machine->topology.functions, link)
+		if (pci_virtual_position(function, other->addr, &n) && n < number)
+			return refuse(why, SRIOV_ADDRESS,
+				      "virtual function %u of %s would be %s, which is there already", n, device->name,
+				      pci_addr_print(other->addr, name));
 	return 0;
 }
 
@@ -301,7 +298,7 @@ static int decode_enable(const struct device *device, u16 number, struct why *wh
 {
 	const struct pci_function *function = device->function;
 	u16 initial = get_u16(function->config + function->cap_sriov + PCI_SRIOV_INITIAL);
-	int err = 0;
+	int err;
 
 	if (pci_sriov_number(function))
 		return refuse(why, SRIOV_ENABLED, "%s has %u virtual functions already", device->name,
@@ -312,9 +309,7 @@ static int decode_enable(const struct device *device, u16 number, struct why *wh
 	if (initial != pci_sriov_total(function))
 		return refuse(why, SRIOV_INITIAL, "%s says that it has %u virtual functions at first, of %u",
 			      device->name, initial, pci_sriov_total(function));
-	for (unsigned n = 0; n < number && err == 0; n++)
-		err = decode_place(device, n, why);
-	return err;
+	return decode_places(device, number, why);
 }
 
 static int enable(struct device *device, u16 number, struct why *why)

@@ -46,14 +46,14 @@ int vma_open(struct client *client)
 }
 
 /* 1 found, 0 nothing there, -1 the kernel does not know the request. */
-static int query(int fd, u64 address, struct vma *ret)
+static int query(int fd, u64 address, bool named, struct vma *ret)
 {
 	struct procmap_query query = {
 		.size = sizeof(query),
 		.query_flags = QUERY_COVERING_OR_NEXT,
 		.query_address = address,
-		.name_size = sizeof(ret->name),
-		.name_address = (uintptr_t)ret->name,
+		.name_size = named ? sizeof(ret->name) : 0,
+		.name_address = named ? (uintptr_t)ret->name : 0,
 	};
 
 	ret->name[0] = '\0';
@@ -128,8 +128,79 @@ bool vma_find(struct client *client, u64 address, struct vma *ret)
 
 	if (fd < 0)
 		return false;
-	found = query(fd, address, ret);
+	found = query(fd, address, true, ret);
 	return found < 0 ? vma_find_in_text(client, address, ret) : found;
+}
+
+/* ---- without stdio, for handlers of signals ---- */
+
+static const char *take_number(const char *at, unsigned base, u64 *ret)
+{
+	for (*ret = 0;; at++) {
+		unsigned digit = base;
+
+		if (*at >= '0' && *at <= '9')
+			digit = (unsigned)(*at - '0');
+		else if (*at >= 'a')
+			digit = (unsigned)(*at - 'a') + 10;
+		if (digit >= base)
+			return at;
+		*ret = *ret * base + digit;
+	}
+}
+
+/* "7f1c2000-7f1c3000 rw-s 100000000000 00:01 2051 /memfd:x", without the name. */
+static void take_line(const char *at, struct vma *ret)
+{
+	u64 beyond, major, minor;
+
+	at = take_number(at, 16, &ret->start);
+	at = take_number(at + 1, 16, &beyond);
+	ret->last = beyond - 1;
+	ret->readable = at[1] == 'r';
+	ret->writable = at[2] == 'w';
+	ret->shared = at[4] == 's';
+	at = take_number(at + 6, 16, &ret->file_offset);
+	at = take_number(at + 1, 16, &major);
+	at = take_number(at + 1, 16, &minor);
+	take_number(at + 1, 10, &ret->inode);
+	ret->device_major = (u32)major;
+	ret->device_minor = (u32)minor;
+	ret->page_size = 0;
+	ret->name[0] = '\0';
+}
+
+/* Of each line only so much is kept as has numbers in it. */
+bool vma_at_in_text(struct client *client, u64 address, struct vma *ret)
+{
+	char text[1024], line[128];
+	size_t used = 0;
+	off_t offset = 0;
+	ssize_t got;
+
+	while ((got = pread(vma_open(client), text, sizeof(text), offset)) > 0) {
+		offset += got;
+		for (ssize_t i = 0; i < got; i++) {
+			if (used < sizeof(line) - 1)
+				line[used++] = text[i];
+			if (text[i] != '\n')
+				continue;
+			line[used] = '\0';
+			used = 0;
+			take_line(line, ret);
+			if (ret->last >= address)
+				return ret->start <= address;
+		}
+	}
+	return false;
+}
+
+bool vma_at(struct client *client, u64 address, struct vma *ret)
+{
+	int fd = vma_open(client);
+	int found = fd < 0 ? 0 : query(fd, address, false, ret);
+
+	return found < 0 ? vma_at_in_text(client, address, ret) : found && ret->start <= address;
 }
 
 /* ---- who maps a file ---- */

@@ -21,7 +21,14 @@ int vma_open(struct client *client);
 /* The mapping that holds address, or else the next one above it; false when there is none (or the client has gone). */
 bool vma_find(struct client *client, u64 address, struct vma *ret);
 
-/* The same from the text of /proc/PID/maps, as on kernels before 6.11. */
+/*
+ * The same without its name, which costs the host as much again; only at the address itself. A handler of signals may
+ * ask, once vma_open() has been called.
+ */
+bool vma_at(struct client *client, u64 address, struct vma *ret);
+bool vma_at_in_text(struct client *client, u64 address, struct vma *ret); /* as on kernels before 6.11 */
+
+/* vma_find() from the text of /proc/PID/maps, as on kernels before 6.11. */
 bool vma_find_in_text(struct client *client, u64 address, struct vma *ret);
 
 /*

@@ -76,6 +76,7 @@ bool pci_is_physical(const struct pci_function *function);
 u16 pci_sriov_total(const struct pci_function *function);
 u16 pci_sriov_number(const struct pci_function *function);
 bool pci_virtual_addr(const struct pci_function *function, unsigned n, struct pci_addr *ret);
+bool pci_virtual_position(const struct pci_function *function, struct pci_addr addr, unsigned *ret); /* the reverse */
 /* Its virtual functions are like `model`, which was built like one: that gives their BARs. OUT_OF_MEMORY */
 int pci_sriov_add_bars(struct pci_function *function, const struct pci_function *model, struct why *why);
 void pci_sriov_place_bar(struct pci_function *function, unsigned bar,

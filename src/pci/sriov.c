@@ -38,6 +38,17 @@ bool pci_virtual_addr(const struct pci_function *function, unsigned n, struct pc
 	return id <= 0xffff;
 }
 
+bool pci_virtual_position(const struct pci_function *function, struct pci_addr addr, unsigned *ret)
+{
+	unsigned first = pci_requester_id(function->addr) + sriov_u16(function, PCI_SRIOV_OFFSET);
+	unsigned stride = sriov_u16(function, PCI_SRIOV_STRIDE), id = pci_requester_id(addr);
+
+	if (addr.segment != function->addr.segment || id < first)
+		return false;
+	*ret = stride ? (id - first) / stride : 0;
+	return *ret < pci_sriov_total(function) && first + *ret * stride == id;
+}
+
 int pci_sriov_add_bars(struct pci_function *function, const struct pci_function *model, struct why *why)
 {
 	function->virtual_bars = alloc_array(PCI_BARS, sizeof(struct pci_bar), why);

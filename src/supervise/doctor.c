@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -119,10 +120,29 @@ static bool try_close_watch(struct why *why)
 	return false;
 }
 
+static bool try_tracing(struct why *why)
+{
+	pid_t child = fork();
+	bool ok;
+
+	if (child == 0)
+		for (;;)
+			pause();
+	ok = child > 0 && ptrace(PTRACE_SEIZE, child, NULL, NULL) == 0;
+	if (!ok)
+		refuse_host(why, errno, "ptrace of a child");
+	if (child > 0) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	return ok;
+}
+
 static const struct {
 	const char *what;
 	bool (*try)(struct why *why);
 	const char *fine, *advice;
+	bool optional;
 } checks[] = {
 	{"seccomp user notification", try_seccomp, "the filter loads and gives a listener",
 	 "needs Linux 5.9 with CONFIG_SECCOMP_FILTER; a container may forbid it: podman/docker run "
@@ -137,6 +157,10 @@ static const struct {
 	{"taking a program's eventfds", try_pidfd, "pidfd_getfd works", "needs Linux 5.6"},
 	{"noticing the last close", try_close_watch, "inotify tells the close of a memory file",
 	 "raise fs.inotify.max_user_instances and fs.inotify.max_user_watches"},
+	{"precise register pages", try_tracing, "ptrace works on a child",
+	 "only for devices like IOAT and DSA. As root: sysctl -w kernel.yama.ptrace_scope=1 or less; a container needs "
+	 "--cap-add SYS_PTRACE; strace and debuggers must end",
+	 .optional = true},
 };
 
 static void kernel_release(struct doctor_finding *finding)
@@ -161,7 +185,7 @@ unsigned supervise_doctor(struct doctor_finding *ret, unsigned max)
 		struct doctor_finding *finding = &ret[count];
 
 		finding->what = checks[count].what;
-		finding->required = true;
+		finding->required = !checks[count].optional;
 		finding->ok = in_child(checks[count].try, seen, sizeof(seen));
 		if (finding->ok)
 			snprintf(finding->detail, sizeof(finding->detail), "%s", checks[count].fine);

@@ -129,6 +129,8 @@ static void carry_out(struct fault *fault, int signal)
 		deliver_fault(fault);
 	else if (outcome == X86_PROTECTION && fault->precise.stop != PRECISE_PROTECTION)
 		deliver(fault, SIGSEGV, SI_KERNEL, 0);
+	else if (outcome == X86_DIVIDE)
+		deliver(fault, SIGFPE, FPE_INTDIV, state.rip);
 	else
 		trace_resume(thread, PTRACE_CONT, signal);
 }

@@ -191,7 +191,7 @@ static long do_open(struct call *call, int directory, u64 address, int flags)
 	if (!path_argument(call, directory, address, path, sizeof(path)))
 		return GO_ON;
 	/* A device's descriptor cannot be opened again through /proc: it is an anonymous inode. */
-	if (path_is_descriptor(path, (pid_t)call->request.pid, &owner, &fd)) {
+	if (path_is_descriptor(path, (pid_t)call->request.pid, "fd", &owner, &fd)) {
 		struct file file;
 
 		if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL))
@@ -444,7 +444,7 @@ static long do_readlink(struct call *call, int directory, u64 address, u64 buffe
 	int fd;
 
 	if (!path_argument(call, directory, address, path, sizeof(path)) ||
-	    !path_is_descriptor(path, (pid_t)call->request.pid, &owner, &fd))
+	    !path_is_descriptor(path, (pid_t)call->request.pid, "fd", &owner, &fd))
 		return GO_ON;
 	if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL) || !caller(call))
 		return GO_ON;
@@ -498,7 +498,7 @@ static long on_truncate(struct call *call)
 	int fd;
 
 	if (!path_argument(call, AT_FDCWD, arg(call, 0), path, sizeof(path)) ||
-	    !path_is_descriptor(path, (pid_t)call->request.pid, &owner, &fd) ||
+	    !path_is_descriptor(path, (pid_t)call->request.pid, "fd", &owner, &fd) ||
 	    !tracee_look(call->notifier->tracees, owner, fd, &file, NULL) || !caller(call))
 		return GO_ON;
 	return refuse_resize(call, &file, "truncate");

@@ -89,12 +89,13 @@ bool path_is_of_process(const char *path, pid_t self, const char *name, struct p
 	return skip_process(&path, self, ret) && strcmp(path, name) == 0;
 }
 
-bool path_is_descriptor(const char *path, pid_t self, pid_t *ret_pid, int *ret_fd)
+bool path_is_descriptor(const char *path, pid_t self, const char *folder, pid_t *ret_pid, int *ret_fd)
 {
 	struct process_path of;
 	long fd;
 
-	if (!skip_process(&path, self, &of) || !skip(&path, "fd/") || !number(&path, &fd) || *path)
+	if (!skip_process(&path, self, &of) || !skip(&path, folder) || !skip(&path, "/") || !number(&path, &fd) ||
+	    *path)
 		return false;
 	*ret_pid = of.thread ? of.thread : of.process;
 	*ret_fd = (int)fd;

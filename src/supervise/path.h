@@ -14,10 +14,10 @@
 bool path_normalise(const char *base, const char *path, char *ret, size_t size);
 
 /*
- * Is this "/proc/PID/fd/N" (or self, thread-self, task/TID)? self is the pid that "self" means. Gives the process whose
- * descriptor it is and the number.
+ * Is this "/proc/PID/FOLDER/N" (or self, thread-self, task/TID)? folder is "fd" or "fdinfo", self the pid that "self"
+ * means. Gives the process whose descriptor it is and the number.
  */
-bool path_is_descriptor(const char *path, pid_t self, pid_t *ret_pid, int *ret_fd);
+bool path_is_descriptor(const char *path, pid_t self, const char *folder, pid_t *ret_pid, int *ret_fd);
 
 /* A directory of /proc: of a thread, or of a process as a whole. */
 struct process_path {

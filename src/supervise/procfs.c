@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "supervise/failnth.h"
+#include "supervise/fdinfo.h"
 #include "supervise/path.h"
 #include "supervise/status.h"
 
@@ -48,14 +49,31 @@ static int open_status(struct tracees *tracees, const struct process_path *of, i
 	return status_file(client, path, ret, why);
 }
 
+/* Only devices have lines of their own. */
+static int open_fdinfo(struct tracees *tracees, pid_t process, int fd, int flags, struct file **ret, struct why *why)
+{
+	char lines[FDINFO_LINES];
+	struct stat status;
+	struct file file;
+
+	if ((flags & O_ACCMODE) != O_RDONLY || !tracee_look(tracees, process, fd, &file, &status) ||
+	    !machine_fdinfo(tracees->machine, status.st_dev, status.st_ino, lines))
+		return 0;
+	return fdinfo_file(process, fd, lines, ret, why);
+}
+
 int procfs_file(struct tracees *tracees, pid_t caller, const char *path, int flags, struct file **ret, struct why *why)
 {
 	struct process_path of;
+	pid_t process;
+	int fd;
 
 	*ret = NULL;
 	if (path_is_of_process(path, caller, "status", &of))
 		return open_status(tracees, &of, flags, ret, why);
 	if (tracees->failures && path_is_of_process(path, caller, "fail-nth", &of))
 		return open_fail_nth(tracees, &of, ret, why);
+	if (path_is_descriptor(path, caller, "fdinfo", &process, &fd))
+		return open_fdinfo(tracees, process, fd, flags, ret, why);
 	return 0;
 }

@@ -156,7 +156,8 @@ static void describe_holder(const struct vfio *vfio, const struct affected *affe
 	else if (affected->device)
 		describe_closed(affected->device, text);
 	else if (driver && strcmp(driver, "vfio-pci") == 0)
-		snprintf(text, HOLDER_TEXT, "a virtual function, which its bus does not reset alone");
+		snprintf(text, HOLDER_TEXT, "bound to vfio-pci, but not reset together with it%s",
+			 affected->function->physical ? ": a virtual function" : "");
 	else
 		snprintf(text, HOLDER_TEXT, "bound to %s", driver ? driver : "no driver");
 }

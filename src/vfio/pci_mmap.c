@@ -115,14 +115,37 @@ void backing_update(struct pci_session *session)
 	dmabufs_revoke(session, false);
 }
 
-/* A BAR smaller than a page shares it with nobody when it starts on a page boundary. */
+/* Does anything else of the machine lie in [start, last]? */
+static bool is_free(const struct vfio *vfio, u64 start, u64 last)
+{
+	const struct pci_function *function;
+
+	list_for_each(function, &vfio->topology->functions, link)
+		for (unsigned bar = 0; bar <= PCI_ROM; bar++) {
+			const struct pci_bar *other = &function->bars[bar];
+
+			if (other->size && other->kind != PCI_BAR_IO && other->kind != PCI_BAR_UPPER_HALF &&
+			    ranges_overlap(start, last, other->address, other->address + other->size - 1))
+				return false;
+		}
+	return true;
+}
+
+/*
+ * A BAR smaller than a page must begin one and share it with nobody: Linux takes the rest of the page for itself, if it
+ * can (vfio_pci_core.c:vfio_pci_probe_mmaps()).
+ */
+static bool has_pages_of_its_own(const struct vfio *vfio, const struct pci_bar *bar)
+{
+	if (bar->size >= PAGE_SIZE)
+		return true;
+	return is_aligned(bar->address, PAGE_SIZE) &&
+	       is_free(vfio, bar->address + bar->size, bar->address + PAGE_SIZE - 1);
+}
+
 bool bar_is_mappable(const struct pci_session *session, unsigned bar)
 {
-	const struct pci_function *function = session->function;
-
-	if (!session->shared[bar])
-		return false;
-	return function->bars[bar].size >= PAGE_SIZE || is_aligned(function->bars[bar].address, PAGE_SIZE);
+	return session->shared[bar] && has_pages_of_its_own(session->device->vfio, &session->function->bars[bar]);
 }
 
 int pci_mmap(const struct pci_session *session, u64 offset, u64 size, int flags, struct why *why)

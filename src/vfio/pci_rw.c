@@ -170,7 +170,8 @@ static int decode_bar(const struct pci_session *session, unsigned bar, u64 offse
 	return 0;
 }
 
-/* Per unit, because the access before may have switched memory off: COMMAND is a register of the same device. */
+/* What is not done needs no memory. Per unit, because the access before may have switched memory off: COMMAND is a
+ * register of the same device. */
 static int check_decoding(const struct pci_session *session, unsigned bar, struct why *why)
 {
 	if (!bar_is_memory(session->function, bar) || config_memory_enabled(session))
@@ -254,7 +255,7 @@ s64 bar_read(struct pci_session *session, unsigned region, u64 offset, void *buf
 		unsigned width = unit_width(at, size - done, widest(session, region), start, last);
 		u64 value = UINT64_MAX;
 
-		err = check_decoding(session, region, why);
+		err = width ? check_decoding(session, region, why) : 0;
 		if (err < 0)
 			return err;
 		if (width)
@@ -284,7 +285,7 @@ s64 bar_write(struct pci_session *session, unsigned region, u64 offset, const vo
 		u64 at = offset + done, value = 0;
 		unsigned width = unit_width(at, size - done, widest(session, region), start, last);
 
-		err = check_decoding(session, region, why);
+		err = width ? check_decoding(session, region, why) : 0;
 		if (err < 0)
 			return err;
 		if (width) {

@@ -231,8 +231,9 @@ void conform_begin_thread(bool beside); /* this one belongs to a test, too */
 void conform_begin(const char *name);
 /* Once more? Clears *passed or sets it, when steps were made to fail. */
 bool conform_end(bool *passed);
-const char *conform_reason(void); /* of the last refusal; "" when nobody says why */
-long conform_pinned_kib(void);	  /* VmPin of this process; -1: not known */
-long conform_locked_kib(void);	  /* VmLck */
+answer conform_write(const char *path, const char *text); /* a file of sysfs; nothing is made to fail in it */
+const char *conform_reason(void);			  /* of the last refusal; "" when nobody says why */
+long conform_pinned_kib(void);				  /* VmPin of this process; -1: not known */
+long conform_locked_kib(void);				  /* VmLck */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /dev/vfio/GROUP (spec 04 section 4): its requests, the devices it gives, and how long it is whose. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -296,6 +297,61 @@ TEST(numbers_that_are_no_request_of_a_device_are_unknown)
 	}
 }
 
+/* Of a device, whichever way it was opened. */
+TEST(fdinfo_tells_where_the_device_is)
+{
+	struct names names = the_device();
+	struct legacy legacy = enter_group(&names, VFIO_TYPE1_IOMMU);
+	int cdev = open_cdev(&names), fds[2];
+	char path[64], text[1024], tail[64];
+
+	open_device(&legacy, &names);
+	fds[0] = cdev;
+	fds[1] = legacy.device;
+	snprintf(tail, sizeof(tail), "/%s\n", names.bdf);
+	FOR_EACH(fd, fds)
+	{
+		ssize_t size;
+		int info;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", *fd);
+		info = watch(open_answer(path, O_RDONLY));
+		size = read(info, text, sizeof(text) - 1);
+		EXPECT_TRUE(size > 0);
+		text[size] = '\0';
+		EXPECT_TRUE(strncmp(text, "pos:\t0\nflags:\t", 14) == 0);
+		EXPECT_TRUE(strstr(text, "\nvfio-device-syspath: /sys/devices/pci0000:00/") != NULL);
+		EXPECT_TRUE(strlen(text) > strlen(tail) && strcmp(text + strlen(text) - strlen(tail), tail) == 0);
+		drop(info);
+	}
+}
+
+TEST(the_name_of_a_descriptor_is_that_of_its_node)
+{
+	struct names names = the_device();
+	struct legacy legacy = enter_group(&names, VFIO_TYPE1_IOMMU);
+	const struct {
+		int fd;
+		const char *name;
+	} rows[] = {{legacy.container, "/dev/vfio/vfio"},
+		    {legacy.group, names.group},
+		    {open_cdev(&names), names.cdev},
+		    {watch(get_device(legacy.group, names.bdf)), "anon_inode:[vfio-device]"}};
+	char path[64], name[64];
+
+	FOR_EACH(row, rows)
+	{
+		ssize_t length;
+
+		about("%s", row->name);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", row->fd);
+		length = readlink(path, name, sizeof(name) - 1);
+		EXPECT_TRUE(length > 0);
+		name[length] = '\0';
+		EXPECT_TRUE(strcmp(name, row->name) == 0);
+	}
+}
+
 TEST(the_file_maps_nothing)
 {
 	struct names names = the_device();
@@ -322,5 +378,6 @@ SUITE(group, CASE(numbers_that_are_no_request_are_unknown), CASE(status_is_refus
       CASE(a_device_of_another_group_is_none_of_this), CASE(a_device_is_shared_by_all_who_ask),
       CASE(siblings_are_got_from_one_file), CASE(one_opener_until_its_devices_are_closed),
       CASE(with_an_iommufd_devices_live_on), CASE(a_device_of_a_group_is_bound_and_attached_by_its_group),
-      CASE(numbers_that_are_no_request_of_a_device_are_unknown), CASE(the_file_maps_nothing),
+      CASE(numbers_that_are_no_request_of_a_device_are_unknown), CASE_OUTSIDE(fdinfo_tells_where_the_device_is),
+      CASE_OUTSIDE(the_name_of_a_descriptor_is_that_of_its_node), CASE(the_file_maps_nothing),
       CASE(the_file_cannot_be_read_or_written));

@@ -472,10 +472,10 @@ static enum sweep sweep_wanted(void)
 	broken("CONFORM_SWEEP=%s is neither calls nor all", wanted);
 }
 
-/* ISOLDE_BDF, ISOLDE_SIBLINGS and ISOLDE_MOVABLE name what belongs to vfio-pci. */
+/* These name what belongs to vfio-pci. */
 static unsigned binds(char texts[static 8][32], const char *pointers[static 9])
 {
-	const char *variables[] = {"ISOLDE_BDF", "ISOLDE_SIBLINGS", "ISOLDE_MOVABLE"};
+	const char *variables[] = {"ISOLDE_BDF", "ISOLDE_SIBLINGS", "ISOLDE_MOVABLE", "ISOLDE_PHYSICAL", "ISOLDE_PCI"};
 	unsigned count = 0;
 
 	FOR_EACH(variable, variables)
@@ -507,6 +507,19 @@ static void machine_begin(void)
 	if (isolde_machine_new(&options, &inside.machine, &last_why) < 0)
 		broken("no machine: %s", last_why.text);
 	last_why.text[0] = '\0';
+}
+
+answer conform_write(const char *path, const char *text)
+{
+	unsigned left = fail_nth_left();
+	answer got;
+
+	fail_nth_arm(0);
+	depth++;
+	got = isolde_attribute_write(inside.machine, path, text, strlen(text), &last_why);
+	depth--;
+	fail_nth_arm(left);
+	return got;
 }
 
 bool conform_is_outside(void)

@@ -25,4 +25,7 @@
 	X(group)                                                                                                       \
 	X(type1)                                                                                                       \
 	X(tracking)                                                                                                    \
-	X(emulated)
+	X(emulated)                                                                                                    \
+	X(token)                                                                                                       \
+	X(config)                                                                                                      \
+	X(regions)

@@ -41,9 +41,16 @@ static struct names names_on(const char *bus, const char *name)
 	return names;
 }
 
-static struct names names_of(const char *bdf)
+enum { UUID_LENGTH = 36 };
+
+static bool is_uuid(const char *name)
 {
-	return names_on("pci", bdf);
+	return strlen(name) == UUID_LENGTH;
+}
+
+static struct names names_of(const char *name)
+{
+	return names_on(is_uuid(name) ? "mdev" : "pci", name);
 }
 
 struct names the_mdev(void)
@@ -67,7 +74,7 @@ struct names the_device(void)
 static void two_of(const char *variable, struct names pair[static 2])
 {
 	const char *list = getenv(variable);
-	char first[32];
+	char first[UUID_LENGTH + 1];
 
 	if (!list || !strchr(list, ','))
 		skip("no two devices: %s is not set", variable);
@@ -82,9 +89,38 @@ void two_siblings(struct names pair[static 2])
 	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) == 0);
 }
 
-void two_movable(struct names pair[static 2])
+void two_movable(struct names pair[static 2], bool nvme)
 {
 	two_of("ISOLDE_MOVABLE", pair);
+	if (nvme && is_uuid(getenv("ISOLDE_MOVABLE") + UUID_LENGTH + 1))
+		skip("%s is no NVMe controller", pair[1].bdf);
+}
+
+static void set_number(const char *bdf, const char *number)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs", bdf);
+	if (conform_write(path, number) < 0)
+		skip("%s has no %s virtual functions: does vfio-pci's enable_sriov say Y?", bdf, number);
+}
+
+struct names the_physical(struct names *virtual)
+{
+	const char *bdf = getenv("ISOLDE_PHYSICAL");
+	char path[96], target[128];
+	ssize_t length;
+
+	if (!bdf)
+		skip("no SR-IOV device: ISOLDE_PHYSICAL is not set");
+	set_number(bdf, "0");
+	set_number(bdf, "1");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/virtfn0", bdf);
+	length = readlink(path, target, sizeof(target) - 1);
+	EXPECT_TRUE(length > 0);
+	target[length] = '\0';
+	*virtual = names_of(strrchr(target, '/') + 1);
+	return names_of(bdf);
 }
 
 int open_cdev(const struct names *names)
@@ -289,4 +325,72 @@ void stop_nvme(struct nvme *nvme)
 {
 	store(nvme, 0x14, 0);
 	wait_ready(nvme, 0);
+}
+
+/* ---- any device ---- */
+
+static void with_device(const char *bdf, void (*body)(int device))
+{
+	struct names names = names_of(bdf);
+	int fd = iommu(), device = open_cdev(&names);
+
+	WORKS(bind_cdev(device, fd));
+	body(device);
+	drop(device);
+	drop(fd);
+}
+
+void with_each_device(void (*body)(int device))
+{
+	static const char *const variables[] = {"ISOLDE_BDF", "ISOLDE_SIBLINGS", "ISOLDE_PCI"};
+	unsigned count = 0;
+
+	FOR_EACH(variable, variables)
+	{
+		char list[256], *rest = list, *name;
+
+		snprintf(list, sizeof(list), "%s", getenv(*variable) ?: "");
+		while ((name = strsep(&rest, ",")))
+			if (*name) {
+				with_device(name, body);
+				count++;
+			}
+	}
+	if (!count)
+		skip("no device: ISOLDE_BDF is not set");
+}
+
+answer read_at(int device, u64 offset, void *buffer, size_t size)
+{
+	ssize_t got = pread(device, buffer, size, (off_t)offset);
+
+	return got < 0 ? -errno : got;
+}
+
+answer write_at(int device, u64 offset, const void *buffer, size_t size)
+{
+	ssize_t got = pwrite(device, buffer, size, (off_t)offset);
+
+	return got < 0 ? -errno : got;
+}
+
+u32 get_config(int device, u32 offset, unsigned width)
+{
+	u32 value = 0;
+
+	EXPECT(width, read_at(device, CONFIG + offset, &value, width));
+	return value;
+}
+
+void set_config(int device, u32 offset, unsigned width, u32 value)
+{
+	EXPECT(width, write_at(device, CONFIG + offset, &value, width));
+}
+
+struct vfio_region_info region_of(int device, u32 index)
+{
+	struct vfio_region_info info = {.argsz = sizeof(info), .index = index};
+
+	EXPECT(0, ask(device, VFIO_DEVICE_GET_REGION_INFO, &info));
+	return info;
 }

@@ -2,7 +2,9 @@
 /*
  * VFIO devices for the tests that have real ones: ISOLDE_BDF names an NVMe controller that is alone in its group,
  * ISOLDE_SIBLINGS two functions of one group ("0000:02:00.0,0000:02:00.1"), ISOLDE_MOVABLE two NVMe controllers whose
- * driver can move them; all belong to vfio-pci. ISOLDE_MDEV is the UUID of an emulated device, of the model mcopy.
+ * driver can move them (or UUIDs of emulated devices that can be moved), ISOLDE_PHYSICAL an SR-IOV one that is alone in
+ * its group; all belong to vfio-pci. ISOLDE_MDEV is the UUID of an emulated device, of the model mcopy. ISOLDE_PCI has
+ * more devices of vfio-pci, of any kind.
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
@@ -16,8 +18,10 @@ struct names {
 
 struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
-void two_movable(struct names pair[static 2]);
-struct names the_mdev(void); /* likewise */
+void two_movable(struct names pair[static 2], bool nvme); /* skips what needs NVMe where they are none */
+struct names the_mdev(void);				  /* likewise */
+/* The same for one with one virtual function, which belongs to vfio-pci, too, and is new. */
+struct names the_physical(struct names *virtual);
 
 int open_cdev(const struct names *names);  /* watched */
 answer bind_cdev(int device, int iommufd); /* the device's id */
@@ -25,6 +29,18 @@ answer attach_cdev(int device, u32 *pt_id);
 answer attach_cdev_pasid(int device, u32 pasid, u32 *pt_id);
 answer detach_cdev(int device);
 answer detach_cdev_pasid(int device, u32 pasid);
+
+/* ---- any device ---- */
+
+#define CONFIG ((u64)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+
+/* Each that is named anywhere, opened by its character device and bound, one after the other. */
+void with_each_device(void (*body)(int device));
+answer read_at(int device, u64 offset, void *buffer, size_t size); /* pread(), pwrite() */
+answer write_at(int device, u64 offset, const void *buffer, size_t size);
+u32 get_config(int device, u32 offset, unsigned width);
+void set_config(int device, u32 offset, unsigned width, u32 value);
+struct vfio_region_info region_of(int device, u32 index);
 
 /* ---- groups and containers ---- */
 

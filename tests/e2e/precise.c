@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/vfio.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,6 +18,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +194,41 @@ static void vectors(void)
 	}
 }
 
+/* One function of the C library, on a piece of the page that begins anywhere and has any length. */
+static void use_library(uint8_t *memory, const uint8_t *pattern, size_t size)
+{
+	uint8_t back[4096];
+	size_t length = strnlen((const char *)pattern, size);
+
+	memset(memory, 0xa5, size);
+	CHECK(memory[0] == 0xa5 && memory[size - 1] == 0xa5);
+	memcpy(memory, pattern, size);
+	memcpy(back, memory, size);
+	CHECK(memcmp(back, pattern, size) == 0);
+	CHECK(memcmp(memory, pattern, size) == 0);
+	memory[size - 1] ^= 1;
+	CHECK(memcmp(memory, pattern, size) != 0 && memcmp(pattern, memory, size) != 0);
+	memory[size - 1] ^= 1;
+	CHECK(strnlen((const char *)memory, size) == length);
+	CHECK(memchr(memory, pattern[size / 2], size) ==
+	      memory + ((uint8_t *)memchr(pattern, pattern[size / 2], size) - pattern));
+	memmove(memory + 1, memory, size - 1);
+	CHECK(memcmp(memory + 1, pattern, size - 1) == 0);
+}
+
+/* What the C library makes of a register page: the widest vectors of this CPU, and repeated strings. */
+static void library(void)
+{
+	static const uint16_t sizes[] = {1, 2, 7, 16, 31, 33, 64, 100, 129, 255, 700, 2100, 4000};
+	uint8_t pattern[4096];
+
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)(i * 167 + 13);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (unsigned at = 0; at < 64; at += 21)
+			use_library((uint8_t *)(uintptr_t)(bar + MEMORY + at), pattern + at / 3, sizes[i]);
+}
+
 static sigjmp_buf jump;
 static siginfo_t last;
 static atomic_int caught;
@@ -204,7 +242,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void catch_faults(bool on)
 {
-	static const int signals[] = {SIGBUS, SIGSEGV, SIGILL};
+	static const int signals[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE};
 	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	action.sa_sigaction = on_fault;
@@ -242,7 +280,7 @@ static void portals(void)
 				 :
 				 : "a"(bar + PORTAL), "d"(command)
 				 : "memory", "cc");
-		CHECK(!"no fault");
+		CHECK(false && "no fault");
 	}
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SI_KERNEL);
 	catch_faults(false);
@@ -305,6 +343,27 @@ static void handlers(void)
 	close(fd);
 }
 
+static unsigned divide_by_scratch(unsigned low)
+{
+	unsigned high = 0;
+
+	__asm__ volatile("divl %2" : "+a"(low), "+d"(high) : "m"(*(const unsigned *)(uintptr_t)(bar + SCRATCH)));
+	return low;
+}
+
+/* A register of zero as a divisor: what the processor would have said. */
+static void divide(void)
+{
+	put(SCRATCH, 0);
+	catch_faults(true);
+	if (sigsetjmp(jump, 1) == 0)
+		divide_by_scratch(1);
+	CHECK(last.si_signo == SIGFPE && last.si_code == FPE_INTDIV);
+	catch_faults(false);
+	put(SCRATCH, 3);
+	CHECK(divide_by_scratch(11) == 3);
+}
+
 /* Memory switched off is SIGBUS, and the register is there again afterwards. */
 static void disabled(void)
 {
@@ -314,7 +373,7 @@ static void disabled(void)
 	for (unsigned i = 0; i < 3; i++) {
 		if (sigsetjmp(jump, 1) == 0) {
 			get(SCRATCH + 4096 * (i & 1) * 3);
-			CHECK(!"no fault");
+			CHECK(false && "no fault");
 		}
 		CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR);
 		CHECK(last.si_addr == bar + SCRATCH + 4096 * (i & 1) * 3);
@@ -322,6 +381,24 @@ static void disabled(void)
 	decode_memory(true);
 	catch_faults(false);
 	CHECK(get(SCRATCH) == 77);
+}
+
+/* Not even a handler can be called: the access is carried out all the same. */
+static void blocked(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK(sigprocmask(SIG_SETMASK, &all, &before) == 0);
+		put(SCRATCH, i);
+		CHECK(get(SCRATCH) == i);
+		CHECK(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
+		signal(SIGBUS, SIG_IGN);
+		put(SCRATCH, 100 + i);
+		CHECK(get(SCRATCH) == 100 + i);
+		signal(SIGBUS, SIG_DFL);
+	}
 }
 
 static atomic_int ticks;
@@ -508,6 +585,107 @@ static void kills(void)
 	CHECK(get(EVENTS) == 9);
 }
 
+/* Mapping is more than one call: stops and handlers may come at any point of it. */
+static void interrupted(void)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			timers(true);
+			for (;;) {
+				uint64_t *page = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, device, 0);
+
+				CHECK(page != MAP_FAILED && page[ID / 8] == 0x626f7270);
+				page[SCRATCH / 8] = 5;
+				CHECK(page[SCRATCH / 8] == 5 && munmap(page, BAR_SIZE) == 0);
+			}
+		}
+		CHECK(child > 0);
+		for (unsigned n = 0; n < 20; n++) {
+			usleep(n * 100);
+			CHECK(kill(child, SIGSTOP) == 0);
+			CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+			usleep(100);
+			CHECK(kill(child, SIGCONT) == 0);
+			CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+		}
+		CHECK(kill(child, SIGKILL) == 0);
+		CHECK(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGKILL);
+	}
+	get(EVENTS);
+}
+
+/* execve() by a thread that is not the first, while others are at it. */
+static void *become(void *argument)
+{
+	char *arguments[] = {(char *)self, (char *)bdf, (char *)"untraced", NULL};
+
+	usleep(3000);
+	execv(self, arguments);
+	_exit(2);
+}
+
+static void exec_in_thread(void)
+{
+	static unsigned rounds = ~0u;
+
+	for (unsigned i = 0; i < 10; i++) {
+		pthread_t thread;
+		pid_t child = fork();
+		int status;
+
+		if (child == 0) {
+			for (unsigned n = 0; n < 3; n++)
+				pthread_create(&thread, NULL, hammer, &rounds);
+			pthread_create(&thread, NULL, become, NULL);
+			hammer(&rounds);
+		}
+		CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+	}
+	get(EVENTS);
+}
+
+/* The first thread ends; the others go on. */
+static void *go_on_alone(void *argument)
+{
+	static unsigned rounds = 1000;
+
+	usleep(3000);
+	get(EVENTS);
+	hammer(&rounds);
+	CHECK(get(EVENTS) == rounds);
+	_exit(7);
+}
+
+static void leaderless(void)
+{
+	pid_t child = fork();
+	pthread_t thread;
+	int status;
+
+	if (child == 0) {
+		pthread_create(&thread, NULL, go_on_alone, NULL);
+		pthread_exit(NULL);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+}
+
+/* Without a supervisor nobody answers any more, but the program lives. */
+static void orphan(void)
+{
+	catch_faults(true);
+	put(SCRATCH, 1);
+	CHECK(kill(getppid(), SIGKILL) == 0);
+	usleep(100000);
+	if (sigsetjmp(jump, 1) == 0) {
+		put(SCRATCH, 1);
+		CHECK(false && "no fault");
+	}
+	CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == bar + SCRATCH);
+}
+
 /* ---- mappings ---- */
 
 static void mappings(void)
@@ -520,13 +698,13 @@ static void mappings(void)
 	CHECK(get(SCRATCH) || true);
 	if (sigsetjmp(jump, 1) == 0) {
 		put(SCRATCH, 99);
-		CHECK(!"no fault");
+		CHECK(false && "no fault");
 	}
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SEGV_ACCERR && last.si_addr == bar + SCRATCH);
 	CHECK(mprotect((void *)bar, 4096, PROT_NONE) == 0);
 	if (sigsetjmp(jump, 1) == 0) {
 		get(SCRATCH);
-		CHECK(!"no fault");
+		CHECK(false && "no fault");
 	}
 	CHECK(last.si_signo == SIGSEGV);
 	CHECK(mprotect((void *)bar, BAR_SIZE, PROT_READ | PROT_WRITE) == 0);
@@ -540,7 +718,7 @@ static void mappings(void)
 	CHECK(moved != MAP_FAILED && moved != page && moved[SCRATCH / 8] == 42);
 	if (sigsetjmp(jump, 1) == 0) {
 		(void)page[SCRATCH / 8];
-		CHECK(!"no fault");
+		CHECK(false && "no fault");
 	}
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SEGV_MAPERR);
 	CHECK(munmap((void *)moved, 4096) == 0);
@@ -554,7 +732,7 @@ static void mappings(void)
 	CHECK(page != MAP_FAILED && page[SCRATCH / 8] == 42);
 	if (sigsetjmp(jump, 1) == 0) {
 		page[SCRATCH / 8] = 1;
-		CHECK(!"no fault");
+		CHECK(false && "no fault");
 	}
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SEGV_ACCERR && get(SCRATCH) == 42);
 	CHECK(munmap((void *)page, BAR_SIZE) == 0);
@@ -599,6 +777,34 @@ static void races(void)
 	CHECK(mapped);
 }
 
+/* A filter of the program's own that does not like what isolde needs: the mapping fails as a whole. */
+static void filtered(void)
+{
+	/* mmap whose offset is above 2^44 is EPERM. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5]) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x1000, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {ARRAY_SIZE(code), code};
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+		for (unsigned i = 0; i < 10; i++)
+			CHECK(mmap(NULL, BAR_SIZE, PROT_READ, MAP_SHARED, device, 0) == MAP_FAILED && errno == EPERM);
+		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, device, POLLED) != MAP_FAILED);
+		put(SCRATCH, 31);
+		CHECK(get(SCRATCH) == 31);
+		_exit(0);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* ---- debuggers ---- */
 
 static void traced(void)
@@ -632,7 +838,7 @@ static void unknown(void)
 	catch_faults(true);
 	if (sigsetjmp(jump, 1) == 0) {
 		__asm__ volatile("fxsave %0" : "=m"(*(char(*)[512])(bar + MEMORY)));
-		CHECK(!"no fault");
+		CHECK(false && "no fault");
 	}
 	CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR);
 	catch_faults(false);
@@ -648,12 +854,31 @@ static const struct {
 	void (*tell)(void);
 	bool closed; /* without the device */
 } stories[] = {
-	{"widths", widths, false},     {"vectors", vectors, false},   {"portals", portals, false},
-	{"pasid", pasid, false},       {"handlers", handlers, false}, {"disabled", disabled, false},
-	{"threads", threads, false},   {"late", late, false},	      {"children", children, false},
-	{"programs", programs, false}, {"stops", stops, false},	      {"kills", kills, false},
-	{"mappings", mappings, false}, {"races", races, false},	      {"traced", traced, false},
-	{"unknown", unknown, false},   {"untraced", untraced, true},
+	{"widths", widths, false},
+	{"vectors", vectors, false},
+	{"library", library, false},
+	{"divide", divide, false},
+	{"portals", portals, false},
+	{"pasid", pasid, false},
+	{"handlers", handlers, false},
+	{"disabled", disabled, false},
+	{"threads", threads, false},
+	{"late", late, false},
+	{"children", children, false},
+	{"programs", programs, false},
+	{"stops", stops, false},
+	{"kills", kills, false},
+	{"mappings", mappings, false},
+	{"races", races, false},
+	{"traced", traced, false},
+	{"blocked", blocked, false},
+	{"filtered", filtered, false},
+	{"unknown", unknown, false},
+	{"interrupted", interrupted, false},
+	{"exec_in_thread", exec_in_thread, false},
+	{"leaderless", leaderless, false},
+	{"orphan", orphan, false},
+	{"untraced", untraced, true},
 };
 
 static void tell(const char *name)
@@ -669,7 +894,7 @@ static void tell(const char *name)
 		fflush(stdout);
 		return;
 	}
-	CHECK(!"known story");
+	CHECK(false && "known story");
 }
 
 int main(int argc, char **argv)

@@ -19,14 +19,17 @@ stories() # STORY...
 }
 
 # In one process, one after the other, and each in a room of its own.
-stories widths vectors portals handlers threads children programs stops mappings races kills
-for story in widths vectors portals handlers threads late children programs stops kills mappings races; do
+stories widths vectors library divide portals handlers blocked threads children programs stops interrupted exec_in_thread leaderless mappings races kills
+for story in widths vectors library divide portals handlers blocked threads late children programs stops interrupted exec_in_thread leaderless kills \
+	mappings races; do
 	stories $story
 done
 
 # What is refused is said, and the program sees what it would on hardware.
 refused MEMORY_DISABLED "$bdf, offset 0x3008" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf disabled
 grep -qx "disabled: ok" "$work/out" || fail "registers of a device without memory"
+refused HOST_FAILED "mmap of register pages" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf filtered
+grep -qx "filtered: ok" "$work/out" || fail "a program with a filter of its own"
 refused PAGE_TRACED "is traced by process" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf traced
 grep -qx "traced: ok" "$work/out" || fail "a program that traces its child"
 refused PAGE_INSTRUCTION "fxsave.* at 0x.*bytes 0f ae" -- --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf unknown
@@ -36,6 +39,14 @@ healthy
 # A PASID for every process, by the machine file.
 sed 's/^iommu: .*/&\noptions: {process_pasid: 5}/' $machine >"$work/pasid.yaml"
 room --machine "$work/pasid.yaml" --bind vfio-pci=$bdf -- "$precise" $bdf pasid >"$work/out" || fail "ENQCMD with a PASID"
+
+# The supervisor is killed: what is left of the room is told so by its signals.
+"$ISOLDE" run --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf orphan >"$work/out" 2>&1
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	grep -qx "orphan: ok" "$work/out" && break
+	sleep 0.5
+done
+grep -qx "orphan: ok" "$work/out" || fail "a program whose supervisor was killed: $(cat "$work/out")"
 
 # Two processes map one device; the room ends while both are at it.
 room --machine $machine --bind vfio-pci=$bdf -- sh -c "

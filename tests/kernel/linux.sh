@@ -3,10 +3,16 @@
 # What Linux itself answers: the conformance suite on a real kernel 7.2, in QEMU, without KVM. For developers, never in CI.
 #
 #	tests/kernel/linux.sh BUILD-FOLDER [SUITE | SUITE.TEST]...
+#	tests/kernel/linux.sh BUILD-FOLDER exclusive [SEED]...
+#
+# With `exclusive` it is not that suite, but lives at random with the two functions that share a bus (tests/e2e/exclusive.c):
+# whether Linux agrees with our model of who may have a device and who may reset the bus.
 #
 # The first call builds a small kernel from Debian's linux-source-7.2 (tools/linux-selftests fetches it), a quarter of an
-# hour of one processor; each further one takes some seconds. The machine has an Intel IOMMU, an NVMe controller and two
-# functions that share a group, all on vfio-pci, and mock devices (CONFIG_IOMMUFD_TEST). Prints conform's lines; compare:
+# hour of one processor; each further one takes some seconds. The machine has an Intel IOMMU, an NVMe controller, two
+# functions that share a group, a network card with a ROM and a display controller, all on vfio-pci, two emulated ports
+# that can be moved (mtty), and mock devices
+# (CONFIG_IOMMUFD_TEST). Prints conform's lines; compare:
 #
 #	tests/kernel/linux.sh build-test >linux.txt
 #	build-test/isolde run --selftest --bind ... -- build-test/tests/conform/conform >room.txt; diff linux.txt room.txt
@@ -37,7 +43,7 @@ options()
 		POSIX_TIMERS HIGH_RES_TIMERS NET UNIX IOMMU_SUPPORT INTEL_IOMMU INTEL_IOMMU_DEFAULT_ON IRQ_REMAP X86_X2APIC IOMMUFD \
 		DEBUG_KERNEL RUNTIME_TESTING_MENU FAULT_INJECTION DEBUG_FS IOMMUFD_TEST VFIO VFIO_GROUP VFIO_CONTAINER VFIO_DEVICE_CDEV \
 		VFIO_IOMMU_TYPE1 VFIO_PCI DMA_SHARED_BUFFER BLOCK UNWINDER_GUESS EXPERT GENERIC_PT IOMMU_PT IOMMU_PT_AMDV1 \
-		CROSS_MEMORY_ATTACH ADVISE_SYSCALLS; do
+		CROSS_MEMORY_ATTACH ADVISE_SYSCALLS SAMPLES VFIO_MDEV SAMPLE_VFIO_MDEV_MTTY; do
 		echo "CONFIG_$option=y"
 	done
 	echo "# CONFIG_CPU_MITIGATIONS is not set"
@@ -54,25 +60,42 @@ build_kernel() # DEB FOLDER
 		nice make -s -j"$(nproc)" bzImage) >"$2.log" 2>&1 || fail "the kernel does not build, see $2.log"
 }
 
+# What the machine runs: the suite, or lives from these seeds on.
+to_run()
+{
+	if [ "${1:-}" != exclusive ]; then
+		echo "/conform $*"
+		return
+	fi
+	shift
+	echo "/bin/busybox sh -c 'for seed in ${*:-1 2 3}; do
+		/exclusive linux \$seed 1500 0000:01:01.0=0 0000:01:02.0=0 || exit; done'"
+}
+
 root() # TESTS
 {
 	mkdir -p "$work/root/bin" "$work/root/dev" "$work/root/proc" "$work/root/sys" "$work/root/tmp"
 	cp "$(command -v busybox)" "$work/root/bin/busybox"
-	cp "$build/tests/conform/conform" "$work/root/conform"
+	cp "$build/tests/conform/conform" "$build/tests/e2e/exclusive" "$work/root"
 	cat >"$work/root/init" <<-END
 		#!/bin/busybox sh
 		/bin/busybox mount -t proc proc /proc
 		/bin/busybox mount -t sysfs sys /sys
 		/bin/busybox mount -t devtmpfs dev /dev
 		/bin/busybox mount -t tmpfs tmp /tmp
-		for bdf in 0000:00:04.0 0000:01:01.0 0000:01:02.0; do
+		for bdf in 0000:00:04.0 0000:01:01.0 0000:01:02.0 0000:02:00.0 0000:00:07.0; do
 			echo vfio-pci >/sys/bus/pci/devices/\$bdf/driver_override
 			echo \$bdf >/sys/bus/pci/drivers_probe
 		done
-		export ISOLDE_BDF=0000:00:04.0 ISOLDE_SIBLINGS=0000:01:01.0,0000:01:02.0
+		export ISOLDE_BDF=0000:00:04.0 ISOLDE_SIBLINGS=0000:01:01.0,0000:01:02.0 ISOLDE_PCI=0000:02:00.0,0000:00:07.0
+		a=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 b=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
+		for uuid in \$a \$b; do
+			echo \$uuid >/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create
+		done
+		export ISOLDE_MOVABLE=\$a,\$b CONFORM_NO_PM=1
 		echo
 		echo "=== begin"
-		/conform $*
+		($(to_run "$@"))
 		echo "=== status \$?"
 		/bin/busybox poweroff -f
 	END
@@ -87,11 +110,14 @@ boot()
 		-device intel-iommu,intremap=on,caching-mode=on,aw-bits=48 \
 		-drive "file=$work/disk,if=none,id=disk,format=raw" -device nvme,serial=1,drive=disk,addr=4 \
 		-device pcie-pci-bridge,id=bridge,addr=5 -device e1000,bus=bridge,addr=1,romfile= \
-		-device e1000,bus=bridge,addr=2,romfile= -kernel "$kernel/arch/x86/boot/bzImage" -initrd "$work/initrd" \
-		-append "console=ttyS0 quiet panic=-1 rdinit=/init" </dev/null 2>/dev/null | tr -d '\r' >"$work/said"
+		-device e1000,bus=bridge,addr=2,romfile= -device pcie-root-port,id=port,chassis=1,addr=6 -device e1000e,bus=port \
+		-device VGA,addr=7 -kernel "$kernel/arch/x86/boot/bzImage" -initrd "$work/initrd" \
+		-append "console=ttyS0 quiet panic=-1 no_timer_check rdinit=/init" </dev/null 2>/dev/null | tr -d '\r' >"$work/said"
 }
 
-[ -x "$build/tests/conform/conform" ] || ninja -C "$build" tests/conform/conform >&2
+for program in conform/conform e2e/exclusive; do
+	[ -x "$build/tests/$program" ] || ninja -C "$build" "tests/$program" >&2
+done
 deb=$(find "$cache" -maxdepth 1 -name 'linux-source-7.2_*.deb' 2>/dev/null | sort -V | tail -n 1)
 if [ -z "$deb" ]; then
 	tools/linux-selftests >&2
@@ -101,7 +127,7 @@ kernel=$cache/kernel-$(basename "$deb" _all.deb)
 [ -e "$kernel/arch/x86/boot/bzImage" ] || build_kernel "$deb" "$kernel"
 root "$@"
 boot
-sed -n '/^=== begin$/,/^=== status/p' "$work/said" | grep -v '^===' | grep -E '^(ok|not ok|skip) ' || :
+sed -n '/^=== begin$/,/^=== status/p' "$work/said" | grep -v '^===' | grep -E '^(ok|not ok|skip|seed|step|INFO)[: ]' || :
 status=$(sed -n 's/^=== status //p' "$work/said")
 [ -n "$status" ] || fail "the machine ended early: $(tail -n 3 "$work/said")"
 exit "$status"

@@ -120,7 +120,7 @@ TEST_F(roms_that_are_blank_or_only_a_copy)
 	EXPECT_REFUSED(ROM_UNREADABLE, f->why, get(f, DEVICE(BLANK, "rom"), 0, 64));
 	EXPECT_SUBSTR("no image", f->why.text);
 	assert_int_equal(echo(f, DEVICE(SCREEN, "rom"), "1"), 2);
-	assert_int_equal(get(f, DEVICE(SCREEN, "rom"), 0, 4096), 512);
+	assert_int_equal(get(f, DEVICE(SCREEN, "rom"), 0, 4096), 1024);
 	EXPECT_REFUSED(ATTRIBUTE_MISSING, f->why, get(f, DEVICE(UNSAFE, "rom"), 0, 1));
 }
 

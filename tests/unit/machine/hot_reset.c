@@ -197,6 +197,40 @@ TEST(hot_reset, what_is_not_of_vfio_is_named)
 	reset_room_fini(f);
 }
 
+/* A virtual function is of no set but its own, for itself as for the others of the bus. */
+TEST(hot_reset, virtual_functions_are_alone)
+{
+	static const char bus[] = RESET_PORT(
+		"01", "acs: full") "      {slot: '00.0', id: '8086:10d3', acs: full, driver: none, bars: {0: 4K},\n"
+				   "       sriov: {total: 1, enabled: 1, offset: 2, stride: 1, device: '10ca'}, vfs: "
+				   "[{driver: none}]},\n" RESET_NIC("00.1", "acs: full, ") RESET_END;
+	const char *physical = "0000:01:00.0", *beside = "0000:01:00.1", *virtual = "0000:01:00.2";
+	struct reset_room *f = *state;
+	struct reset_info info;
+	int iommufd, device;
+
+	reset_room_init(f, false, bus);
+	iommufd = (int)OK(OPEN("/dev/iommu"));
+	OK(reset_bind(f, beside, "vfio-pci"));
+	OK(reset_bind(f, virtual, "vfio-pci"));
+	device = bound_cdev(f, virtual, iommufd);
+	OK(reset_info(f, device, &info));
+	assert_int_equal(info.head.count, 3);
+	assert_int_equal(info.head.flags, VFIO_PCI_HOT_RESET_FLAG_DEV_ID);
+	assert_int_equal((s32)info.at[1].devid, VFIO_PCI_DEVID_NOT_OWNED);
+	assert_true((s32)info.at[2].devid > 0);
+	EXPECT_NO(HOT_RESET_NOT_VFIO, RESET_IMPLIED(device));
+	EXPECT_SUBSTR(physical, f->expected.text);
+	EXPECT_SUBSTR("0000:01:00.1 (bound to vfio-pci, but not reset together with it)", f->expected.text);
+	assert_null(strstr(f->expected.text, ", 0000:01:00.2"));
+	device = bound_cdev(f, beside, iommufd);
+	OK(reset_info(f, device, &info));
+	assert_int_equal((s32)info.at[2].devid, VFIO_PCI_DEVID_NOT_OWNED);
+	EXPECT_NO(HOT_RESET_NOT_VFIO, RESET_IMPLIED(device));
+	EXPECT_SUBSTR("0000:01:00.2 (bound to vfio-pci, but not reset together with it: a virtual", f->expected.text);
+	reset_room_fini(f);
+}
+
 /* A caller who came by a group is told groups: those of all, or nothing. */
 TEST(hot_reset, no_group_no_information)
 {
@@ -310,6 +344,7 @@ int main(void)
 		HOT_RESET(a_device_file_proves_its_group),
 		HOT_RESET(without_an_iommu_each_device_is_proven_by_itself),
 		HOT_RESET(what_is_not_of_vfio_is_named),
+		HOT_RESET(virtual_functions_are_alone),
 		HOT_RESET(no_group_no_information),
 		HOT_RESET(the_journal_has_what_the_sentence_has_no_room_for),
 		HOT_RESET(can_fail_anywhere),

@@ -129,16 +129,27 @@ static long told(struct fixture *f, long ret)
 #define OK(call)		ASSERT_OK(f->expected, told(f, call))
 #define IOCTL(fd, request, arg) isolde_ioctl(f->machine, fd, request, arg, &f->why)
 
-static int setup(void **state)
+static int setup_on(const char *machine, void **state)
 {
 	static const char *const binds[] = {"vfio-pci=" NVME, NULL};
-	struct isolde_machine_options options = {.size = sizeof(options), .binds = binds};
+	struct isolde_machine_options options = {.size = sizeof(options), .machine = machine, .binds = binds};
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	OK(isolde_machine_new(&options, &f->machine, &f->why));
 	f->memory = mmap(NULL, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	*state = f;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_on(NULL, state);
+}
+
+/* Its controller can be moved. */
+static int setup_movable(void **state)
+{
+	return setup_on(TESTS_DATA "/machines/movable.yaml", state);
 }
 
 static int teardown(void **state)
@@ -302,6 +313,33 @@ TEST_F(containers_tell_their_groups_and_mappings)
 	assert_null(strstr(f->text, "vfio.containers.0"));
 }
 
+TEST_F(devices_that_move_tell_their_state)
+{
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_feature_mig_state mig;
+	} request = {.head = {sizeof(request), VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE},
+		     .mig = {.device_state = VFIO_DEVICE_STATE_STOP_COPY}};
+	int container, group, device;
+
+	open_container(f, &container, &group);
+	OK(IOCTL(group, VFIO_GROUP_SET_CONTAINER, &container));
+	OK(IOCTL(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	device = (int)OK(IOCTL(group, VFIO_GROUP_GET_DEVICE_FD, (void *)NVME));
+	look(f, 0);
+	expect(f, "vfio.devices.0.migration = RUNNING");
+	expect(f, "vfio.devices.0.dma_logged = false");
+	OK(IOCTL(device, VFIO_DEVICE_FEATURE, &request));
+	look(f, 0);
+	expect(f, "vfio.devices.0.migration = STOP_COPY");
+	isolde_close(f->machine, request.mig.data_fd);
+	isolde_close(f->machine, device);
+	look(f, 0);
+	assert_null(strstr(f->text, "vfio.devices.0.migration"));
+	isolde_close(f->machine, group);
+	isolde_close(f->machine, container);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +347,7 @@ int main(void)
 		CASE_F(contexts_tell_their_objects),
 		CASE_F(mappings_are_told_as_far_as_they_are_wanted),
 		CASE_F(containers_tell_their_groups_and_mappings),
+		cmocka_unit_test_setup_teardown(inspect_devices_that_move_tell_their_state, setup_movable, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

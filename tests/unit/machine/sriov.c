@@ -229,7 +229,7 @@ TEST(sriov, numbers_are_refused_in_the_order_of_linux)
 	OK(echo(f, PARAMETER, "Y"));
 	/* The 121st would be on bus 03, the port leads to 02 only. */
 	EXPECT_NO(SRIOV_BUSES, echo(f, PCI(NIC, "sriov_numvfs"), "121"));
-	EXPECT_SUBSTR("function 120", f->told.text);
+	EXPECT_SUBSTR("behind 02", f->told.text);
 	OK(echo(f, PCI(NIC, "sriov_numvfs"), "0x2"));
 	EXPECT_NO(SRIOV_ENABLED, echo(f, PCI(NIC, "sriov_numvfs"), "3"));
 	OK(echo(f, PCI(NIC, "sriov_numvfs"), "2"));
@@ -835,6 +835,31 @@ TEST(sriov, taking_away_waits_for_who_has_one_open)
 	fixture_free(f);
 }
 
+/* A group's file outlives the group; so does a device's own, until it is closed. */
+TEST(sriov, what_is_open_of_a_group_that_goes_stays_behind)
+{
+	struct fixture *f = managed();
+	int group = open_group(f, VF), later, container = open_path(f, "/dev/vfio/vfio");
+	struct vfio_group_status status = {.argsz = sizeof(status)};
+	struct isolde_why why;
+
+	OK(echo(f, PCI(NVME, "sriov_numvfs"), "0"));
+	isolde_machine_check(f->machine);
+	assert_int_equal(isolde_ioctl(f->machine, group, VFIO_GROUP_GET_STATUS, &status, &why), -ENODEV);
+	assert_int_equal(isolde_ioctl(f->machine, group, VFIO_GROUP_SET_CONTAINER, &container, &why), -ENODEV);
+	assert_int_equal(isolde_ioctl(f->machine, group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)VF, &why),
+			 -ENODEV);
+	OK(echo(f, PCI(NVME, "sriov_numvfs"), "1"));
+	isolde_machine_check(f->machine);
+	/* The same number, another group. */
+	later = open_group(f, VF);
+	drop(f, group);
+	isolde_machine_check(f->machine);
+	EXPECT_NO(VF_TOKEN_MISSING, get_device(f, later, VF));
+	drop(f, later);
+	fixture_free(f);
+}
+
 /* Many, for as long as it takes to see that none is lost. */
 static void *come_and_go(void *argument)
 {
@@ -898,6 +923,7 @@ int main(void)
 		CASE(sriov, a_physical_function_with_virtual_ones_stays_awake),
 		CASE(sriov, a_reset_goes_through_to_the_virtual_functions),
 		CASE(sriov, taking_away_waits_for_who_has_one_open),
+		CASE(sriov, what_is_open_of_a_group_that_goes_stays_behind),
 		CASE(sriov, coming_and_going_races_with_binding),
 	};
 

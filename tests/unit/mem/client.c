@@ -194,6 +194,12 @@ TEST(client, both_ways_to_ask_for_mappings_agree)
 	while (vma_find(client, at, &asked) && asked.start < BIT(47)) {
 		assert_true(vma_find_in_text(client, at, &read));
 		expect_same(&asked, &read);
+		/* Asked for less, in the middle, and as a handler of signals has to read it. */
+		asked.name[0] = '\0';
+		assert_true(vma_at(client, asked.start + 1, &read));
+		expect_same(&asked, &read);
+		assert_true(vma_at_in_text(client, asked.last, &read));
+		expect_same(&asked, &read);
 		at = asked.last + 1;
 		seen++;
 	}
@@ -203,6 +209,8 @@ TEST(client, both_ways_to_ask_for_mappings_agree)
 	/* The descriptor means that address space, which has ended. */
 	assert_false(vma_find(client, 0, &asked));
 	assert_false(vma_find_in_text(client, 0, &read));
+	assert_false(vma_at(client, 0, &read));
+	assert_false(vma_at_in_text(client, 0, &read));
 	client_put(client);
 }
 

@@ -30,7 +30,7 @@ TEST(path, what_does_not_fit_is_none)
 
 static bool descriptor(const char *path, pid_t *pid, int *fd)
 {
-	return path_is_descriptor(path, SELF, pid, fd);
+	return path_is_descriptor(path, SELF, "fd", pid, fd);
 }
 
 TEST(path, descriptors_are_of_processes_and_threads)

@@ -3,6 +3,7 @@
 #include "vfio/pci_known.h"
 
 #include <errno.h>
+#include <sys/eventfd.h>
 
 #include "pci/vga.h"
 #include "tests/fixtures/room.h"
@@ -409,8 +410,22 @@ TEST(pci_known, a_device_lost_and_found)
 	struct pci_function *function = function_of(room, ROOM_NVME);
 	int device = open_device(room, ROOM_NVME);
 	u32 bar = get_u32(function->config + PCI_BAR0), value;
+	u8 request[sizeof(struct vfio_irq_set) + 4];
+	struct vfio_irq_set *set = (void *)request;
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	u64 signals = 0;
 
 	assert_false(vfio_device_error(room_bound(room, ROOM_NVME), false));
+	*set = (struct vfio_irq_set){.argsz = sizeof(request),
+				     .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				     .index = VFIO_PCI_ERR_IRQ_INDEX,
+				     .count = 1};
+	put_u32(request + sizeof(*set), (u32)event);
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_SET_IRQS, set));
+	assert_true(vfio_device_error(room_bound(room, ROOM_NVME), false));
+	assert_int_equal(read(event, &signals, sizeof(signals)), sizeof(signals));
+	assert_int_equal(signals, 1);
+	close(event);
 	assert_int_equal(room_read(room, device, BAR(0), &value, 4), 4);
 	vfio_device_error(room_bound(room, ROOM_NVME), true);
 	room_check(room);

@@ -135,6 +135,11 @@ TEST(pci_mmap, a_bar_smaller_than_a_page)
 	bar->address += 0x200;
 	EXPECT_REFUSED(REGION_NOT_MAPPABLE, room->why, room_mmap(room, device, BAR(0), 4096, PROT_READ, MAP_SHARED));
 	bar->address -= 0x200;
+	/* Somebody else has the rest of the page. */
+	room_device(room, ROOM_PLAIN)->function->bars[1].address = bar->address + 0x800;
+	EXPECT_REFUSED(REGION_NOT_MAPPABLE, room->why, room_mmap(room, device, BAR(0), 4096, PROT_READ, MAP_SHARED));
+	room_device(room, ROOM_PLAIN)->function->bars[1].address = bar->address + 0x1000;
+	ASSERT_OK(room->why, room_mmap(room, device, BAR(0), 4096, PROT_READ, MAP_SHARED));
 	room_free(room);
 }
 
