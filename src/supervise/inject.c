@@ -124,13 +124,18 @@ static void map_from(struct tracer *tracer, struct traced *thread, u64 offset)
 	     MAP_SHARED | MAP_FIXED, (u64)mapping->fd, run->alias);
 }
 
-/* Signals wait until we have done: a handler must not run on registers of ours. */
-static void block_signals(const struct traced *thread, u64 *ret_before)
+/* Signals wait until we have done: a handler must not run on registers of ours, nor make calls that we take for ours.
+ */
+static void block_signals(const struct traced *thread)
 {
+	struct injection *injection = thread->injection;
 	u64 all = ~0ull;
 
-	ptrace(PTRACE_GETSIGMASK, thread->id, (void *)sizeof(*ret_before), ret_before);
+	if (injection->masked)
+		return;
+	ptrace(PTRACE_GETSIGMASK, thread->id, (void *)sizeof(injection->mask), &injection->mask);
 	ptrace(PTRACE_SETSIGMASK, thread->id, (void *)sizeof(all), &all);
+	injection->masked = true;
 }
 
 static bool is_error(u64 result)
@@ -150,15 +155,14 @@ void inject_begin(struct tracer *tracer, struct traced *thread, int signal)
 	thread->stopped |= signal != SIGTRAP;
 	if (ptrace(PTRACE_GETREGS, thread->id, NULL, &injection->registers) < 0)
 		return;
+	block_signals(thread);
 	injection->address = injection->registers.rax;
 	if (will_restart(injection->address)) {
 		injection->phase = AWAIT_RESTART;
 		trace_resume(thread, PTRACE_SYSCALL, 0);
 	} else if (is_error(injection->address)) {
-		trace_injected(tracer, thread);
-		resume(thread);
+		finish(tracer, thread, injection->address);
 	} else {
-		block_signals(thread, &injection->mask);
 		map_from(tracer, thread, injection->mapping.offset);
 	}
 }

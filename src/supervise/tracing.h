@@ -37,8 +37,9 @@ struct injection {
 	struct file_run run;
 	long error;
 	struct user_regs_struct registers; /* of the program, as its call returned */
-	u64 mask;			   /* of its signals */
-	struct list_link link;		   /* tracer->injections */
+	bool masked;			   /* its signals are blocked, instead of: */
+	u64 mask;
+	struct list_link link; /* tracer->injections */
 };
 
 struct traced {

@@ -175,7 +175,8 @@ static void build_caps(struct pci_session *session)
 
 	if (!(get_u16(hardware + PCI_STATUS) & PCI_STATUS_CAP_LIST))
 		return;
-	for (unsigned n = 0; at && n < (STANDARD_SIZE - HEADER_SIZE) / 4; n++) {
+	/* A list that leads into the header is no list of capabilities from there on. */
+	for (unsigned n = 0; at >= HEADER_SIZE && n < (STANDARD_SIZE - HEADER_SIZE) / 4; n++) {
 		unsigned length;
 		const struct perm_cap *perm = known_cap(hardware, at, hardware[at], false, &length);
 		u8 next = hardware[at + 1];
@@ -190,6 +191,8 @@ static void build_caps(struct pci_session *session)
 		}
 		at = next;
 	}
+	if (at && at < HEADER_SIZE)
+		*pointer = 0;
 	if (!found)
 		config->shadow[PCI_STATUS] &= (u8)~PCI_STATUS_CAP_LIST;
 }

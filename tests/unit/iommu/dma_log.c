@@ -2,7 +2,7 @@
 #include "iommu/dma_log.h"
 
 #include "base/alloc.h"
-#include "tests/helpers.h"
+#include "tests/fixtures/model_rig.h"
 
 #define PAGE 4096ull
 
@@ -162,6 +162,37 @@ TEST(dma_log, agrees_with_a_map)
 	}
 }
 
+/* Whatever domain it goes through: the log is the device's. */
+TEST(dma_log, a_port_notes_writes_of_every_pasid)
+{
+	struct model_rig *rig = rig_new("dsa", NULL);
+	struct dma_port *port = rig->device->port;
+	const struct dma_log_range everything = {0, (1ull << 40) - 1};
+	struct dma_log *log = log_new(&everything, 1, 12);
+	u8 data[8] = {1};
+	struct told told;
+
+	rig_attach_pasid(rig, 5);
+	rig_set_command(rig, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	dma_port_set_log(port, log);
+	assert_int_equal(dma_write(port, 3 * PAGE, data, 8), DMA_OK);
+	assert_int_equal(dma_writev_pasid(port, 5, &(struct dma_segment){RIG_PASID_BASE + 9 * PAGE, data, 8}, 1),
+			 DMA_OK);
+	assert_int_equal(dma_readv_pasid(port, 5, &(struct dma_segment){RIG_PASID_BASE + 20 * PAGE, data, 8}, 1),
+			 DMA_OK);
+	assert_int_equal(dma_writev_pasid(port, 6, &(struct dma_segment){30 * PAGE, data, 8}, 1), DMA_FAULT);
+	told = told_in(log, 0, UINT64_MAX);
+	expect_runs(&told, 2,
+		    (const u64[][2]){{3 * PAGE, 4 * PAGE - 1},
+				     {RIG_PASID_BASE + 9 * PAGE, RIG_PASID_BASE + 10 * PAGE - 1}});
+	dma_port_set_log(port, NULL);
+	assert_int_equal(dma_write(port, 3 * PAGE, data, 8), DMA_OK);
+	told = told_in(log, 0, UINT64_MAX);
+	assert_int_equal(told.count, 0);
+	dma_log_free(log);
+	rig_free(rig);
+}
+
 TEST(dma_log, runs_out_of_memory_whole)
 {
 	const struct dma_log_range range = {0, PAGE - 1};
@@ -183,6 +214,7 @@ int main(void)
 		CASE(dma_log, what_is_asked_for_in_part_stays_written),
 		CASE(dma_log, too_many_pages_become_larger_ones),
 		CASE(dma_log, agrees_with_a_map),
+		CASE(dma_log, a_port_notes_writes_of_every_pasid),
 		CASE(dma_log, runs_out_of_memory_whole),
 	};
 

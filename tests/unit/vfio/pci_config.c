@@ -317,6 +317,24 @@ TEST(pci_config, a_list_without_end_is_cut)
 	room_free(room);
 }
 
+/* What the header's rules protect stays protected, whatever the device says is there. */
+TEST(pci_config, a_list_that_leads_into_the_header_ends_there)
+{
+	struct room *room = room_new();
+	struct pci_function *function = function_of(room, ROOM_PLAIN);
+	u8 *cap = add_cap(function, PCI_CAP_VENDOR, 0xa0, 8);
+	u32 bar = get_u32(HARDWARE(PCI_BAR0));
+	int device;
+
+	cap[1] = PCI_BAR0;
+	cap[2] = 8;
+	device = open_device(room, ROOM_PLAIN);
+	assert_int_equal(CONFIG(0xa1, 1), 0);
+	SET_CONFIG(PCI_BAR0, 4, 0x12340000);
+	assert_int_equal(get_u32(HARDWARE(PCI_BAR0)), bar);
+	room_free(room);
+}
+
 TEST(pci_config, vital_product_data_that_never_comes)
 {
 	struct room *room = room_new();
@@ -454,6 +472,7 @@ int main(void)
 		CASE(pci_config, hidden_capabilities_are_skipped_but_stay_as_gaps),
 		CASE(pci_config, without_known_capabilities_there_is_no_list),
 		CASE(pci_config, a_list_without_end_is_cut),
+		CASE(pci_config, a_list_that_leads_into_the_header_ends_there),
 		CASE(pci_config, vital_product_data_that_never_comes),
 		CASE(pci_config, extended_capabilities_are_unlinked_or_become_anchors),
 		CASE(pci_config, only_hidden_extended_capabilities_are_none),
