@@ -223,20 +223,34 @@ static int refuse_mapping(struct why *why, const struct client *client, u64 addr
 		      verb, (unsigned long long)address, vma->name[0] ? vma->name : "anonymous memory", what);
 }
 
+struct check {
+	bool write;
+	u64 registers; /* bytes so far that are of files of the machine */
+};
+
 /* One mapping's part [start, last] of a pin. */
-typedef int check_mapping(struct client *client, const struct vma *vma, u64 start, u64 last, bool write,
+typedef int check_mapping(struct client *client, const struct vma *vma, u64 start, u64 last, struct check *check,
 			  struct why *why);
 
-static int check_permission(struct client *client, const struct vma *vma, u64 start, u64 last, bool write,
-			    struct why *why)
+static bool is_registers(struct client *client, const struct vma *vma)
 {
-	if (write ? vma->writable : vma->readable)
-		return 0;
-	return refuse_mapping(why, client, start, vma, write ? "write" : "read",
-			      vma->readable ? "read-only" : "inaccessible");
+	u64 device = makedev(vma->device_major, vma->device_minor);
+
+	return vma->inode && client->ops->file_at && client->ops->file_at(client, device, vma->inode);
 }
 
-static int check_mappings(struct client *client, u64 address, u64 size, bool write, check_mapping *check,
+static int check_permission(struct client *client, const struct vma *vma, u64 start, u64 last, struct check *check,
+			    struct why *why)
+{
+	if (!(check->write ? vma->writable : vma->readable))
+		return refuse_mapping(why, client, start, vma, check->write ? "write" : "read",
+				      vma->readable ? "read-only" : "inaccessible");
+	if (is_registers(client, vma))
+		check->registers += last - start + 1;
+	return 0;
+}
+
+static int check_mappings(struct client *client, u64 address, u64 size, struct check *check, check_mapping *each,
 			  struct why *why)
 {
 	u64 last = address + size - 1, at = address;
@@ -251,7 +265,7 @@ static int check_mappings(struct client *client, u64 address, u64 size, bool wri
 			return refuse(why, CLIENT_FAULT, "%s has nothing mapped at 0x%llx, in [0x%llx, 0x%llx]",
 				      client_describe(client, who), (unsigned long long)at, (unsigned long long)address,
 				      (unsigned long long)last);
-		err = check(client, &vma, at, min_u64(vma.last, last), write, why);
+		err = each(client, &vma, at, min_u64(vma.last, last), check, why);
 		if (err < 0)
 			return err;
 		at = vma.last + 1;
@@ -261,7 +275,18 @@ static int check_mappings(struct client *client, u64 address, u64 size, bool wri
 
 int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why)
 {
-	return check_mappings(client, address, size, write, check_permission, why);
+	u64 ignored;
+
+	return client_check_lock(client, address, size, write, &ignored, why);
+}
+
+int client_check_lock(struct client *client, u64 address, u64 size, bool write, u64 *ret_locked, struct why *why)
+{
+	struct check check = {.write = write};
+	int err = check_mappings(client, address, size, &check, check_permission, why);
+
+	*ret_locked = size - check.registers;
+	return err;
 }
 
 /* Is the page there? As reading a byte of it says. */
@@ -276,15 +301,14 @@ static bool has_page(struct client *client, u64 address)
 }
 
 /* The last page stands for all: a file that was truncated lacks that at least. */
-static int check_pinnable(struct client *client, const struct vma *vma, u64 start, u64 last, bool write,
+static int check_pinnable(struct client *client, const struct vma *vma, u64 start, u64 last, struct check *check,
 			  struct why *why)
 {
-	u64 device = makedev(vma->device_major, vma->device_minor);
-	int err = check_permission(client, vma, start, last, write, why);
+	int err = check_permission(client, vma, start, last, check, why);
 
 	if (err < 0 || !vma->inode)
 		return err;
-	if (client->ops->file_at && client->ops->file_at(client, device, vma->inode))
+	if (is_registers(client, vma))
 		return refuse_mapping(why, client, start, vma, "pin", "registers of a device");
 	if (!has_page(client, last))
 		return refuse_mapping(why, client, last, vma, "pin", "beyond the file's size");
@@ -293,12 +317,13 @@ static int check_pinnable(struct client *client, const struct vma *vma, u64 star
 
 int client_check_pin(struct client *client, u64 address, u64 size, bool write, struct why *why)
 {
+	struct check check = {.write = write};
 	int err;
 
 	if (client->own && size <= SMALL_PIN && !itree_first(&client->mapped_files, address, address + size - 1) &&
 	    guard_touch(address, size, write))
 		return 0;
-	err = check_mappings(client, address, size, write, check_pinnable, why);
+	err = check_mappings(client, address, size, &check, check_pinnable, why);
 	/* A page in the middle of a file's mapping, or one that was gone a moment ago. */
 	if (err == 0 && client->own && size <= SMALL_PIN && !guard_touch(address, size, write))
 		return refuse_fault(why, client, address, size, "pin");

@@ -122,6 +122,9 @@ int client_read_string(struct client *client, u64 address, char *buffer, size_t 
  */
 int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why);
 
+/* The same, and how much of it counts as locked: registers do not, as in Linux. Only on success. */
+int client_check_lock(struct client *client, u64 address, u64 size, bool write, u64 *ret_locked, struct why *why);
+
 /* Its addresses mean what they do now, whatever the process becomes: for memory that is looked at later. */
 void client_hold_memory(struct client *client);
 

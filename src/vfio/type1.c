@@ -163,7 +163,7 @@ static int decode_map(const struct type1 *type1, const struct vfio_iommu_type1_d
 }
 
 static int decode_new_mapping(const struct type1 *type1, struct client *client,
-			      const struct vfio_iommu_type1_dma_map *map, struct why *why)
+			      const struct vfio_iommu_type1_dma_map *map, u64 *ret_locked, struct why *why)
 {
 	u64 last = map->iova + map->size - 1;
 	struct mapping *hit = mapping_of(itree_first(&type1->mappings, map->iova, last));
@@ -179,7 +179,7 @@ static int decode_new_mapping(const struct type1 *type1, struct client *client,
 	err = type1->ranges.count ? type1_check_range(type1, map->iova, last, why) : 0;
 	if (err < 0 || list_empty(&type1->domains))
 		return err;
-	return client_check_range(client, map->vaddr, map->size, map->flags & VFIO_DMA_MAP_FLAG_WRITE, why);
+	return client_check_lock(client, map->vaddr, map->size, map->flags & VFIO_DMA_MAP_FLAG_WRITE, ret_locked, why);
 }
 
 static void mapping_free(struct mapping *mapping)
@@ -224,7 +224,7 @@ static int map_areas(const struct type1 *type1, const struct mapping *mapping, s
 	return 0;
 }
 
-static int map_new(struct type1 *type1, struct client *client, const struct vfio_iommu_type1_dma_map *map,
+static int map_new(struct type1 *type1, struct client *client, const struct vfio_iommu_type1_dma_map *map, u64 locked,
 		   struct why *why)
 {
 	_free_(mapping) struct mapping *mapping = alloc_new(struct mapping, why);
@@ -240,7 +240,7 @@ static int map_new(struct type1 *type1, struct client *client, const struct vfio
 		mapping->permission |= ISOLDE_PT_READ;
 	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
 		mapping->permission |= ISOLDE_PT_WRITE;
-	err = list_empty(&type1->domains) ? 0 : charge_init(&mapping->charge, client, map->size, why);
+	err = locked ? charge_init(&mapping->charge, client, locked, why) : 0;
 	if (err == 0)
 		err = map_areas(type1, mapping, why);
 	if (err < 0)
@@ -328,13 +328,14 @@ long type1_map_dma(struct file *file, struct client *client, const union vfio_he
 	struct type1 *type1 = type1_of_file(file);
 	const struct vfio_iommu_type1_dma_map *map = (const void *)head;
 	int err = decode_map(type1, map, why);
+	u64 locked = 0;
 
 	if (err < 0)
 		return err;
 	if (map->flags & VFIO_DMA_MAP_FLAG_VADDR)
 		return update_address(type1, client, map, why);
-	err = decode_new_mapping(type1, client, map, why);
-	return err < 0 ? err : map_new(type1, client, map, why);
+	err = decode_new_mapping(type1, client, map, &locked, why);
+	return err < 0 ? err : map_new(type1, client, map, locked, why);
 }
 
 /* ---- UNMAP_DMA ---- */

@@ -46,7 +46,7 @@ struct mapping {
 	struct itree_node node; /* IOVA start, last */
 	u64 address;		/* in the client */
 	struct client *client;	/* ref */
-	struct charge charge;	/* the client's: all of it while there is a domain, else the pinned pages */
+	struct charge charge;	/* the client's: all memory of it while there is a domain, else the pinned pages */
 	unsigned permission;	/* ISOLDE_PT_READ | ISOLDE_PT_WRITE */
 	bool address_lost;	/* by UNMAP with VADDR, until MAP with VADDR gives a new one */
 	struct itree pins;	/* struct type1_pin, owned */

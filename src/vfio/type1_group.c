@@ -291,13 +291,13 @@ static u64 pinned_bytes(const struct mapping *mapping)
 /* The memory of a mapping that no domain had so far. */
 static int pin_mapping(struct mapping *mapping, struct why *why)
 {
-	u64 size = mapping_size(mapping);
-	int err = client_check_range(mapping->client, mapping->address, size, mapping->permission & ISOLDE_PT_WRITE,
-				     why);
+	u64 pinned = pinned_bytes(mapping), locked;
+	int err = client_check_lock(mapping->client, mapping->address, mapping_size(mapping),
+				    mapping->permission & ISOLDE_PT_WRITE, &locked, why);
 
-	if (err < 0)
+	if (err < 0 || locked <= pinned)
 		return err;
-	return charge_grow(&mapping->charge, mapping->client, size - pinned_bytes(mapping), why);
+	return charge_grow(&mapping->charge, mapping->client, locked - pinned, why);
 }
 
 /* Those below IOVA `before` that were pinned for a domain are so no longer. */
@@ -310,7 +310,7 @@ static void unpin_mappings(struct type1 *type1, u64 before)
 
 		if (node->start >= before)
 			return;
-		charge_shrink(&mapping->charge, mapping_size(mapping) - pinned_bytes(mapping));
+		charge_shrink(&mapping->charge, mapping->charge.bytes - pinned_bytes(mapping));
 	}
 }
 
@@ -499,7 +499,7 @@ static void check_mapping(const struct type1 *type1, const struct mapping *mappi
 	}
 }
 
-/* Charged is all of a mapping that a domain has, else its pinned pages. */
+/* Charged is all memory of a mapping that a domain has, else its pinned pages. */
 static void check_pins(const struct type1 *type1, const struct mapping *mapping)
 {
 	bool in_domains __attribute__((unused)) = !list_empty(&type1->domains);
@@ -510,7 +510,8 @@ static void check_pins(const struct type1 *type1, const struct mapping *mapping)
 		assert(node->start >= mapping->node.start && mapping->node.last - node->start >= PAGE_SIZE - 1);
 		assert(container_of(node, struct type1_pin, node)->count);
 	}
-	assert(mapping->charge.bytes == (in_domains ? mapping_size(mapping) : pinned_bytes(mapping)));
+	assert(mapping->charge.bytes >= pinned_bytes(mapping));
+	assert(mapping->charge.bytes <= (in_domains ? mapping_size(mapping) : pinned_bytes(mapping)));
 	assert(!mapping->pins.count || !list_empty(&type1->users));
 	assert((mapping->dirty != NULL) == type1->tracking);
 }

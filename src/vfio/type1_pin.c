@@ -73,22 +73,39 @@ static struct type1_pin *pin_at(const struct mapping *mapping, u64 iova)
 }
 
 /* As for a mapping: with all the permission it has, whatever is wanted now. */
+static int decode_memory(const struct mapping *mapping, u64 iova, struct why *why)
+{
+	u64 address = mapping->address + (iova - mapping->node.start), locked;
+	int err = client_check_lock(mapping->client, address, PAGE_SIZE, mapping->permission & ISOLDE_PT_WRITE, &locked,
+				    why);
+
+	if (err < 0 || locked)
+		return err;
+	return refuse(why, PIN_REGISTERS, "iova %#llx is registers of a device, mapped at %#llx",
+		      (unsigned long long)iova, (unsigned long long)address);
+}
+
+/* What a domain has is charged already. */
+static int charge_page(const struct type1 *type1, struct mapping *mapping, struct why *why)
+{
+	u64 pinned = (mapping->pins.count + 1) * PAGE_SIZE;
+
+	if (!list_empty(&type1->domains) && mapping->charge.bytes >= pinned)
+		return 0;
+	return charge_grow(&mapping->charge, mapping->client, PAGE_SIZE, why);
+}
+
 static int pin_new(const struct type1 *type1, struct mapping *mapping, u64 iova, struct why *why)
 {
-	u64 address = mapping->address + (iova - mapping->node.start);
 	_memory_ struct type1_pin *pin = NULL;
-	int err = client_check_range(mapping->client, address, PAGE_SIZE, mapping->permission & ISOLDE_PT_WRITE, why);
+	int err = decode_memory(mapping, iova, why);
 
 	if (err < 0)
 		return err;
 	pin = alloc_new(struct type1_pin, why);
-	if (!pin)
-		return -why->err;
-	if (list_empty(&type1->domains)) {
-		err = charge_grow(&mapping->charge, mapping->client, PAGE_SIZE, why);
-		if (err < 0)
-			return err;
-	}
+	err = pin ? charge_page(type1, mapping, why) : -why->err;
+	if (err < 0)
+		return err;
 	pin->count = 1;
 	pin->node.start = pin->node.last = iova;
 	itree_insert(&mapping->pins, &take(pin)->node);

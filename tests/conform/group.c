@@ -303,12 +303,12 @@ TEST(fdinfo_tells_where_the_device_is)
 	struct names names = the_device();
 	struct legacy legacy = enter_group(&names, VFIO_TYPE1_IOMMU);
 	int cdev = open_cdev(&names), fds[2];
-	char path[64], text[1024], end[64];
+	char path[64], text[1024], tail[64];
 
 	open_device(&legacy, &names);
 	fds[0] = cdev;
 	fds[1] = legacy.device;
-	snprintf(end, sizeof(end), "/%s\n", names.bdf);
+	snprintf(tail, sizeof(tail), "/%s\n", names.bdf);
 	FOR_EACH(fd, fds)
 	{
 		ssize_t size;
@@ -321,7 +321,7 @@ TEST(fdinfo_tells_where_the_device_is)
 		text[size] = '\0';
 		EXPECT_TRUE(strncmp(text, "pos:\t0\nflags:\t", 14) == 0);
 		EXPECT_TRUE(strstr(text, "\nvfio-device-syspath: /sys/devices/pci0000:00/") != NULL);
-		EXPECT_TRUE(strlen(text) > strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0);
+		EXPECT_TRUE(strlen(text) > strlen(tail) && strcmp(text + strlen(text) - strlen(tail), tail) == 0);
 		drop(info);
 	}
 }

@@ -223,6 +223,23 @@ TEST(a_mapping_ends_where_a_range_ends)
 	EXPECT(0, type1_map(container, pages, 0, PAGE));
 }
 
+/* Unlike /dev/iommu a container takes them, and they are no memory that could be locked. */
+TEST(registers_are_mapped_and_not_charged)
+{
+	struct names names = the_device();
+	struct legacy legacy = enter_group(&names, VFIO_TYPE1v2_IOMMU);
+	u8 *bar;
+
+	open_device(&legacy, &names);
+	bar = mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, legacy.device, 0), PAGE);
+	EXPECT(0, type1_map(legacy.container, bar, BASE, PAGE));
+	EXPECT_EQUAL(0, conform_locked_kib());
+	EXPECT(0, type1_map(legacy.container, memory(PAGE), BASE + PAGE, PAGE));
+	EXPECT_EQUAL(PAGE / KIB, conform_locked_kib());
+	EXPECT(2 * PAGE, type1_unmap(legacy.container, 0, BASE, 2 * PAGE));
+	EXPECT_EQUAL(0, conform_locked_kib());
+}
+
 static void map_powerless(void *argument)
 {
 	answer *answers = argument;
@@ -445,9 +462,9 @@ TEST(translations_stay_while_an_address_is_lost)
 SUITE(type1, CASE(info_is_refused_in_this_order), CASE(info_tells_how_much_there_would_be),
       CASE(info_has_these_capabilities_in_this_order), CASE(map_is_refused_in_this_order),
       CASE(map_takes_any_argsz_from_32_on), CASE(memory_must_be_there_and_writable_if_it_is_to_be_written),
-      CASE(a_mapping_ends_where_a_range_ends), CASE(locked_memory_is_limited), CASE(unmap_is_refused_in_this_order),
-      CASE(to_unmap_nothing_is_fine), CASE(an_answer_that_cannot_be_given_comes_too_late),
-      CASE(the_second_type_removes_whole_mappings_and_holes),
+      CASE(a_mapping_ends_where_a_range_ends), CASE(registers_are_mapped_and_not_charged),
+      CASE(locked_memory_is_limited), CASE(unmap_is_refused_in_this_order), CASE(to_unmap_nothing_is_fine),
+      CASE(an_answer_that_cannot_be_given_comes_too_late), CASE(the_second_type_removes_whole_mappings_and_holes),
       CASE(the_first_type_stops_at_what_starts_below_and_takes_what_starts_inside), CASE(all_is_of_both_types),
       CASE(all_is_of_the_first_type_too), CASE(an_address_is_taken_away_and_given_anew), CASE(addresses_go_all_or_none),
       CASE(translations_stay_while_an_address_is_lost));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Groups of emulated devices in VFIO's own containers, alone and beside others (spec 04 section 7, 06 section 6). */
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/fixtures/mcopy_driver.h"
 #include "vfio/container.h"
@@ -191,6 +193,47 @@ TEST(emulated_container, pins_are_refused_in_this_order)
 	mdev = room_open_device(room, ROOM_MDEV, VFIO_TYPE1_IOMMU);
 	EXPECT_REFUSED(PIN_VERSION, room->why, type1_pin(type1_in(room, mdev.container), IOVA, 1, 3, &room->why));
 	room_free(room);
+}
+
+static const struct file *registers_at; /* what the room's client is said to have mapped everywhere */
+
+static struct file *file_at(struct client *client, u64 host_device, u64 inode)
+{
+	return (struct file *)(uintptr_t)registers_at;
+}
+
+/* A shared mapping of a file that is the machine's. */
+TEST(emulated_container, registers_are_moved_but_not_pinned)
+{
+	struct room *room = room_new();
+	struct room_device mdev = room_open_device(room, ROOM_MDEV, VFIO_TYPE1v2_IOMMU);
+	struct type1 *type1 = type1_in(room, mdev.container);
+	struct client_ops ops = *room->client->ops;
+	const struct client_ops *before = room->client->ops;
+	struct file file = {.memfd = memfd_create("registers", MFD_CLOEXEC)};
+	u8 *registers, byte = 9;
+
+	assert_int_equal(ftruncate(file.memfd, PAGE_SIZE), 0);
+	registers = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file.memfd, 0);
+	ops.file_at = file_at;
+	room->client->ops = &ops;
+	registers_at = &file;
+	ASSERT_OK(room->why, room_map(room, mdev.container, registers, IOVA, PAGE_SIZE, 3));
+	EXPECT_REFUSED(PIN_REGISTERS, room->why, type1_pin(type1, IOVA, 1, 3, &room->why));
+	ASSERT_OK(room->why, type1_rw(type1, IOVA, &byte, 1, true, &room->why));
+	assert_int_equal(registers[0], 9);
+	/* Nothing to charge when a group comes; and memory that took their place since is. */
+	enter(room, ROOM_NVME, mdev.container);
+	assert_int_equal(locked_pages(room), 0);
+	registers_at = NULL;
+	ASSERT_OK(room->why, type1_pin(type1, IOVA, 1, 3, &room->why));
+	assert_int_equal(locked_pages(room), 1);
+	room_check(room);
+	type1_unpin(type1, IOVA, 1);
+	room->client->ops = before;
+	room_free(room);
+	munmap(registers, PAGE_SIZE);
+	close(file.memfd);
 }
 
 TEST(emulated_container, a_window_may_take_many_calls)
@@ -412,6 +455,7 @@ int main(void)
 		CASE(emulated_container, what_was_a_promise_may_be_broken_when_a_group_wants_it),
 		CASE(emulated_container, a_write_asks_for_both_permissions),
 		CASE(emulated_container, pins_are_refused_in_this_order),
+		CASE(emulated_container, registers_are_moved_but_not_pinned),
 		CASE(emulated_container, a_window_may_take_many_calls),
 		CASE(emulated_container, nothing_is_pinned_while_an_address_is_lost),
 		CASE(emulated_container, memory_that_ended_is_not_moved),
