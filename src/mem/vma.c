@@ -34,15 +34,20 @@ enum {
 	QUERY_COVERING_OR_NEXT = 0x10,
 };
 
-int vma_open(struct client *client)
+int vma_open_by(struct client *client, pid_t thread)
 {
 	char path[32];
 
 	if (client->maps_fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/maps", client->pid);
+		snprintf(path, sizeof(path), "/proc/%d/maps", thread);
 		client->maps_fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	return client->maps_fd;
+}
+
+int vma_open(struct client *client)
+{
+	return vma_open_by(client, client->pid);
 }
 
 /* 1 found, 0 nothing there, -1 the kernel does not know the request. */

@@ -17,6 +17,7 @@ struct vma {
 
 /* The descriptor for questions, owned by the client; -1: there is no such process. */
 int vma_open(struct client *client);
+int vma_open_by(struct client *client, pid_t thread); /* of it that lives: the first one may have ended */
 
 /* The mapping that holds address, or else the next one above it; false when there is none (or the client has gone). */
 bool vma_find(struct client *client, u64 address, struct vma *ret);

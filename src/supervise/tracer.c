@@ -69,6 +69,7 @@ static struct traced_process *process_get(struct tracer *tracer, pid_t thread, s
 		free(process);
 		return NULL;
 	}
+	vma_open_by(process->client, thread);
 	list_append(&tracer->processes, &process->link);
 	return process;
 }
