@@ -110,7 +110,7 @@ boot()
 		-device intel-iommu,intremap=on,caching-mode=on,aw-bits=48 \
 		-drive "file=$work/disk,if=none,id=disk,format=raw" -device nvme,serial=1,drive=disk,addr=4 \
 		-device pcie-pci-bridge,id=bridge,addr=5 -device e1000,bus=bridge,addr=1,romfile= \
-		-device e1000,bus=bridge,addr=2,romfile= -device pcie-root-port,id=port,chassis=1,addr=6 -device e1000e,bus=port \
+		-device e1000,bus=bridge,addr=2,romfile= -device pcie-root-port,id=rootport,chassis=1,addr=6 -device e1000e,bus=rootport \
 		-device VGA,addr=7 -kernel "$kernel/arch/x86/boot/bzImage" -initrd "$work/initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check rdinit=/init" </dev/null 2>/dev/null | tr -d '\r' >"$work/said"
 }
