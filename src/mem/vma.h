@@ -28,6 +28,9 @@ bool vma_find(struct client *client, u64 address, struct vma *ret);
 bool vma_at(struct client *client, u64 address, struct vma *ret);
 bool vma_at_in_text(struct client *client, u64 address, struct vma *ret); /* as on kernels before 6.11 */
 
+/* Is there a shared mapping of a file that begins at one of these offsets of it? Reads all of /proc/PID/maps once. */
+bool vma_has_offsets(struct client *client, u64 start, u64 last);
+
 /* vma_find() from the text of /proc/PID/maps, as on kernels before 6.11. */
 bool vma_find_in_text(struct client *client, u64 address, struct vma *ret);
 

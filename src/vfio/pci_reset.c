@@ -72,6 +72,19 @@ static void restore_msi(struct pci_function *function, const u8 *saved)
 	restore_word(function, saved, at + 2);
 }
 
+/* Masks, severities, ECRC (drivers/pci/pcie/aer.c:pci_restore_aer_state()); a reset leaves them, a program may not
+ * have. */
+static void restore_aer(struct pci_function *function, const u8 *saved)
+{
+	static const u8 offsets[] = {0x08, 0x0c, 0x14, 0x18};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++) {
+		u16 at = (u16)(function->cap_aer + offsets[i]);
+
+		pci_config_write(function, at, 4, get_u32(saved + at));
+	}
+}
+
 void function_restore(struct pci_function *function, const u8 saved[static CONFIG_SIZE])
 {
 	pci_function_restore(function);
@@ -83,6 +96,8 @@ void function_restore(struct pci_function *function, const u8 saved[static CONFI
 		restore_msi(function, saved);
 	if (function->cap_msix)
 		restore_word(function, saved, function->cap_msix + 2u);
+	if (function->cap_aer)
+		restore_aer(function, saved);
 	/* drivers/pci/ats.c:pci_restore_pasid_state(), pci_restore_ats_state() */
 	if (function->cap_pasid)
 		restore_word(function, saved, function->cap_pasid + 6u);

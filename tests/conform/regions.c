@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Regions, interrupts, ioeventfds and the reset of a device, whatever it is (spec 05 sections 2, 3, 6, 7 and 10). */
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -201,6 +203,63 @@ static void msix_window(int device)
 TEST(the_table_of_msi_x_reads_as_ones)
 {
 	with_each_device(msix_window);
+}
+
+/* ---- mapped registers ---- */
+
+static sigjmp_buf bus_error;
+
+static void jump(int signal)
+{
+	siglongjmp(bus_error, 1);
+}
+
+/* Does a load from there end in SIGBUS? */
+static bool faults(const volatile u32 *at)
+{
+	struct sigaction catch = {.sa_handler = jump, .sa_flags = SA_NODEFER}, before;
+	bool fault = true;
+
+	sigaction(SIGBUS, &catch, &before);
+	if (sigsetjmp(bus_error, 1) == 0) {
+		(void)*at;
+		fault = false;
+	}
+	sigaction(SIGBUS, &before, NULL);
+	return fault;
+}
+
+static void take_back(int device)
+{
+	u32 command = get_config(device, 4, 2), bar = 0, pm = get_config(device, 0x34, 1);
+	volatile u32 *at;
+
+	while (bar < 6 && !(region_of(device, bar).flags & VFIO_REGION_INFO_FLAG_MMAP))
+		bar++;
+	while (pm && get_config(device, pm, 1) != 1)
+		pm = get_config(device, pm + 1, 1);
+	if (bar == 6)
+		return;
+	at = mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)((u64)bar << 40)), PAGE);
+	EXPECT_TRUE(!faults(at));
+	set_config(device, 4, 2, command & ~2u);
+	EXPECT_TRUE(faults(at));
+	set_config(device, 4, 2, command);
+	EXPECT_TRUE(!faults(at));
+	if (pm) {
+		set_config(device, pm + 4, 2, 3);
+		EXPECT_TRUE(faults(at));
+		set_config(device, pm + 4, 2, 0);
+		EXPECT_TRUE(!faults(at));
+	}
+	ask(device, VFIO_DEVICE_RESET, NULL);
+	EXPECT_TRUE(!faults(at));
+	unmap_mapped((void *)(uintptr_t)at);
+}
+
+TEST(mapped_registers_go_while_nothing_answers)
+{
+	with_each_device(take_back);
 }
 
 static void reset(int device)
@@ -422,5 +481,6 @@ TEST(stores_by_eventfd)
 SUITE(regions, CASE(what_there_is_to_read_and_write), CASE(accesses_end_where_the_region_does),
       CASE(a_rom_can_only_be_read), CASE(vga_is_for_display_controllers),
       CASE(bars_of_whole_pages_can_be_mapped_shared), CASE(the_table_of_msi_x_reads_as_ones),
-      CASE(a_reset_is_done_if_it_is_offered), CASE(interrupts_and_how_many), CASE(the_line_of_a_device),
-      CASE(messages_of_a_device), CASE(notices_of_errors_and_requests), CASE(stores_by_eventfd));
+      CASE(mapped_registers_go_while_nothing_answers), CASE(a_reset_is_done_if_it_is_offered),
+      CASE(interrupts_and_how_many), CASE(the_line_of_a_device), CASE(messages_of_a_device),
+      CASE(notices_of_errors_and_requests), CASE(stores_by_eventfd));

@@ -35,7 +35,8 @@ TEST(cdev, an_unbound_file_can_only_be_bound)
 	u8 buffer[64] = {64};
 
 	for (unsigned i = 0; i < vfio_nioctls; i++)
-		if (vfio_ioctls[i].kind >= VFIO_KIND_DEVICE && vfio_ioctls[i].cmd != VFIO_DEVICE_BIND_IOMMUFD) {
+		if (vfio_ioctls[i].kind >= VFIO_KIND_DEVICE && vfio_ioctls[i].kind <= VFIO_KIND_CDEV &&
+		    vfio_ioctls[i].cmd != VFIO_DEVICE_BIND_IOMMUFD) {
 			EXPECT_REFUSED(CDEV_UNBOUND, room->why, IOCTL(cdev, vfio_ioctls[i].cmd, buffer));
 			EXPECT_SUBSTR(vfio_ioctls[i].name, room->why.text);
 		}

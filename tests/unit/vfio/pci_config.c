@@ -437,6 +437,29 @@ TEST(pci_config, lengths_by_rule)
 	}
 }
 
+/* What a program may write to the device is as before for the next one. */
+TEST(pci_config, the_last_close_puts_back_what_was_found)
+{
+	struct room *room = room_new();
+	struct pci_function *function = function_of(room, ROOM_NIC);
+	struct room_device opened;
+	u8 before[CONFIG_SIZE];
+	int device;
+
+	opened = room_open_device(room, ROOM_NIC, TYPE1);
+	device = opened.device;
+	memcpy(before, function->config, sizeof(before));
+	for (unsigned at = 0; at < CONFIG_SIZE; at += 4)
+		if (at != function->cap_pm + 4u)
+			SET_CONFIG(at, 4, ~CONFIG(at, 4) & ~(at == function->cap_pcie + 8u ? 0x8000u : 0));
+	assert_true(memcmp(before + function->cap_aer, function->config + function->cap_aer, 0x20) != 0);
+	room_close_device(room, &opened);
+	for (unsigned at = 0; at < CONFIG_SIZE; at += 4)
+		if (get_u32(before + at) != get_u32(function->config + at))
+			fail_msg("%#x: %#x was %#x", at, get_u32(function->config + at), get_u32(before + at));
+	room_free(room);
+}
+
 /* A reset that somebody else did: addresses come back when the program switches memory on again. */
 TEST(pci_config, a_reset_behind_the_programs_back)
 {
@@ -477,6 +500,7 @@ int main(void)
 		CASE(pci_config, extended_capabilities_are_unlinked_or_become_anchors),
 		CASE(pci_config, only_hidden_extended_capabilities_are_none),
 		CASE(pci_config, lengths_by_rule),
+		CASE(pci_config, the_last_close_puts_back_what_was_found),
 		CASE(pci_config, a_reset_behind_the_programs_back),
 	};
 
