@@ -99,7 +99,7 @@ root() # TESTS
 		for uuid in \$a \$b; do
 			echo \$uuid >/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create
 		done
-		export ISOLDE_MOVABLE=\$a,\$b CONFORM_NO_PM=1
+		export ISOLDE_MOVABLE=\$a,\$b ISOLDE_MDEV=\$a CONFORM_NO_PM=1
 		echo
 		echo "=== begin"
 		($(to_run "$@"))
