@@ -122,12 +122,12 @@ static bool is_itself(const struct play *play, u32 at, bool extended)
 static bool is_tidy(const struct play *play, bool extended)
 {
 	const u8 *config = play->function->config;
-	u32 at = extended ? 256 : config[PCI_CAP_POINTER], count = 0;
+	u32 at = extended ? 256 : config[PCI_CAP_POINTER] & 0xfc, count = 0;
 
 	while (extended ? at >= 256 : at != 0) {
 		if (++count > 1024 || at > CONFIG_SIZE - 16 || !is_itself(play, at, extended))
 			return false;
-		at = extended ? get_u32(config + at) >> 20 & 0xffc : config[at + 1];
+		at = extended ? get_u32(config + at) >> 20 & 0xffc : config[at + 1] & 0xfc;
 	}
 	return true;
 }
@@ -163,7 +163,7 @@ static void check_shadow(const struct play *play, const struct step *step)
 static void check_list(const struct play *play, const struct step *step)
 {
 	const u8 *hardware = play->function->config;
-	u32 at = room_config(play->room, play->device, PCI_CAP_POINTER, 1), count = 0;
+	u32 at = room_config(play->room, play->device, PCI_CAP_POINTER, 1) & 0xfc, count = 0;
 
 	if (!(room_config(play->room, play->device, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) || !is_tidy(play, false))
 		return;
@@ -172,7 +172,7 @@ static void check_list(const struct play *play, const struct step *step)
 			broken("the list of capabilities has no end", step);
 		if (!perm_find(hardware, (u16)at, (u16)room_config(play->room, play->device, at, 1), false))
 			broken("a hidden capability is in the list", step);
-		at = room_config(play->room, play->device, at + 1, 1);
+		at = room_config(play->room, play->device, at + 1, 1) & 0xfc;
 	}
 }
 

@@ -202,6 +202,7 @@ static void ioat_model_free(struct pci_function *function)
 {
 	ioat_free(function->model);
 	function->model = NULL;
+	function->migration = NULL;
 }
 
 static const struct pci_model_ops ioat_ops = {

@@ -263,6 +263,7 @@ static void nvme_model_free(struct pci_function *function)
 {
 	nvme_free(function->model);
 	function->model = NULL;
+	function->migration = NULL;
 }
 
 static const struct pci_model_ops nvme_ops = {

@@ -35,15 +35,20 @@ enum {
 	QUERY_COVERING_OR_NEXT = 0x10,
 };
 
-int vma_open(struct client *client)
+int vma_open_by(struct client *client, pid_t thread)
 {
 	char path[32];
 
 	if (client->maps_fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/maps", client->pid);
+		snprintf(path, sizeof(path), "/proc/%d/maps", thread);
 		client->maps_fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	return client->maps_fd;
+}
+
+int vma_open(struct client *client)
+{
+	return vma_open_by(client, client->pid);
 }
 
 /* 1 found, 0 nothing there, -1 the kernel does not know the request. */
@@ -174,8 +179,13 @@ static void take_line(const char *at, struct vma *ret)
 	ret->name[0] = '\0';
 }
 
-/* Of each line only so much is kept as has numbers in it. */
-bool vma_at_in_text(struct client *client, u64 address, struct vma *ret)
+struct wanted {
+	bool (*is)(const struct wanted *wanted, const struct vma *vma);
+	u64 start, last;
+};
+
+/* The first that is wanted. Of each line only so much is kept as has numbers in it. */
+static bool scan_text(struct client *client, const struct wanted *wanted, struct vma *ret)
 {
 	char text[1024], line[128];
 	size_t used = 0;
@@ -192,11 +202,33 @@ bool vma_at_in_text(struct client *client, u64 address, struct vma *ret)
 			line[used] = '\0';
 			used = 0;
 			take_line(line, ret);
-			if (ret->last >= address)
-				return ret->start <= address;
+			if (wanted->is(wanted, ret))
+				return true;
 		}
 	}
 	return false;
+}
+
+static bool reaches(const struct wanted *wanted, const struct vma *vma)
+{
+	return vma->last >= wanted->start;
+}
+
+bool vma_at_in_text(struct client *client, u64 address, struct vma *ret)
+{
+	return scan_text(client, &(struct wanted){reaches, address, address}, ret) && ret->start <= address;
+}
+
+static bool begins_at_offset(const struct wanted *wanted, const struct vma *vma)
+{
+	return vma->shared && vma->inode && vma->file_offset >= wanted->start && vma->file_offset <= wanted->last;
+}
+
+bool vma_has_offsets(struct client *client, u64 start, u64 last)
+{
+	struct vma vma;
+
+	return scan_text(client, &(struct wanted){begins_at_offset, start, last}, &vma);
 }
 
 bool vma_at(struct client *client, u64 address, struct vma *ret)

@@ -17,6 +17,7 @@ struct vma {
 
 /* The descriptor for questions, owned by the client; -1: there is no such process. */
 int vma_open(struct client *client);
+int vma_open_by(struct client *client, pid_t thread); /* of it that lives: the first one may have ended */
 
 /* The mapping that holds address, or else the next one above it; false when there is none (or the client has gone). */
 bool vma_find(struct client *client, u64 address, struct vma *ret);
@@ -27,6 +28,9 @@ bool vma_find(struct client *client, u64 address, struct vma *ret);
  */
 bool vma_at(struct client *client, u64 address, struct vma *ret);
 bool vma_at_in_text(struct client *client, u64 address, struct vma *ret); /* as on kernels before 6.11 */
+
+/* Is there a shared mapping of a file that begins at one of these offsets of it? Reads all of /proc/PID/maps once. */
+bool vma_has_offsets(struct client *client, u64 start, u64 last);
 
 /* vma_find() from the text of /proc/PID/maps, as on kernels before 6.11. */
 bool vma_find_in_text(struct client *client, u64 address, struct vma *ret);

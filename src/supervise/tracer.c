@@ -69,6 +69,7 @@ static struct traced_process *process_get(struct tracer *tracer, pid_t thread, s
 		free(process);
 		return NULL;
 	}
+	vma_open_by(process->client, thread);
 	list_append(&tracer->processes, &process->link);
 	return process;
 }
@@ -322,24 +323,11 @@ static void let_go(struct tracer *tracer, struct traced *thread)
 	thread_free(tracer, thread);
 }
 
-/* Does the process have a precise page? */
-static bool has_pages(const struct traced_process *process)
-{
-	struct vma vma;
-	u64 address = 0;
-
-	while (vma_find(process->client, address, &vma)) {
-		if (vma.shared && vma.inode && file_offset_is_alias(vma.file_offset))
-			return true;
-		address = vma.last + 1;
-	}
-	return false;
-}
-
 /* A process of one thread that has no such page any more, or never had, needs no tracer. */
 static bool is_free(const struct traced *thread)
 {
-	return thread->process->threads == 1 && !thread->injection && !has_pages(thread->process);
+	return thread->process->threads == 1 && !thread->injection &&
+	       !vma_has_offsets(thread->process->client, FILE_ALIAS_MIN, FILE_ALIAS_MAX);
 }
 
 static bool is_stop_signal(int signal)

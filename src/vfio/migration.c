@@ -223,15 +223,14 @@ static int set_state(const struct feature_request *request, struct vfio_device_f
 }
 
 /* As Linux: the structure goes back after a refusal too, as it came but for the descriptor. */
-static long refuse_state(const struct feature_request *request, struct vfio_device_feature_mig_state *mig, int err,
+static long refuse_state(const struct feature_request *request, struct vfio_device_feature_mig_state *mig, u32 from,
 			 struct why *why)
 {
 	struct why fault = WHY_INIT;
 
 	if (answer(request, mig, -1, &fault) == 0)
-		return why_context(why, "from %s to %s", migration_state_name(request->session->migration.state),
-				   migration_state_name(mig->device_state)),
-		       err;
+		return why_context(why, "from %s to %s", migration_state_name(from),
+				   migration_state_name(mig->device_state));
 	*why = fault;
 	return -why->err;
 }
@@ -239,17 +238,18 @@ static long refuse_state(const struct feature_request *request, struct vfio_devi
 /* Linux: drivers/vfio/vfio_main.c:vfio_ioctl_device_feature_mig_device_state() */
 long migration_state(const struct feature_request *request, struct why *why)
 {
+	u32 from = request->session->migration.state;
 	struct vfio_device_feature_mig_state mig;
 	int err = client_read(request->client, request->data, &mig, sizeof(mig), why);
 
 	if (err < 0)
 		return err;
 	if (request->flags & VFIO_DEVICE_FEATURE_GET) {
-		mig.device_state = request->session->migration.state;
+		mig.device_state = from;
 		return answer(request, &mig, -1, why);
 	}
 	err = set_state(request, &mig, why);
-	return err < 0 ? refuse_state(request, &mig, err, why) : 0;
+	return err < 0 ? refuse_state(request, &mig, from, why) : 0;
 }
 
 /* ---- the other features ---- */

@@ -22,6 +22,7 @@
 
 #define HEADER_SIZE	 64
 #define STANDARD_SIZE	 256
+#define POINTER		 0xfc /* the low two bits are reserved (PCI 6.7) */
 #define EXT_NEXT(header) ((u16)((header) >> 20 & 0xffc))
 #define EXT_NEXT_MASK	 0xffc00000u
 #define EXT_ID(header)	 ((u16)((header)&0xffff))
@@ -170,7 +171,7 @@ static void build_caps(struct pci_session *session)
 	const u8 *hardware = session->function->config;
 	struct virtual_config *config = &session->config;
 	u8 *pointer = &config->shadow[PCI_CAP_POINTER];
-	u8 at = hardware[PCI_CAP_POINTER];
+	u8 at = hardware[PCI_CAP_POINTER] & POINTER;
 	unsigned found = 0;
 
 	if (!(get_u16(hardware + PCI_STATUS) & PCI_STATUS_CAP_LIST))
@@ -181,6 +182,9 @@ static void build_caps(struct pci_session *session)
 		const struct perm_cap *perm = known_cap(hardware, at, hardware[at], false, &length);
 		u8 next = hardware[at + 1];
 
+		/* We act on registers that are there. */
+		if (perm && perm->effect != EFFECT_NONE && at + length > STANDARD_SIZE)
+			perm = NULL;
 		if (perm) {
 			apply(session, perm, at, length, owner_of(perm));
 			remember(config, perm, at);
@@ -189,7 +193,7 @@ static void build_caps(struct pci_session *session)
 		} else {
 			*pointer = next;
 		}
-		at = next;
+		at = next & POINTER;
 	}
 	if (at && at < HEADER_SIZE)
 		*pointer = 0;

@@ -53,13 +53,23 @@ static struct names names_of(const char *name)
 	return names_on(is_uuid(name) ? "mdev" : "pci", name);
 }
 
-struct names the_mdev(void)
+static struct names mdev_named(const char *variable)
 {
-	const char *uuid = getenv("ISOLDE_MDEV");
+	const char *uuid = getenv(variable);
 
 	if (!uuid)
-		skip("no emulated device: ISOLDE_MDEV is not set");
+		skip("no such emulated device: %s is not set", variable);
 	return names_on("mdev", uuid);
+}
+
+struct names the_mdev(void)
+{
+	return mdev_named("ISOLDE_MDEV");
+}
+
+struct names the_mcopy(void)
+{
+	return mdev_named("ISOLDE_MCOPY");
 }
 
 struct names the_device(void)

@@ -3,8 +3,8 @@
  * VFIO devices for the tests that have real ones: ISOLDE_BDF names an NVMe controller that is alone in its group,
  * ISOLDE_SIBLINGS two functions of one group ("0000:02:00.0,0000:02:00.1"), ISOLDE_MOVABLE two NVMe controllers whose
  * driver can move them (or UUIDs of emulated devices that can be moved), ISOLDE_PHYSICAL an SR-IOV one that is alone in
- * its group; all belong to vfio-pci. ISOLDE_MDEV is the UUID of an emulated device, of the model mcopy. ISOLDE_PCI has
- * more devices of vfio-pci, of any kind.
+ * its group; all belong to vfio-pci. ISOLDE_MDEV is the UUID of any emulated device, ISOLDE_MCOPY of one of
+ * the model mcopy. ISOLDE_PCI has more devices of vfio-pci, of any kind.
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
@@ -20,6 +20,7 @@ struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
 void two_movable(struct names pair[static 2], bool nvme); /* skips what needs NVMe where they are none */
 struct names the_mdev(void);				  /* likewise */
+struct names the_mcopy(void);				  /* of the model mcopy: ISOLDE_MCOPY */
 /* The same for one with one virtual function, which belongs to vfio-pci, too, and is new. */
 struct names the_physical(struct names *virtual);
 

@@ -5,6 +5,7 @@
  * room and on Linux itself, which judges the model.
  *
  *	exclusive linux|isolde SEED STEPS BDF=GROUP...		groups counted from 0; all on one bus, behind an IOMMU
+ *	exclusive linux-bare|isolde-bare ...			or none: noiommu mode is on, each has a group of its own
  *
  * Prints what differs and exits with 1; 0: nothing does.
  */
@@ -102,7 +103,7 @@ static long open_group(unsigned g)
 
 	while (layout.group[f] != g)
 		f++;
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group_id(f));
+	snprintf(path, sizeof(path), "/dev/vfio/%s%d", layout.bare ? "noiommu-" : "", group_id(f));
 	return answer(open(path, O_RDWR));
 }
 
@@ -262,7 +263,8 @@ static long perform(struct model_op op, struct info *ret_info)
 	case OP_UNSET_CONTAINER:
 		return request(has.group[i], VFIO_GROUP_UNSET_CONTAINER, NULL);
 	case OP_SET_IOMMU:
-		return answer(ioctl(has.container, VFIO_SET_IOMMU, op.file ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU));
+		return answer(ioctl(has.container, VFIO_SET_IOMMU,
+				    layout.bare != op.file ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU));
 	case OP_GET_DEVICE:
 		return keep(&has.device[i], request(has.group[layout.group[i]], VFIO_GROUP_GET_DEVICE_FD,
 						    (void *)(uintptr_t)layout.functions_named[i]));
@@ -333,7 +335,15 @@ static unsigned long next_random(unsigned long *state)
 	return *state;
 }
 
-/* Kinds are drawn first; vfio-pci leaves seldom. There is no native driver to be sure of. */
+static bool takes_away(unsigned kind)
+{
+	return kind == OP_CLOSE_GROUP || kind == OP_CLOSE_DEVICE || kind == OP_CLOSE_NODE || kind == OP_UNSET_CONTAINER;
+}
+
+/*
+ * Kinds are drawn first. vfio-pci leaves seldom, and there is no native driver to be sure of; what is open stays for a
+ * while, so that a reset of the bus has a chance.
+ */
 static struct model_op draw(const struct model_op *ops, unsigned count, unsigned long *state)
 {
 	unsigned kind = (unsigned)(next_random(state) % OP_KINDS);
@@ -341,6 +351,8 @@ static struct model_op draw(const struct model_op *ops, unsigned count, unsigned
 
 	if (kind == OP_BIND_NATIVE || (kind == OP_UNBIND_DRIVER && next_random(state) % 8))
 		kind = OP_BIND_VFIO;
+	if (takes_away(kind) && next_random(state) % 4)
+		kind = OP_RESET;
 	do
 		op = ops[next_random(state) % count];
 	while (op.kind != kind);
@@ -397,7 +409,8 @@ int main(int argc, char **argv)
 	for (int i = 4; i < argc; i++)
 		take_function(argv[i]);
 	memset(&has, 0xff, sizeof(has));
-	vfio_model_init(&model, strcmp(argv[1], "linux") == 0);
+	layout.bare = strstr(argv[1], "-bare");
+	vfio_model_init(&model, strncmp(argv[1], "linux", 5) == 0);
 	restart();
 	status = live(strtoul(argv[2], NULL, 0), (unsigned)strtoul(argv[3], NULL, 0));
 	finish();

@@ -9,16 +9,16 @@ exclusive=${EXCLUSIVE:?path of the exclusive program}
 
 live() # MODE SEED GROUP GROUP: which groups the two functions are in
 {
-	acs=none own=
+	acs=none own='' iommu=true linux=false
 	[ "$3" = "$4" ] || acs=full own="acs: full, "
-	linux=false
-	[ "$1" = linux ] && linux=true
+	case $1 in linux*) linux=true ;; esac
+	case $1 in *-bare) iommu=false ;; esac
 	cat >"$work/bus.yaml" <<-END
 		name: bus
-		options: {linux_hot_reset: $linux}
+		options: {linux_hot_reset: $linux, noiommu: true}
 		iommu: {kind: intel-vtd}
 		devices:
-		  - {slot: "01.0", role: root-port, id: "8086:1901", acs: $acs, driver: pcieport, devices: [
+		  - {slot: "01.0", role: root-port, id: "8086:1901", acs: $acs, iommu: $iommu, driver: pcieport, devices: [
 		      {slot: "00.0", id: "8086:10d3", ${own}flr: true, driver: none, bars: {0: 4K}},
 		      {slot: "00.1", id: "8086:10d3", ${own}flr: true, driver: none, bars: {0: 4K}}]}
 	END
@@ -31,5 +31,7 @@ live linux 1 0 0
 live linux 2 0 1
 live isolde 3 0 0
 live isolde 4 0 1
+live linux-bare 5 0 1
+live isolde-bare 6 0 1
 
 echo ok

@@ -5,8 +5,11 @@
 #	tests/kernel/linux.sh BUILD-FOLDER [SUITE | SUITE.TEST]...
 #	tests/kernel/linux.sh BUILD-FOLDER exclusive [SEED]...
 #
+#	tests/kernel/linux.sh BUILD-FOLDER exclusive-bare [SEED]...
+#
 # With `exclusive` it is not that suite, but lives at random with the two functions that share a bus (tests/e2e/exclusive.c):
-# whether Linux agrees with our model of who may have a device and who may reset the bus.
+# whether Linux agrees with our model of who may have a device and who may reset the bus. With `exclusive-bare` the machine
+# has no IOMMU, and VFIO takes devices all the same.
 #
 # The first call builds a small kernel from Debian's linux-source-7.2 (tools/linux-selftests fetches it), a quarter of an
 # hour of one processor; each further one takes some seconds. The machine has an Intel IOMMU, an NVMe controller, two
@@ -42,7 +45,7 @@ options()
 		PCI PCI_MSI ACPI PROC_FS SYSFS TMPFS SHMEM MEMFD_CREATE HUGETLBFS TRANSPARENT_HUGEPAGE DEVTMPFS FUTEX EPOLL EVENTFD \
 		POSIX_TIMERS HIGH_RES_TIMERS NET UNIX IOMMU_SUPPORT INTEL_IOMMU INTEL_IOMMU_DEFAULT_ON IRQ_REMAP X86_X2APIC IOMMUFD \
 		DEBUG_KERNEL RUNTIME_TESTING_MENU FAULT_INJECTION DEBUG_FS IOMMUFD_TEST VFIO VFIO_GROUP VFIO_CONTAINER VFIO_DEVICE_CDEV \
-		VFIO_IOMMU_TYPE1 VFIO_PCI DMA_SHARED_BUFFER BLOCK UNWINDER_GUESS EXPERT GENERIC_PT IOMMU_PT IOMMU_PT_AMDV1 \
+		VFIO_IOMMU_TYPE1 VFIO_NOIOMMU VFIO_PCI DMA_SHARED_BUFFER BLOCK UNWINDER_GUESS EXPERT GENERIC_PT IOMMU_PT IOMMU_PT_AMDV1 \
 		CROSS_MEMORY_ATTACH ADVISE_SYSCALLS SAMPLES VFIO_MDEV SAMPLE_VFIO_MDEV_MTTY; do
 		echo "CONFIG_$option=y"
 	done
@@ -63,13 +66,17 @@ build_kernel() # DEB FOLDER
 # What the machine runs: the suite, or lives from these seeds on.
 to_run()
 {
-	if [ "${1:-}" != exclusive ]; then
+	case ${1:-} in
+	exclusive) mode=linux second=0 ;;
+	exclusive-bare) mode=linux-bare second=1 ;;
+	*)
 		echo "/conform $*"
 		return
-	fi
+		;;
+	esac
 	shift
-	echo "/bin/busybox sh -c 'for seed in ${*:-1 2 3}; do
-		/exclusive linux \$seed 1500 0000:01:01.0=0 0000:01:02.0=0 || exit; done'"
+	echo "/bin/busybox sh -c 'echo Y >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode; for seed in ${*:-1 2 3}; do
+		/exclusive $mode \$seed 1500 0000:01:01.0=0 0000:01:02.0=$second || exit; done'"
 }
 
 root() # TESTS
@@ -92,7 +99,7 @@ root() # TESTS
 		for uuid in \$a \$b; do
 			echo \$uuid >/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create
 		done
-		export ISOLDE_MOVABLE=\$a,\$b CONFORM_NO_PM=1
+		export ISOLDE_MOVABLE=\$a,\$b ISOLDE_MDEV=\$a CONFORM_NO_PM=1
 		echo
 		echo "=== begin"
 		($(to_run "$@"))
@@ -103,11 +110,14 @@ root() # TESTS
 	(cd "$work/root" && find . | cpio -o -H newc 2>/dev/null | gzip -1 >"$work/initrd")
 }
 
-boot()
+boot() # TESTS
 {
+	iommu="-device intel-iommu,intremap=on,caching-mode=on,aw-bits=48"
+	[ "${1:-}" != exclusive-bare ] || iommu=
 	truncate -s 16M "$work/disk"
+	# shellcheck disable=SC2086 # words
 	qemu-system-x86_64 -machine q35,kernel-irqchip=split -cpu max -accel tcg -m 1G -nographic -no-reboot -nic none \
-		-device intel-iommu,intremap=on,caching-mode=on,aw-bits=48 \
+		$iommu \
 		-drive "file=$work/disk,if=none,id=disk,format=raw" -device nvme,serial=1,drive=disk,addr=4 \
 		-device pcie-pci-bridge,id=bridge,addr=5 -device e1000,bus=bridge,addr=1,romfile= \
 		-device e1000,bus=bridge,addr=2,romfile= -device pcie-root-port,id=above,chassis=1,addr=6 -device e1000e,bus=above \
@@ -126,7 +136,7 @@ fi
 kernel=$cache/kernel-$(basename "$deb" _all.deb)
 [ -e "$kernel/arch/x86/boot/bzImage" ] || build_kernel "$deb" "$kernel"
 root "$@"
-boot
+boot "$@"
 sed -n '/^=== begin$/,/^=== status/p' "$work/said" | grep -v '^===' | grep -E '^(ok|not ok|skip|seed|step|INFO)[: ]' || :
 status=$(sed -n 's/^=== status //p' "$work/said")
 [ -n "$status" ] || fail "the machine ended early: $(tail -n 3 "$work/said")"

@@ -214,6 +214,25 @@ TEST(client, both_ways_to_ask_for_mappings_agree)
 	client_put(client);
 }
 
+TEST(client, mappings_are_found_by_the_offsets_of_their_files)
+{
+	struct client *client = self_client_new(getpid());
+	int fd = memfd_create("far", MFD_CLOEXEC);
+	u8 *far = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 1ll << 43);
+
+	assert_true(vma_has_offsets(client, BIT(43), BIT(43)));
+	assert_true(vma_has_offsets(client, BIT(42), BIT(44)));
+	assert_false(vma_has_offsets(client, BIT(43) + 1, BIT(44)));
+	assert_false(vma_has_offsets(client, BIT(42), BIT(43) - 1));
+	munmap(far, PAGE_SIZE);
+	assert_false(vma_has_offsets(client, BIT(42), BIT(44)));
+	far = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_PRIVATE, fd, 1ll << 43);
+	assert_false(vma_has_offsets(client, BIT(42), BIT(44)));
+	munmap(far, PAGE_SIZE);
+	close(fd);
+	client_put(client);
+}
+
 TEST(client, what_is_mapped_there_instead_is_named)
 {
 	struct client *client = self_client_new(getpid());
@@ -421,6 +440,7 @@ int main(void)
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
 		CASE(client, a_gone_client_has_no_memory),
 		CASE(client, both_ways_to_ask_for_mappings_agree),
+		CASE(client, mappings_are_found_by_the_offsets_of_their_files),
 		CASE(client, what_is_mapped_there_instead_is_named),
 		CASE(client, pins_are_checked_by_touching_or_by_asking),
 		CASE(client, pins_of_another_process_are_asked_for),
