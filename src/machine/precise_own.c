@@ -180,11 +180,13 @@ static int leave_to_program(enum precise_stop stop, const siginfo_t *info)
 	u64 address = (uintptr_t)info->si_addr;
 	struct isolde_machine *machine;
 
-	if (stop != PRECISE_BUS || !lock_is_free_to_take(RANK_JOURNAL))
+	/* Another thread that has `knowing` may wait for what this one holds; then nobody is told. */
+	if (stop != PRECISE_BUS || !lock_is_free_to_take(RANK_JOURNAL) || pthread_mutex_trylock(&knowing))
 		return info->si_signo;
 	list_for_each(machine, &machines, precise)
 		if (has_alias(machine, address))
 			refuse_in_call(machine, address);
+	pthread_mutex_unlock(&knowing);
 	return info->si_signo;
 }
 
