@@ -567,6 +567,8 @@ static void stops(void)
 			for (;;)
 				put(EVENTS, 1);
 		CHECK(child > 0);
+		/* SIGTSTP stops nobody whose process group is an orphan, as that of a test can be. */
+		CHECK(setpgid(child, child) == 0);
 		while (!get(EVENTS))
 			;
 		CHECK(kill(child, i % 2 ? SIGTSTP : SIGSTOP) == 0);
