@@ -181,7 +181,7 @@ static void parse_inner(struct parser *parser, const char *line, size_t length)
 
 static void parse_line(struct parser *parser, const char *line, size_t length)
 {
-	u16 id;
+	u16 id = 0;
 
 	if (!length || *line == '#')
 		return;
@@ -289,7 +289,7 @@ int pci_ids_read(const char *path, struct pci_ids **ret, struct why *why)
 {
 	FILE *file = fopen(path, "re");
 	size_t size = 0;
-	char *text;
+	char *text = NULL;
 	int err;
 
 	if (!file)
