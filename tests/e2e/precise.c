@@ -864,6 +864,45 @@ static void filtered(void)
 
 /* ---- debuggers ---- */
 
+static int told[2];
+
+static void *be_traced(void *argument)
+{
+	pid_t id = (pid_t)syscall(SYS_gettid);
+
+	CHECK(write(told[1], &id, sizeof(id)) == sizeof(id));
+	for (;;)
+		pause();
+}
+
+/* A debugger has one thread of two: neither can map, and the other thread is left to whoever wants it. */
+static void half_traced(void)
+{
+	pid_t child, thread_id;
+	pthread_t thread;
+	int status, ready[2];
+	char byte = 0;
+
+	CHECK(pipe(told) == 0 && pipe(ready) == 0);
+	child = fork();
+	if (child == 0) {
+		CHECK(pthread_create(&thread, NULL, be_traced, NULL) == 0);
+		CHECK(read(ready[0], &byte, 1) == 1);
+		bar = map_bar();
+		CHECK(bar == MAP_FAILED && errno == EPERM);
+		for (unsigned i = 0; i < 1000 && tracer_of(getpid()); i++)
+			usleep(1000);
+		CHECK(tracer_of(getpid()) == 0);
+		_exit(0);
+	}
+	CHECK(read(told[0], &thread_id, sizeof(thread_id)) == sizeof(thread_id));
+	CHECK(ptrace(PTRACE_SEIZE, thread_id, NULL, NULL) == 0);
+	CHECK(write(ready[1], &byte, 1) == 1);
+	/* Its end is its tracer's to see, and the process has not ended before. */
+	CHECK(waitpid(thread_id, &status, __WALL) == thread_id);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 static void traced(void)
 {
 	pid_t child = fork();
@@ -885,6 +924,7 @@ static void traced(void)
 		_exit(0);
 	}
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	half_traced();
 	bar = map_bar();
 	CHECK(bar != MAP_FAILED);
 }
