@@ -485,8 +485,9 @@ static void machine_fini(struct machine *machine)
 
 	if (machine->files)
 		files_close_all(machine->files);
-	unbind_all(machine);
+	/* Their names are below those of virtual functions, which go with their physical one's driver. */
 	mdevs_unbind(machine);
+	unbind_all(machine);
 	vfio_fini(&machine->vfio);
 	selftest_fini(&machine->selftest);
 	iommufd_fini(&machine->iommufd);

@@ -342,6 +342,23 @@ TEST(sriov, a_machine_without_iommu_has_virtual_functions_too)
 	fixture_free(f);
 }
 
+/* The end takes the physical function's driver away first; nothing waits for what is below the virtual one. */
+TEST(sriov, a_virtual_function_may_have_emulated_devices)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	file_make(f, "devices:\n"
+		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
+		     "     sriov: {total: 1, offset: 8, device: \"0002\"}, vfs: [{bars: {0: 4K}}]}\n"
+		     "iommu: {kind: intel-vtd}\n"
+		     "emulated:\n"
+		     "  - {uuid: \"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001\", model: mcopy, parent: \"0000:00:02.0\"}\n");
+	OK(machine_make(f, NULL));
+	EXPECT_NO(SRIOV_HELD, echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
+	EXPECT_NO(SRIOV_HELD, echo(f, "sys/bus/pci/drivers/e1000e/unbind", "0000:00:01.0"));
+	fixture_free(f);
+}
+
 /* ---- drivers ---- */
 
 TEST(sriov, probing_can_be_switched_off)
@@ -907,6 +924,7 @@ int main(void)
 		CASE(sriov, groups_are_those_the_rules_make),
 		CASE(sriov, the_machine_file_may_allow_it),
 		CASE(sriov, a_machine_without_iommu_has_virtual_functions_too),
+		CASE(sriov, a_virtual_function_may_have_emulated_devices),
 		CASE(sriov, probing_can_be_switched_off),
 		CASE(sriov, unbinding_the_physical_function_takes_them_away),
 		CASE(sriov, vfio_takes_no_function_that_has_virtual_ones),
