@@ -332,10 +332,11 @@ TEST(sriov, a_machine_without_iommu_has_virtual_functions_too)
 
 	file_make(f, "devices:\n"
 		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
-		     "     sriov: {total: 2, offset: 8, stride: 1, device: \"0002\"}, vf: {bars: {0: 4K}}}\n");
+		     "     sriov: {total: 2, offset: 8, stride: 1, device: \"0002\"}, vf: {model: nvme}}\n");
 	OK(machine_make(f, NULL));
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "2"));
 	assert_null(find(f, "0000:00:02.1")->iommu);
+	assert_non_null(find(f, "0000:00:02.1")->function->model);
 	isolde_machine_check(f->machine);
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "1"));
