@@ -55,7 +55,8 @@ static const char machine_text[] =
 	"        flr: true\n"
 	"        bars: {0: 64K}\n"
 	"        sriov: {total: 300, offset: 16, stride: 2, device: \"154c\"}\n"
-	"        vf: {bars: {0: 16K, 2: {size: 4K, width: 64, prefetchable: true}}, msix: {vectors: 3, bar: 2}}\n"
+	"        vf: {bars: {0: 16K, 2: {size: 4K, width: 64, prefetchable: true}}, msix: {vectors: 3, bar: 2},\n"
+	"             vpd: {name: virtual}}\n"
 	"  - {slot: \"03.0\", role: integrated, id: \"8086:0003\", driver: e1000e}\n"
 	"  - slot: \"04.0\"\n"
 	"    role: integrated\n"
@@ -204,6 +205,18 @@ TEST(sriov, those_from_the_start_are_enabled)
 	OK(echo(f, PCI(FOUND, "sriov_numvfs"), "3\n"));
 	assert_non_null(find(f, "0000:00:0f.3"));
 	isolde_machine_check(f->machine);
+	fixture_free(f);
+}
+
+TEST(sriov, each_has_product_data_of_its_own)
+{
+	static const char *const binds[] = {"vfio-pci=" NIC, NULL};
+	struct fixture *f = fixture_new(binds);
+
+	OK(echo(f, PARAMETER, "Y"));
+	OK(echo(f, PCI(NIC, "sriov_numvfs"), "2"));
+	OK(isolde_attribute_read(f->machine, PCI("0000:02:02.0", "vpd"), f->text, sizeof(f->text), &f->why));
+	assert_memory_equal(f->text + 3, "virtual", 7);
 	fixture_free(f);
 }
 
@@ -902,6 +915,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(sriov, attributes_say_what_there_can_be),
 		CASE(sriov, those_from_the_start_are_enabled),
+		CASE(sriov, each_has_product_data_of_its_own),
 		CASE(sriov, numbers_are_refused_in_the_order_of_linux),
 		CASE(sriov, virtual_functions_are_devices),
 		CASE(sriov, groups_are_those_the_rules_make),
