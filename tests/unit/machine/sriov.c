@@ -55,7 +55,8 @@ static const char machine_text[] =
 	"        flr: true\n"
 	"        bars: {0: 64K}\n"
 	"        sriov: {total: 300, offset: 16, stride: 2, device: \"154c\"}\n"
-	"        vf: {bars: {0: 16K, 2: {size: 4K, width: 64, prefetchable: true}}, msix: {vectors: 3, bar: 2}}\n"
+	"        vf: {bars: {0: 16K, 2: {size: 4K, width: 64, prefetchable: true}}, msix: {vectors: 3, bar: 2},\n"
+	"             vpd: {name: virtual}}\n"
 	"  - {slot: \"03.0\", role: integrated, id: \"8086:0003\", driver: e1000e}\n"
 	"  - slot: \"04.0\"\n"
 	"    role: integrated\n"
@@ -207,6 +208,18 @@ TEST(sriov, those_from_the_start_are_enabled)
 	fixture_free(f);
 }
 
+TEST(sriov, each_has_product_data_of_its_own)
+{
+	static const char *const binds[] = {"vfio-pci=" NIC, NULL};
+	struct fixture *f = fixture_new(binds);
+
+	OK(echo(f, PARAMETER, "Y"));
+	OK(echo(f, PCI(NIC, "sriov_numvfs"), "2"));
+	OK(isolde_attribute_read(f->machine, PCI("0000:02:02.0", "vpd"), f->text, sizeof(f->text), &f->why));
+	assert_memory_equal(f->text + 3, "virtual", 7);
+	fixture_free(f);
+}
+
 TEST(sriov, numbers_are_refused_in_the_order_of_linux)
 {
 	struct fixture *f = fixture_new(NULL);
@@ -332,13 +345,31 @@ TEST(sriov, a_machine_without_iommu_has_virtual_functions_too)
 
 	file_make(f, "devices:\n"
 		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
-		     "     sriov: {total: 2, offset: 8, stride: 1, device: \"0002\"}, vf: {bars: {0: 4K}}}\n");
+		     "     sriov: {total: 2, offset: 8, stride: 1, device: \"0002\"}, vf: {model: nvme}}\n");
 	OK(machine_make(f, NULL));
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "2"));
 	assert_null(find(f, "0000:00:02.1")->iommu);
+	assert_non_null(find(f, "0000:00:02.1")->function->model);
 	isolde_machine_check(f->machine);
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "1"));
+	fixture_free(f);
+}
+
+/* The end takes the physical function's driver away first; nothing waits for what is below the virtual one. */
+TEST(sriov, a_virtual_function_may_have_emulated_devices)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	file_make(f, "devices:\n"
+		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
+		     "     sriov: {total: 1, offset: 8, device: \"0002\"}, vfs: [{bars: {0: 4K}}]}\n"
+		     "iommu: {kind: intel-vtd}\n"
+		     "emulated:\n"
+		     "  - {uuid: \"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001\", model: mcopy, parent: \"0000:00:02.0\"}\n");
+	OK(machine_make(f, NULL));
+	EXPECT_NO(SRIOV_HELD, echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
+	EXPECT_NO(SRIOV_HELD, echo(f, "sys/bus/pci/drivers/e1000e/unbind", "0000:00:01.0"));
 	fixture_free(f);
 }
 
@@ -902,11 +933,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(sriov, attributes_say_what_there_can_be),
 		CASE(sriov, those_from_the_start_are_enabled),
+		CASE(sriov, each_has_product_data_of_its_own),
 		CASE(sriov, numbers_are_refused_in_the_order_of_linux),
 		CASE(sriov, virtual_functions_are_devices),
 		CASE(sriov, groups_are_those_the_rules_make),
 		CASE(sriov, the_machine_file_may_allow_it),
 		CASE(sriov, a_machine_without_iommu_has_virtual_functions_too),
+		CASE(sriov, a_virtual_function_may_have_emulated_devices),
 		CASE(sriov, probing_can_be_switched_off),
 		CASE(sriov, unbinding_the_physical_function_takes_them_away),
 		CASE(sriov, vfio_takes_no_function_that_has_virtual_ones),
