@@ -323,6 +323,45 @@ TEST(sriov, groups_are_those_the_rules_make)
 	fixture_free(f);
 }
 
+/* They come to a group whose container has ranges already; those are made anew when another group leaves. */
+TEST(sriov, regions_of_a_virtual_function_are_no_surprise_to_a_container)
+{
+	static const char *const names[] = {"0000:01:00.0", "0000:00:10.0"};
+	struct fixture *f = calloc(1, sizeof(*f));
+	char text[1200], path[40];
+	int container, groups[2];
+	size_t used;
+
+	used = (size_t)snprintf(
+		text, sizeof(text),
+		"options: {vfio_pci: {enable_sriov: true}}\n"
+		"iommu: {kind: intel-vtd, width: 48}\n"
+		"devices:\n"
+		"  - {slot: \"01.0\", role: root-port, id: \"8086:0001\", acs: none, driver: pcieport, devices: [\n"
+		"      {slot: \"00.0\", id: \"8086:1572\", flr: true, driver: vfio-pci,\n"
+		"       sriov: {total: 2, offset: 16, stride: 1, device: \"154c\"}, vf: {regions: [");
+	for (unsigned i = 1; i <= 16; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "{start: %#x, last: %#x}, ", i << 28,
+					 (i << 28) + 0xfff);
+	snprintf(text + used, sizeof(text) - used,
+		 "]}}]}\n"
+		 "  - {slot: \"10.0\", role: integrated, id: \"8086:0010\", driver: vfio-pci}\n");
+	file_make(f, text);
+	OK(machine_make(f, NULL));
+	container = (int)OK(isolde_open(f->machine, "/dev/vfio/vfio", O_RDWR, &f->why));
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/dev/vfio/%d", group_of(f, names[i]));
+		groups[i] = (int)OK(isolde_open(f->machine, path, O_RDWR, &f->why));
+		OK(isolde_ioctl(f->machine, groups[i], VFIO_GROUP_SET_CONTAINER, &container, &f->why));
+	}
+	OK(isolde_ioctl(f->machine, container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU, &f->why));
+	OK(echo(f, PCI("0000:01:00.0", "sriov_numvfs"), "2"));
+	assert_int_equal(group_of(f, "0000:01:02.0"), group_of(f, "0000:01:00.0"));
+	OK(isolde_ioctl(f->machine, groups[1], VFIO_GROUP_UNSET_CONTAINER, NULL, &f->why));
+	isolde_machine_check(f->machine);
+	fixture_free(f);
+}
+
 TEST(sriov, the_machine_file_may_allow_it)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -937,6 +976,7 @@ int main(void)
 		CASE(sriov, numbers_are_refused_in_the_order_of_linux),
 		CASE(sriov, virtual_functions_are_devices),
 		CASE(sriov, groups_are_those_the_rules_make),
+		CASE(sriov, regions_of_a_virtual_function_are_no_surprise_to_a_container),
 		CASE(sriov, the_machine_file_may_allow_it),
 		CASE(sriov, a_machine_without_iommu_has_virtual_functions_too),
 		CASE(sriov, a_virtual_function_may_have_emulated_devices),
