@@ -8,6 +8,8 @@
 
 /* One bit per rank this thread holds. */
 static _Thread_local unsigned held;
+/* Those it waits with: at some moments of that it has them. */
+static _Thread_local unsigned awaited;
 /* How often this thread has stopped gates, which are all of one rank. */
 static _Thread_local unsigned stopped;
 
@@ -23,9 +25,24 @@ static void rank_leave(enum lock_rank rank)
 	held &= ~(1u << rank);
 }
 
+/* A handler of signals may look in between. */
+static void wait_begins(enum lock_rank rank)
+{
+	awaited |= 1u << rank;
+	atomic_signal_fence(memory_order_seq_cst);
+	rank_leave(rank);
+}
+
+static void wait_is_over(enum lock_rank rank)
+{
+	rank_enter(rank);
+	atomic_signal_fence(memory_order_seq_cst);
+	awaited &= ~(1u << rank);
+}
+
 bool lock_is_free_to_take(enum lock_rank rank)
 {
-	return held >> rank == 0;
+	return (held | awaited) >> rank == 0;
 }
 
 void assert_held(enum lock_rank rank)
@@ -58,9 +75,9 @@ void mutex_unlock(struct mutex *mutex)
 
 void mutex_wait(struct mutex *mutex, pthread_cond_t *condition)
 {
-	rank_leave(mutex->rank);
+	wait_begins(mutex->rank);
 	pthread_cond_wait(condition, &mutex->raw);
-	rank_enter(mutex->rank);
+	wait_is_over(mutex->rank);
 }
 
 bool mutex_wait_ms(struct mutex *mutex, pthread_cond_t *condition, unsigned timeout_ms)
@@ -75,9 +92,9 @@ bool mutex_wait_ms(struct mutex *mutex, pthread_cond_t *condition, unsigned time
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
-	rank_leave(mutex->rank);
+	wait_begins(mutex->rank);
 	err = pthread_cond_timedwait(condition, &mutex->raw, &until);
-	rank_enter(mutex->rank);
+	wait_is_over(mutex->rank);
 	return err != ETIMEDOUT;
 }
 

@@ -65,14 +65,17 @@ static int decode(const struct machine *machine, const struct text *text, struct
 {
 	char name[PCI_ADDR_TEXT];
 	int err = parse(machine, text, ret, why);
+	u32 unmasked;
 
 	if (err < 0)
 		return err;
 	err = decode_port(ret->function, pci_addr_print(ret->function->addr, name), why);
 	if (err < 0)
 		return err;
-	if (!(ret->bits & ~aer_register(ret->function, ret->corrected ? AER_COR_MASK : AER_UNCOR_MASK)))
+	unmasked = ret->bits & ~aer_register(ret->function, ret->corrected ? AER_COR_MASK : AER_UNCOR_MASK);
+	if (!unmasked)
 		return refuse(why, AER_INJECTION, "%s masks %#x: it reports nothing", name, ret->bits);
+	ret->bits = unmasked; /* what is masked makes nothing fatal */
 	return 0;
 }
 

@@ -190,6 +190,8 @@ int virtual_build(const struct description *description, const struct function_d
 	function->dma_device = physical->dma_device;
 	pci_make_virtual(function, physical, n);
 	err = pci_allocate_bars(function, why);
+	if (err == 0 && words->vf)
+		err = function_contents_load(words->vf, function, why);
 	if (err < 0) {
 		free_function(function);
 		return err;

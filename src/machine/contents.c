@@ -145,20 +145,22 @@ static int load_vpd(const struct function_description *words, struct pci_functio
 	return 0;
 }
 
+int function_contents_load(const struct function_description *words, struct pci_function *function, struct why *why)
+{
+	int err = load_rom(words, function, why);
+
+	return err < 0 ? err : load_vpd(words, function, why);
+}
+
 int contents_load(const struct description *description, struct pci_topology *topology, struct why *why)
 {
 	const struct function_description *words;
 	int err = 0;
 
 	list_for_each(words, &description->functions, link) {
-		struct pci_function *function;
-
 		if (!words->vpd && !words->bars[PCI_ROM].size && !words->rom.shadow)
 			continue;
-		function = pci_topology_find(topology, words->addr);
-		err = load_rom(words, function, why);
-		if (err == 0)
-			err = load_vpd(words, function, why);
+		err = function_contents_load(words, pci_topology_find(topology, words->addr), why);
 		if (err < 0)
 			break;
 	}

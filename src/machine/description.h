@@ -205,6 +205,7 @@ int topology_build(const struct description *description, struct pci_topology *t
 
 /* What functions hold besides registers: ROMs, product data. CONTENTS_FILE, or the host's failure. contents.c */
 int contents_load(const struct description *description, struct pci_topology *topology, struct why *why);
+int function_contents_load(const struct function_description *words, struct pci_function *function, struct why *why);
 
 /*
  * A virtual function that is made later, as physical->vf or, without that, as the plainest there can be: the n-th of

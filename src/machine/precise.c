@@ -22,6 +22,11 @@ bool precise_stop_of(int signal, int code, enum precise_stop *ret)
 	}
 }
 
+bool precise_is_ours(const struct precise *precise)
+{
+	return precise->stop == PRECISE_BUS || precise->touched;
+}
+
 /* ---- what is where ---- */
 
 static bool look_up(struct precise *precise, u64 address)
@@ -67,16 +72,29 @@ static bool bus_is_precise(void *context, u64 address)
 	return precise_at(context, address);
 }
 
+/*
+ * What the processor has checked where it stopped at the page itself; not where it knows no such instruction, nor at a
+ * second page. On x86, what may be written or executed may be read.
+ */
+static bool is_allowed(const struct vma *vma, bool write)
+{
+	return write ? vma->writable : vma->readable || vma->writable || vma->executable;
+}
+
+/* From here on all of the instruction is ours, also when nobody answers. */
 static int access_page(struct precise *precise, u64 address, struct file_access *access)
 {
 	struct why why = WHY_INIT;
-	int err;
 
+	precise->touched = true;
+	if (!is_allowed(&precise->vma, access->kind != FILE_LOAD)) {
+		precise->lost = SEGV_ACCERR;
+		return refuse(&why, CLIENT_FAULT, "the page at 0x%llx is not mapped for that",
+			      (unsigned long long)address);
+	}
 	access->alias = precise->vma.file_offset + (address - precise->vma.start);
-	err = machine_access(precise->machine, precise->client, host_device(&precise->vma), precise->vma.inode, access,
-			     &why);
-	precise->touched |= err == 0;
-	return err;
+	return machine_access(precise->machine, precise->client, host_device(&precise->vma), precise->vma.inode, access,
+			      &why);
 }
 
 /* The program is told by a signal, as always. */
@@ -84,7 +102,7 @@ static int lost(struct precise *precise, u64 address, unsigned width)
 {
 	struct why why = WHY_INIT;
 
-	precise->lost = true;
+	precise->lost = SEGV_MAPERR;
 	return refuse(&why, CLIENT_FAULT, "no memory at 0x%llx (%u bytes)", (unsigned long long)address, width);
 }
 
@@ -94,9 +112,7 @@ static int lost(struct precise *precise, u64 address, unsigned width)
  */
 static int access_memory(struct precise *precise, u64 address, void *buffer, unsigned width, bool write)
 {
-	bool ours = precise->stop == PRECISE_BUS || precise->touched || !write;
-
-	if (ours && copy(precise, address, buffer, width, write))
+	if ((precise_is_ours(precise) || !write) && copy(precise, address, buffer, width, write))
 		return 0;
 	return lost(precise, address, width);
 }
@@ -121,7 +137,7 @@ static int access_run(struct precise *precise, u64 address, u8 *buffer, unsigned
 {
 	int err = 0;
 
-	precise->lost = false;
+	precise->lost = 0;
 	for (unsigned done = 0, piece; err == 0 && done < width; done += piece) {
 		u64 at = address + done;
 
@@ -147,7 +163,7 @@ static int bus_enqueue(void *context, u64 address, const u8 from[64], bool *acce
 	struct precise *precise = context;
 	int err;
 
-	precise->lost = false;
+	precise->lost = 0;
 	if (!precise_at(precise, address))
 		return lost(precise, address, 64);
 	memcpy(access.data, from, sizeof(access.data));
@@ -166,11 +182,15 @@ static bool bus_pasid(void *context, u32 *pasid)
 	return description->has_process_pasid;
 }
 
+/*
+ * Of an instruction that has not reached a page of ours nothing may be left behind, and a signal's image of them is
+ * changed in place. What needs vector registers and is #GP or #UD would be that here as well.
+ */
 static bool bus_vectors(void *context, struct x86_state *state)
 {
 	struct precise *precise = context;
 
-	return precise->vectors(precise, state);
+	return precise_is_ours(precise) && precise->vectors(precise, state);
 }
 
 static const struct x86_bus bus = {

@@ -25,8 +25,8 @@ struct precise {
 	enum precise_stop stop;
 	bool (*vectors)(struct precise *precise, struct x86_state *state);
 
-	bool touched;	/* an access was made, so all of the instruction is ours */
-	bool lost;	/* fault_address is ordinary memory that is not there */
+	bool touched; /* a precise page was reached, so all of the instruction is ours */
+	int lost; /* at fault_address is memory that is not there, or not for that: the si_code of SIGSEGV; else 0 */
 	bool have_vma;	/* vma is what was looked up last */
 	struct vma vma; /* in client */
 	struct x86_result result;
@@ -37,6 +37,9 @@ bool precise_stop_of(int signal, int code, enum precise_stop *ret);
 
 /* The bytes of an instruction at address, as many as are readable of X86_CODE_MAX. */
 unsigned precise_fetch(const struct precise *precise, u64 address, u8 code[static X86_CODE_MAX]);
+
+/* If not, then whatever came of it the program gets the signal that stopped it, and nothing has happened. */
+bool precise_is_ours(const struct precise *precise);
 
 /* Is there a precise page at that address? */
 bool precise_at(struct precise *precise, u64 address);

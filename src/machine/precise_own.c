@@ -91,24 +91,19 @@ static int leave(siginfo_t *info, int signal, int code, u64 address)
 	return signal;
 }
 
-static bool is_ours(const struct precise *precise)
-{
-	return precise->stop == PRECISE_BUS || precise->touched;
-}
-
 static int judge(struct own_fault *fault, const struct x86_state *state, siginfo_t *info)
 {
 	const struct precise *precise = &fault->precise;
 
+	if (!precise_is_ours(precise) && precise->result.outcome != X86_PROTECTION)
+		return info->si_signo;
 	switch (precise->result.outcome) {
 	case X86_DONE:
 		put_registers(fault->context, state);
 		return 0;
 	case X86_FAULT:
-		if (!is_ours(precise))
-			return info->si_signo;
 		put_registers(fault->context, state);
-		return leave(info, precise->lost ? SIGSEGV : SIGBUS, precise->lost ? SEGV_MAPERR : BUS_ADRERR,
+		return leave(info, precise->lost ? SIGSEGV : SIGBUS, precise->lost ? precise->lost : BUS_ADRERR,
 			     precise->result.fault_address);
 	case X86_PROTECTION:
 		return leave(info, SIGSEGV, SI_KERNEL, 0);
@@ -153,7 +148,7 @@ static int ask_machines(enum precise_stop stop, siginfo_t *info, void *context)
 		if (stop == PRECISE_BUS && !precise_at(&fault.precise, (uintptr_t)info->si_addr))
 			continue;
 		left = carry_out(&fault, info);
-		if (is_ours(&fault.precise))
+		if (precise_is_ours(&fault.precise))
 			break;
 	}
 	pthread_mutex_unlock(&knowing);
@@ -185,11 +180,13 @@ static int leave_to_program(enum precise_stop stop, const siginfo_t *info)
 	u64 address = (uintptr_t)info->si_addr;
 	struct isolde_machine *machine;
 
-	if (stop != PRECISE_BUS || !lock_is_free_to_take(RANK_JOURNAL))
+	/* Another thread that has `knowing` may wait for what this one holds; then nobody is told. */
+	if (stop != PRECISE_BUS || !lock_is_free_to_take(RANK_JOURNAL) || pthread_mutex_trylock(&knowing))
 		return info->si_signo;
 	list_for_each(machine, &machines, precise)
 		if (has_alias(machine, address))
 			refuse_in_call(machine, address);
+	pthread_mutex_unlock(&knowing);
 	return info->si_signo;
 }
 

@@ -47,17 +47,36 @@ static void block_for(const struct sigaction *previous, int signal, const uconte
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-static void hand_on(struct sigaction *previous, int signal, siginfo_t *info, void *context)
+/*
+ * Nobody's: the instruction faults again, unhandled. But not with the signal that is left, if another one had come:
+ * that is sent, and whoever blocks it is ended all the same, as the host does with faults.
+ */
+static void end_program(int signal, int came, ucontext_t *context)
+{
+	sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+	if (signal == came)
+		return;
+	sigdelset(&context->uc_sigmask, signal);
+	raise(signal);
+}
+
+static bool has_handler(const struct sigaction *action)
+{
+	return action->sa_flags & SA_SIGINFO || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+static void hand_on(struct sigaction *previous, int signal, int came, siginfo_t *info, ucontext_t *context)
 {
 	bool back = is_back(context, __builtin_frame_address(0));
+	bool blocked = signal != came && sigismember(&context->uc_sigmask, signal) == 1;
 
 	block_for(previous, signal, context);
-	if (!back && previous->sa_flags & SA_SIGINFO)
+	if (back || blocked || !has_handler(previous))
+		end_program(signal, came, context);
+	else if (previous->sa_flags & SA_SIGINFO)
 		previous->sa_sigaction(signal, info, context);
-	else if (!back && previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
+	else
 		previous->sa_handler(signal);
-	else /* Nobody's: the instruction faults again, unhandled. */
-		sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 	/* Not the last thing here: a call at the very end would take our place on the stack, where is_back() looks. */
 	__asm__ volatile("" ::: "memory");
 }
@@ -96,7 +115,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	}
 	left = ask(signal, info, context);
 	if (left)
-		hand_on(previous_of(left), left, info, context);
+		hand_on(previous_of(left), left, signal, info, context);
 	/* As in hand_on(): it must be a call with a place below ours. */
 	__asm__ volatile("" ::: "memory");
 }

@@ -30,6 +30,7 @@ _Static_assert(sizeof(struct procmap_query) == 104, "the kernel checks the size"
 enum {
 	QUERY_READABLE = 0x01,
 	QUERY_WRITABLE = 0x02,
+	QUERY_EXECUTABLE = 0x04,
 	QUERY_SHARED = 0x08,
 	QUERY_COVERING_OR_NEXT = 0x10,
 };
@@ -75,6 +76,7 @@ static int query(int fd, u64 address, bool named, struct vma *ret)
 	ret->last = query.vma_beyond - 1;
 	ret->readable = query.vma_flags & QUERY_READABLE;
 	ret->writable = query.vma_flags & QUERY_WRITABLE;
+	ret->executable = query.vma_flags & QUERY_EXECUTABLE;
 	ret->shared = query.vma_flags & QUERY_SHARED;
 	ret->file_offset = query.vma_offset;
 	ret->inode = query.inode;
@@ -97,6 +99,7 @@ static bool parse_line(const char *line, struct vma *ret)
 	ret->last = beyond - 1;
 	ret->readable = permissions[0] == 'r';
 	ret->writable = permissions[1] == 'w';
+	ret->executable = permissions[2] == 'x';
 	ret->shared = permissions[3] == 's';
 	ret->file_offset = offset;
 	ret->inode = inode;
@@ -164,6 +167,7 @@ static void take_line(const char *at, struct vma *ret)
 	ret->last = beyond - 1;
 	ret->readable = at[1] == 'r';
 	ret->writable = at[2] == 'w';
+	ret->executable = at[3] == 'x';
 	ret->shared = at[4] == 's';
 	at = take_number(at + 6, 16, &ret->file_offset);
 	at = take_number(at + 1, 16, &major);

@@ -7,7 +7,7 @@
 
 struct vma {
 	u64 start, last;
-	bool readable, writable, shared;
+	bool readable, writable, executable, shared;
 	u64 file_offset; /* of start */
 	u64 inode;	 /* 0: no file */
 	u32 device_major, device_minor;

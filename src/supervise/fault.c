@@ -11,6 +11,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
@@ -86,8 +87,46 @@ static void put_back(const struct fault *fault, struct user_regs_struct *registe
 
 /* ---- what the program is told ---- */
 
+/*
+ * The host has seen to it that the signal it met can be delivered. One that we put in its place might be blocked, and
+ * would wait while the instruction faults again and again.
+ */
+static void unblock(const struct traced *thread, int signal)
+{
+	u64 mask;
+
+	if (ptrace(PTRACE_GETSIGMASK, thread->id, (void *)sizeof(mask), &mask) < 0 || !(mask & BIT(signal - 1)))
+		return;
+	mask &= ~BIT(signal - 1);
+	ptrace(PTRACE_SETSIGMASK, thread->id, (void *)sizeof(mask), &mask);
+}
+
+static bool is_ignored(const struct traced *thread, int signal)
+{
+	unsigned long long ignored = 0;
+	char path[32], line[128];
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", thread->id);
+	status = fopen(path, "re");
+	if (!status)
+		return false;
+	while (fgets(line, sizeof(line), status) && sscanf(line, "SigIgn: %llx", &ignored) != 1)
+		;
+	fclose(status);
+	return ignored & BIT(signal - 1);
+}
+
 static void deliver(struct fault *fault, int signal, int code, u64 address)
 {
+	if (signal != fault->info.si_signo) {
+		unblock(fault->thread, signal);
+		/* Nor can it be ignored: there is no way on. */
+		if (is_ignored(fault->thread, signal)) {
+			trace_resume(fault->thread, PTRACE_CONT, SIGKILL);
+			return;
+		}
+	}
 	fault->info.si_signo = signal;
 	fault->info.si_code = code;
 	fault->info.si_errno = 0;
@@ -98,16 +137,9 @@ static void deliver(struct fault *fault, int signal, int code, u64 address)
 
 static void deliver_fault(struct fault *fault)
 {
-	bool memory = fault->precise.lost;
+	int memory = fault->precise.lost;
 
-	deliver(fault, memory ? SIGSEGV : SIGBUS, memory ? SEGV_MAPERR : BUS_ADRERR,
-		fault->precise.result.fault_address);
-}
-
-/* Is it ours at all, so far as the instruction says? */
-static bool is_ours(const struct fault *fault)
-{
-	return fault->precise.stop == PRECISE_BUS || fault->precise.touched;
+	deliver(fault, memory ? SIGSEGV : SIGBUS, memory ? memory : BUS_ADRERR, fault->precise.result.fault_address);
 }
 
 static void carry_out(struct fault *fault, int signal)
@@ -116,20 +148,22 @@ static void carry_out(struct fault *fault, int signal)
 	struct user_regs_struct registers;
 	struct x86_state state;
 	enum x86_outcome outcome;
+	bool ours;
 
 	if (ptrace(PTRACE_GETREGS, thread->id, NULL, &registers) < 0)
 		return;
 	state = state_from(&registers);
 	outcome = precise_step(&fault->precise, &state);
-	if (outcome == X86_DONE || (outcome == X86_FAULT && is_ours(fault)))
+	ours = precise_is_ours(&fault->precise);
+	if (ours && (outcome == X86_DONE || outcome == X86_FAULT))
 		put_back(fault, &registers, &state);
-	if (outcome == X86_DONE)
+	if (ours && outcome == X86_DONE)
 		trace_resume(thread, PTRACE_CONT, 0);
-	else if (outcome == X86_FAULT && is_ours(fault))
+	else if (ours && outcome == X86_FAULT)
 		deliver_fault(fault);
 	else if (outcome == X86_PROTECTION && fault->precise.stop != PRECISE_PROTECTION)
 		deliver(fault, SIGSEGV, SI_KERNEL, 0);
-	else if (outcome == X86_DIVIDE)
+	else if (ours && outcome == X86_DIVIDE)
 		deliver(fault, SIGFPE, FPE_INTDIV, state.rip);
 	else
 		trace_resume(thread, PTRACE_CONT, signal);

@@ -344,7 +344,7 @@ static int mapped_file(struct call *call, struct file **ret, struct stat *ret_st
 
 	if (!still_waits(call) || (*ret && !caller(call)))
 		*ret = NULL;
-	else if (err < 0 && fd >= 0 && !(arg(call, 3) & MAP_ANONYMOUS))
+	else if (err < 0 && errno == ENOENT && fd >= 0)
 		return (int)refuse_closed(call, fd);
 	return 0;
 }
@@ -357,7 +357,8 @@ static long on_mmap(struct call *call)
 	struct file *file;
 	long err;
 
-	if (tracer_injects(call->notifier->tracer, (pid_t)call->request.pid))
+	/* Anonymous memory has no file, whatever descriptor is given with it. */
+	if (arg(call, 3) & MAP_ANONYMOUS || tracer_injects(call->notifier->tracer, (pid_t)call->request.pid))
 		return GO_ON;
 	err = mapped_file(call, &file, &status);
 	if (err < 0 || !file)

@@ -375,7 +375,8 @@ static int find_device(const struct vfio_group *group, char *name, struct vfio_d
 
 		if (device->group != group || strncmp(name, device->name, length) != 0)
 			continue;
-		if (name[length] && name[length] != ' ')
+		/* Only vfio-pci has a matcher of its own; the name of an emulated device is all there may be. */
+		if (name[length] && (name[length] != ' ' || device->soft))
 			continue;
 		err = decode_options(name + length, token, &given, why);
 		if (err == 0)
@@ -387,7 +388,8 @@ static int find_device(const struct vfio_group *group, char *name, struct vfio_d
 		*ret = device;
 		return 0;
 	}
-	name[strcspn(name, " ")] = '\0';
+	if (group->kind != GROUP_EMULATED)
+		name[strcspn(name, " ")] = '\0';
 	return refuse_name(group, name, why);
 }
 

@@ -294,7 +294,7 @@ void migration_reset(struct pci_session *session)
 
 void migration_end(struct pci_session *session)
 {
-	migration_reset(session);
+	drop_transfer(&session->migration);
 	dma_logging_end(session);
 }
 

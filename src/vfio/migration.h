@@ -29,6 +29,10 @@ struct migration {
 void migration_begin(struct pci_session *session); /* RUNNING */
 /* The device was reset: it runs, whatever it did before; a transfer is over. */
 void migration_reset(struct pci_session *session);
+/*
+ * The device is being closed. If it stands still, it does so until migration_reset(), which is for when it is quiet:
+ * what it was to do is perhaps being done elsewhere.
+ */
 void migration_end(struct pci_session *session);
 void migration_check(const struct pci_session *session);
 

@@ -116,6 +116,7 @@ void pci_session_end(struct pci_session *session)
 	function_restore(function, session->saved);
 	clear_master(function);
 	reset_at_close(device, session->can_reset);
+	migration_reset(session);
 	if (function->ops->closed)
 		function->ops->closed(function);
 	device->session = NULL;

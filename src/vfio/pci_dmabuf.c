@@ -98,11 +98,26 @@ static int decode_shape(const struct vfio_region_dma_range *ranges, u32 count, u
 	return 0;
 }
 
+/* DMA to a precise page would have to be calls of the model. Better none than one that nobody notices. */
+static int refuse_precise(const struct pci_session *session, unsigned bar, const struct vfio_region_dma_range *range,
+			  struct why *why)
+{
+	u64 start = ((u64)bar << REGION_SHIFT) + range->offset;
+	struct file_run run;
+
+	if (!pci_precise_run(session, start, start + range->length - 1, &run))
+		return 0;
+	return refuse(why, DMABUF_NOT_MEMORY,
+		      "the page at %#llx of BAR %u of %s is no memory: each access to it reaches the device",
+		      (unsigned long long)(run.start & (BIT(REGION_SHIFT) - 1)), bar, session->device->name);
+}
+
 /* As addresses of the bus, where Linux adds them up. */
 static int decode_place(const struct pci_session *session, unsigned bar, const struct vfio_region_dma_range *ranges,
 			u32 count, struct why *why)
 {
 	const struct pci_bar *slot = &session->function->bars[bar];
+	int err = 0;
 
 	if (!session->shared[bar])
 		return refuse(why, DMABUF_NOT_MEMORY, "BAR %u of %s is no memory", bar, session->device->name);
@@ -116,7 +131,9 @@ static int decode_place(const struct pci_session *session, unsigned bar, const s
 			return refuse(why, DMABUF_RANGE, "range %u passes the %#llx bytes of BAR %u of %s", i,
 				      (unsigned long long)slot->size, bar, session->device->name);
 	}
-	return 0;
+	for (u32 i = 0; err == 0 && i < count; i++)
+		err = refuse_precise(session, bar, &ranges[i], why);
+	return err;
 }
 
 /* The range may be taken back at any time and is one: an IOMMU can import it. */

@@ -217,20 +217,22 @@ static int unmask_by_eventfd(struct pci_session *session, struct client *client,
 			     struct why *why)
 {
 	s32 fd = data_fd(request, 0);
-	int err;
+	int own, err;
 
 	if (fd < 0) {
 		vfio_event_close(session->device->vfio, &session->unmask);
 		return 0;
 	}
-	if (session->unmask.fd >= 0)
+	/* Linux looks at the descriptor first: drivers/vfio/virqfd.c:vfio_virqfd_enable(). */
+	err = take_eventfd(session, client, request, 0, fd, &own, why);
+	if (err < 0)
+		return err;
+	if (session->unmask.fd >= 0) {
+		os_close(own);
 		return refuse(why, UNMASK_EVENTFD_SET, "INTx of %s has an unmask eventfd already",
 			      session->device->name);
-	err = take_eventfd(session, client, request, 0, fd, &session->unmask.fd, why);
-	if (err < 0) {
-		session->unmask.fd = -1;
-		return err;
 	}
+	session->unmask.fd = own;
 	session->unmask.fire = unmask_fired;
 	return vfio_event_listen(session->device->vfio, &session->unmask, why);
 }

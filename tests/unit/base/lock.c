@@ -2,6 +2,8 @@
 #include "tests/helpers.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include "base/lock.h"
 #include "base/os.h"
@@ -159,6 +161,36 @@ TEST(lock, excludes_other_threads)
 	shared_fini(&shared);
 }
 
+static volatile sig_atomic_t looks, free_looks, upper_looks;
+
+static void look(int number)
+{
+	looks++;
+	free_looks += lock_is_free_to_take(RANK_DEVICE);
+	upper_looks += lock_is_free_to_take(RANK_JOURNAL);
+}
+
+/* The host gives the mutex back before the wait returns, and takes it after it began. */
+TEST(lock, who_waits_with_a_lock_may_have_it)
+{
+	struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+	struct shared shared;
+
+	shared_init(&shared);
+	signal(SIGALRM, look);
+	mutex_lock(&shared.mutex);
+	setitimer(ITIMER_REAL, &often, NULL);
+	mutex_wait_ms(&shared.mutex, &shared.changed, 30);
+	setitimer(ITIMER_REAL, &never, NULL);
+	mutex_unlock(&shared.mutex);
+	signal(SIGALRM, SIG_DFL);
+	assert_true(looks > 0);
+	assert_int_equal(free_looks, 0);
+	assert_int_equal(upper_looks, looks);
+	assert_true(lock_is_free_to_take(RANK_DEVICE));
+	shared_fini(&shared);
+}
+
 TEST(lock, timed_wait_says_when_time_has_passed)
 {
 	struct shared shared;
@@ -180,7 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(lock, ranks_may_be_taken_upwards_and_again), CASE(lock, a_lower_or_the_same_rank_asserts),
 		CASE(lock, asserting_a_lock_not_held_asserts),	  CASE(lock, excludes_other_threads),
-		CASE(lock, timed_wait_says_when_time_has_passed),
+		CASE(lock, timed_wait_says_when_time_has_passed), CASE(lock, who_waits_with_a_lock_may_have_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,11 @@ TEST_F(fatal_errors_reset_what_is_below)
 	pci_config_write(function, function->cap_pm + 4u, 2, 3);
 	ASSERT_OK(f->why, echo(f, INJECT, BEAST " uncor 0x4000"));
 	assert_int_equal(get_u16(function->config + function->cap_pm + 4) & 3, 3);
+	/* A fatal one that is masked is not reported along with another. */
+	pci_config_write(function, function->cap_aer + 8u, 4, 0x10);
+	ASSERT_OK(f->why, echo(f, INJECT, BEAST " uncor 0x4010"));
+	assert_int_equal(get_u16(function->config + function->cap_pm + 4) & 3, 3);
+	pci_config_write(function, function->cap_aer + 8u, 4, 0);
 	ASSERT_OK(f->why, echo(f, INJECT, BEAST " uncor 0x10"));
 	assert_int_equal(get_u16(function->config + function->cap_pm + 4) & 3, 0);
 	assert_int_equal(get_u32(function->config + PCI_BAR0), bar);

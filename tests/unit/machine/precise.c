@@ -9,7 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/journal.h"
 #include "dev/probe.h"
@@ -102,6 +105,11 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
 	last = *info;
 	siglongjmp(jump, 1);
+}
+
+static void on_number(int number)
+{
+	_exit(2);
 }
 
 static void catch_faults(void)
@@ -270,6 +278,97 @@ TEST(precise, without_memory_the_program_gets_its_signal)
 	close_room(f);
 }
 
+static void movdir64b(volatile u8 *portal, const u8 command[64])
+{
+	/* movdir64b (%rdx), %rax */
+	__asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" ::"a"(portal), "d"(command) : "memory");
+}
+
+/* Also where this processor does not know the instruction, and so says nothing of a page. */
+TEST(precise, a_portal_that_cannot_be_reached_is_a_fault_of_memory)
+{
+	u8 command[64] __attribute__((aligned(64))) = {0};
+	volatile u8 *portal;
+	struct fixture *f;
+
+	catch_faults();
+	f = open_room();
+	portal = f->bar + PROBE_PORTAL;
+	decode_memory(f, false);
+	EXPECT_SIGNAL(SIGBUS, BUS_ADRERR, portal, movdir64b(portal, command));
+	decode_memory(f, true);
+	assert_int_equal(mprotect((void *)portal, PAGE_SIZE, PROT_READ), 0);
+	EXPECT_SIGNAL(SIGSEGV, SEGV_ACCERR, portal, movdir64b(portal, command));
+	assert_int_equal(mprotect((void *)portal, PAGE_SIZE, PROT_NONE), 0);
+	EXPECT_SIGNAL(SIGSEGV, SEGV_ACCERR, portal, movdir64b(portal, command));
+	assert_int_equal(get(f, PROBE_COMMANDS), 0);
+	assert_int_equal(mprotect((void *)portal, PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	movdir64b(portal, command);
+	assert_int_equal(get(f, PROBE_COMMANDS), 1);
+	close_room(f);
+}
+
+static void enqcmd(volatile u8 *portal, const u8 command[64])
+{
+	/* enqcmd (%rdx), %rax */
+	__asm__ volatile(".byte 0xf2, 0x0f, 0x38, 0xf8, 0x02" ::"a"(portal), "d"(command) : "memory", "cc");
+}
+
+/* Of a program without handlers: the signal that is left ends it, not the one that came, and at once. */
+static int end_of_a_program(bool blocked)
+{
+	u8 command[64] __attribute__((aligned(64))) = {0};
+	struct fixture *f;
+	sigset_t all;
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		signal(SIGALRM, SIG_DFL);
+		alarm(30);
+		signal(SIGBUS, SIG_DFL);
+		signal(SIGSEGV, blocked ? on_number : SIG_DFL);
+		signal(SIGILL, SIG_DFL);
+		f = open_room();
+		sigemptyset(&all);
+		sigaddset(&all, SIGSEGV);
+		sigprocmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &all, NULL);
+		enqcmd(f->bar + PROBE_PORTAL, command);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status;
+}
+
+TEST(precise, a_signal_in_place_of_another_ends_who_has_no_handler)
+{
+	int status = end_of_a_program(false);
+
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+	status = end_of_a_program(true);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+/* As a fault of the program's own would be: the instruction where it came touches no register. */
+TEST(precise, a_fault_of_another_instruction_goes_to_the_program)
+{
+	static const int signals[] = {SIGILL, SIGSEGV};
+	siginfo_t info = {.si_code = ILL_ILLOPN};
+	struct fixture *f;
+
+	catch_faults();
+	f = open_room();
+	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++) {
+		info.si_signo = signals[i];
+		info.si_code = signals[i] == SIGILL ? ILL_ILLOPN : SI_KERNEL;
+		EXPECT_SIGNAL(signals[i], info.si_code, NULL,
+			      syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), signals[i], &info));
+	}
+	close_room(f);
+}
+
 TEST(precise, what_is_not_ours_goes_to_the_program)
 {
 	u8 command[64] __attribute__((aligned(64))) = {0};
@@ -379,6 +478,9 @@ int main(void)
 		CASE(precise, a_mapping_is_what_mmap_says_it_is),
 		CASE(precise, two_machines_do_not_mix),
 		CASE(precise, without_memory_the_program_gets_its_signal),
+		CASE(precise, a_portal_that_cannot_be_reached_is_a_fault_of_memory),
+		CASE(precise, a_signal_in_place_of_another_ends_who_has_no_handler),
+		CASE(precise, a_fault_of_another_instruction_goes_to_the_program),
 		CASE(precise, what_is_not_ours_goes_to_the_program),
 		CASE(precise, an_instruction_that_no_register_takes_is_told_by_name),
 		CASE(precise, an_access_from_inside_a_call_is_refused),

@@ -408,6 +408,20 @@ TEST(emulated_container, a_mapping_of_eight_tib_cannot_be_tracked)
 	room_free(room);
 }
 
+/* The names of emulated devices have no options: what follows is part of another name. */
+TEST(emulated_container, a_name_is_all_of_it)
+{
+	struct room *room = room_new();
+	int container = (int)ASSERT_OK(room->why, room_open_container(room));
+	int group = enter(room, ROOM_MDEV, container);
+
+	ASSERT_OK(room->why, IOCTL(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT_REFUSED(DEVICE_UNKNOWN, room->why, IOCTL(group, VFIO_GROUP_GET_DEVICE_FD, ROOM_MDEV " "));
+	EXPECT_REFUSED(DEVICE_UNKNOWN, room->why, IOCTL(group, VFIO_GROUP_GET_DEVICE_FD, ROOM_MDEV " vf_token=x"));
+	ASSERT_OK(room->why, IOCTL(group, VFIO_GROUP_GET_DEVICE_FD, ROOM_MDEV));
+	room_free(room);
+}
+
 static int life(struct why *why)
 {
 	struct room *room = room_try_new(why);
@@ -463,6 +477,7 @@ int main(void)
 		CASE(emulated_container, with_real_dma_everything_is_dirty_and_once_more_after_it),
 		CASE(emulated_container, unmap_tells_what_was_pinned),
 		CASE(emulated_container, a_mapping_of_eight_tib_cannot_be_tracked),
+		CASE(emulated_container, a_name_is_all_of_it),
 		CASE(emulated_container, failures_leave_nothing_behind),
 	};
 

@@ -77,9 +77,9 @@ static int model_mask(struct state *state, const struct ask *ask)
 			state->unmask = false;
 			return 0;
 		}
-		if (state->unmask)
+		if (state->unmask && !fd_answer(ask->fds))
 			return -EBUSY;
-		state->unmask = ask->fds == FD_GOOD;
+		state->unmask |= ask->fds == FD_GOOD;
 		return fd_answer(ask->fds);
 	}
 	if (ask->data == VFIO_IRQ_SET_DATA_NONE || ask->flag)

@@ -412,6 +412,33 @@ TEST(migration, a_descriptor_may_outlive_the_device)
 	teardown(f);
 }
 
+static bool mastering; /* when the device last became active */
+
+static void note_mastering(struct pci_function *function, enum pci_activity activity)
+{
+	mastering = activity == PCI_ACTIVE && pci_command(function) & PCI_COMMAND_MASTER;
+	toy_of(function)->activity = activity;
+}
+
+/* What a device that was stopped has left to do is perhaps being done by another one. */
+TEST(migration, a_stopped_device_is_closed_before_it_runs)
+{
+	struct fixture *f = setup_with(true);
+	struct pci_function *function = room_device(f->room, names[0])->function;
+
+	f->toys[0].ops.activity = note_mastering;
+	pci_config_write(function, PCI_COMMAND, 2, pci_command(function) | PCI_COMMAND_MASTER);
+	enter(f, 0, S(STOP), false);
+	enter(f, 0, S(RUNNING), false);
+	assert_true(mastering);
+	enter(f, 0, S(STOP), false);
+	room_close_device(f->room, &f->devices[0]);
+	assert_int_equal(f->toys[0].activity, PCI_ACTIVE);
+	assert_false(mastering);
+	f->devices[0] = room_open_device(f->room, names[0], VFIO_TYPE1_IOMMU);
+	teardown(f);
+}
+
 /* ---- streams that lie ---- */
 
 TEST(migration, half_a_stream_can_be_completed)
@@ -670,6 +697,7 @@ int main(void)
 		CASE(migration, stop_copy_does_not_lead_to_pre_copy),
 		CASE(migration, a_descriptor_is_for_one_transfer_and_one_way),
 		CASE(migration, a_descriptor_may_outlive_the_device),
+		CASE(migration, a_stopped_device_is_closed_before_it_runs),
 		CASE(migration, half_a_stream_can_be_completed),
 		CASE(migration, a_bit_that_has_changed_is_noticed),
 		CASE(migration, streams_with_right_checksums_can_lie_too),

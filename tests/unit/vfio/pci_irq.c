@@ -249,6 +249,7 @@ TEST(pci_irq, unmask_by_eventfd)
 	OK(set_one(irqs, INTX, TRIGGER, 0, irqs->fd[0]));
 	OK(set_one(irqs, INTX, UNMASKING, 0, irqs->fd[1]));
 	EXPECT_REFUSED(UNMASK_EVENTFD_SET, irqs->room->why, set_one(irqs, INTX, UNMASKING, 0, irqs->fd[2]));
+	EXPECT_REFUSED(EVENTFD_BAD, irqs->room->why, set_one(irqs, INTX, UNMASKING, 0, STDIN_FILENO));
 	pci_irq_level(irq, true);
 	assert_int_equal(fired(irqs, 0), 1);
 	events.fd = vfio_events(&irqs->room->vfio, &irqs->room->why);

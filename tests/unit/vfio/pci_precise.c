@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Precise pages of a BAR as whoever maps them and carries out accesses to them sees them: runs, aliases, pieces. */
+#include <fcntl.h>
+
 #include "tests/fixtures/room.h"
 #include "vfio/pci.h"
 
@@ -143,6 +145,37 @@ TEST(pci_precise, what_is_no_precise_page_is_no_register)
 	room_free(opened.room);
 }
 
+static long ask_for_dmabuf(const struct opened *opened, u64 offset, u64 length)
+{
+	struct {
+		struct vfio_device_feature feature;
+		struct vfio_device_feature_dma_buf dma_buf;
+		struct vfio_region_dma_range range;
+	} ask = {
+		.feature = {.argsz = sizeof(ask), .flags = VFIO_DEVICE_FEATURE_DMA_BUF | VFIO_DEVICE_FEATURE_GET},
+		.dma_buf = {.nr_ranges = 1, .open_flags = O_CLOEXEC | O_RDWR},
+		.range = {offset, length},
+	};
+
+	return room_ioctl(opened->room, opened->device, VFIO_DEVICE_FEATURE, &ask);
+}
+
+/* What another device wrote there, nobody would hear of. */
+TEST(pci_precise, is_no_memory_for_other_devices)
+{
+	struct opened opened = open_precise();
+	struct room *room = opened.room;
+	int fd;
+
+	EXPECT_REFUSED(DMABUF_NOT_MEMORY, room->why, ask_for_dmabuf(&opened, 0x1000, 0x1000));
+	EXPECT_SUBSTR("0x1000 of BAR 0", room->why.text);
+	EXPECT_REFUSED(DMABUF_NOT_MEMORY, room->why, ask_for_dmabuf(&opened, 0x3000, 0x3000));
+	EXPECT_SUBSTR("0x5000 of BAR 0", room->why.text);
+	fd = (int)ASSERT_OK(room->why, ask_for_dmabuf(&opened, 0x3000, 0x2000));
+	room_close(room, fd);
+	room_free(room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +184,7 @@ int main(void)
 		CASE(pci_precise, the_answer_to_an_enqueue_is_the_devices),
 		CASE(pci_precise, nobody_answers_while_memory_is_off),
 		CASE(pci_precise, what_is_no_precise_page_is_no_register),
+		CASE(pci_precise, is_no_memory_for_other_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
