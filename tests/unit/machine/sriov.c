@@ -826,37 +826,6 @@ TEST(sriov, a_reset_goes_through_to_the_virtual_functions)
 	fixture_free(f);
 }
 
-struct moving {
-	struct vfio_device_feature head;
-	struct vfio_device_feature_mig_state state;
-};
-
-static u32 move(struct fixture *f, int device, u32 direction, u32 state)
-{
-	struct moving moving = {{sizeof(moving), direction | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE}, {state, -1}};
-
-	OK(isolde_ioctl(f->machine, device, VFIO_DEVICE_FEATURE, &moving, &f->why));
-	return moving.state.device_state;
-}
-
-/* One that moves, too: what it was about to become is gone. */
-TEST(sriov, a_reset_by_name_ends_a_migration)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	int device;
-
-	file_make(f,
-		  "devices: [{slot: \"01.0\", model: nvme, flr: true, options: {migration: true}, driver: vfio-pci}]\n"
-		  "iommu: {kind: intel-vtd}\n");
-	OK(machine_make(f, NULL));
-	device = open_device(f, "0000:00:01.0");
-	OK(bind_with(f, device, open_path(f, "/dev/iommu"), NULL));
-	move(f, device, VFIO_DEVICE_FEATURE_SET, VFIO_DEVICE_STATE_STOP);
-	OK(echo(f, PCI("0000:00:01.0", "reset"), "1"));
-	assert_int_equal(move(f, device, VFIO_DEVICE_FEATURE_GET, 0), VFIO_DEVICE_STATE_RUNNING);
-	fixture_free(f);
-}
-
 /* ---- waiting ---- */
 
 struct waiter {
@@ -1011,7 +980,6 @@ int main(void)
 		CASE(sriov, a_program_sees_what_a_virtual_function_has_not),
 		CASE(sriov, a_physical_function_with_virtual_ones_stays_awake),
 		CASE(sriov, a_reset_goes_through_to_the_virtual_functions),
-		CASE(sriov, a_reset_by_name_ends_a_migration),
 		CASE(sriov, taking_away_waits_for_who_has_one_open),
 		CASE(sriov, what_is_open_of_a_group_that_goes_stays_behind),
 		CASE(sriov, coming_and_going_races_with_binding),
