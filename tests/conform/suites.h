@@ -30,4 +30,5 @@
 	X(config)                                                                                                      \
 	X(regions)                                                                                                     \
 	X(buses)                                                                                                       \
-	X(proofs)
+	X(proofs)                                                                                                      \
+	X(peers)
