@@ -295,6 +295,18 @@ int iommu_untranslated_port(struct iommu *iommu, const struct pci_function *func
 	return 0;
 }
 
+void iommu_untranslated_forget(struct iommu *iommu, const struct pci_function *function)
+{
+	struct dma_port *port, *next;
+
+	list_for_each_safe(port, next, &iommu->untranslated, of_iommu) {
+		if (port->function != function)
+			continue;
+		list_remove(&port->of_iommu);
+		dma_port_free(port);
+	}
+}
+
 static void device_leave(struct iommu_device *device)
 {
 	struct iommu_group *group = device->group;

@@ -277,6 +277,8 @@ int iommu_untranslated_add(struct iommu *iommu, const char *name, struct iommu_d
  */
 int iommu_untranslated_port(struct iommu *iommu, const struct pci_function *function, struct dma_port **ret,
 			    struct why *why);
+/* The function goes earlier, its model is gone; it need not have such a port. */
+void iommu_untranslated_forget(struct iommu *iommu, const struct pci_function *function);
 /* Its driver is gone already, and whoever attached through it. The last member takes the group along. */
 void iommu_device_remove(struct iommu_device *device);
 

@@ -300,9 +300,8 @@ static void enable_pasids(struct machine *machine)
 }
 
 /* Without an IOMMU a device has a port all the same: whatever it asks of memory is a fault. */
-static int attach_model(struct machine *machine, struct device *device, struct why *why)
+int machine_attach_model(struct device *device, const struct function_description *words, struct why *why)
 {
-	const struct function_description *words = description_find(machine->description, device->function->addr);
 	struct dma_port *port = NULL;
 	int err = 0;
 
@@ -311,7 +310,7 @@ static int attach_model(struct machine *machine, struct device *device, struct w
 	if (device->iommu)
 		port = device->iommu->port;
 	else
-		err = iommu_untranslated_port(&machine->iommu, device->function, &port, why);
+		err = iommu_untranslated_port(&device->machine->iommu, device->function, &port, why);
 	return err < 0 ? err : words->model->attach(device->function, port, &words->options, why);
 }
 
@@ -320,7 +319,8 @@ static int attach_models(struct machine *machine, struct why *why)
 	struct device *device;
 
 	list_for_each(device, &machine->devices, link) {
-		int err = attach_model(machine, device, why);
+		int err = machine_attach_model(device, description_find(machine->description, device->function->addr),
+					       why);
 
 		if (err < 0)
 			return why_context(why, "%s", device->name);
@@ -485,8 +485,9 @@ static void machine_fini(struct machine *machine)
 
 	if (machine->files)
 		files_close_all(machine->files);
-	unbind_all(machine);
+	/* Their names are below those of virtual functions, which go with their physical one's driver. */
 	mdevs_unbind(machine);
+	unbind_all(machine);
 	vfio_fini(&machine->vfio);
 	selftest_fini(&machine->selftest);
 	iommufd_fini(&machine->iommufd);

@@ -115,7 +115,10 @@ void machine_inspect(struct machine *machine, struct describer *describer);
 
 /* Between the files that make one: what an IOMMU's driver enables in a device that it has found. */
 struct device;
+struct function_description;
 void machine_enable_pasids(const struct device *device);
+/* The model that the words name, if they do, gets its way to memory. -errno */
+int machine_attach_model(struct device *device, const struct function_description *words, struct why *why);
 
 /* Verifies every invariant of every layer; asserts. */
 void machine_check(struct machine *machine);

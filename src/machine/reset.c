@@ -79,11 +79,16 @@ bool device_reset_supported(const struct device *device)
 
 int device_reset(struct device *device, struct why *why)
 {
+	int err;
+
 	if (!device->nresets)
 		return refuse(why, RESET_UNSUPPORTED, "%s has no reset method left: reset_method was emptied",
 			      device->name);
 	/* Whatever the method, afterwards the registers are as after power-on, and Linux restores what it needs. */
-	return device_function_reset(device->iommu, device->function, why);
+	err = device_function_reset(device->iommu, device->function, why);
+	if (err == 0 && device->vfio)
+		vfio_device_was_reset(device->vfio);
+	return err;
 }
 
 static bool method_find(const char *word, size_t length, enum reset_method *ret)

@@ -41,6 +41,8 @@ static void function_take_away(struct machine *machine, struct pci_function *fun
 	pci_function_fini(function);
 	if (iommu)
 		iommu_device_remove(iommu);
+	else
+		iommu_untranslated_forget(&machine->iommu, function);
 	pci_grouping_forget(machine->grouping, function);
 	pci_topology_remove(&machine->topology, function);
 	free(function);
@@ -139,15 +141,14 @@ static int fill_in(struct device *physical, struct device *device, struct why *w
 {
 	const struct function_description *words = description_find(physical->machine->description,
 								    physical->function->addr);
-	const struct model *model = words->vf ? words->vf->model : NULL;
 	int err = 0;
 
 	if (device->iommu && !device->iommu->group->default_domain)
 		err = iommu_group_choose_default(device->iommu->group, why);
 	if (err == 0 && device->iommu)
 		machine_enable_pasids(device);
-	if (err == 0 && model && device->iommu)
-		err = model->attach(device->function, device->iommu->port, &words->vf->options, why);
+	if (err == 0 && words->vf)
+		err = machine_attach_model(device, words->vf, why);
 	if (err == 0)
 		err = sysfs_add_device(device, why);
 	/* vfio_pci_core.c:vfio_pci_bus_notifier() */

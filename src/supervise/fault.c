@@ -11,6 +11,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
@@ -100,10 +101,32 @@ static void unblock(const struct traced *thread, int signal)
 	ptrace(PTRACE_SETSIGMASK, thread->id, (void *)sizeof(mask), &mask);
 }
 
+static bool is_ignored(const struct traced *thread, int signal)
+{
+	unsigned long long ignored = 0;
+	char path[32], line[128];
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", thread->id);
+	status = fopen(path, "re");
+	if (!status)
+		return false;
+	while (fgets(line, sizeof(line), status) && sscanf(line, "SigIgn: %llx", &ignored) != 1)
+		;
+	fclose(status);
+	return ignored & BIT(signal - 1);
+}
+
 static void deliver(struct fault *fault, int signal, int code, u64 address)
 {
-	if (signal != fault->info.si_signo)
+	if (signal != fault->info.si_signo) {
 		unblock(fault->thread, signal);
+		/* Nor can it be ignored: there is no way on. */
+		if (is_ignored(fault->thread, signal)) {
+			trace_resume(fault->thread, PTRACE_CONT, SIGKILL);
+			return;
+		}
+	}
 	fault->info.si_signo = signal;
 	fault->info.si_code = code;
 	fault->info.si_errno = 0;

@@ -53,14 +53,23 @@ static struct traced *find_thread(struct tracer *tracer, pid_t id)
 	return NULL;
 }
 
-static struct traced_process *process_get(struct tracer *tracer, pid_t thread, struct why *why)
+static struct traced_process *find_process(struct tracer *tracer, pid_t pid)
 {
-	pid_t pid = process_of_thread(thread);
 	struct traced_process *process;
 
 	list_for_each(process, &tracer->processes, link)
 		if (process->client->pid == pid)
 			return process;
+	return NULL;
+}
+
+static struct traced_process *process_get(struct tracer *tracer, pid_t thread, struct why *why)
+{
+	pid_t pid = process_of_thread(thread);
+	struct traced_process *process = find_process(tracer, pid);
+
+	if (process)
+		return process;
 	process = alloc_new(struct traced_process, why);
 	if (!process)
 		return NULL;
@@ -217,13 +226,33 @@ static int seize_process(struct tracer *tracer, pid_t thread, struct why *why)
 	return err;
 }
 
+static bool has_pages(const struct traced_process *process)
+{
+	return vma_has_offsets(process->client, FILE_ALIAS_MIN, FILE_ALIAS_MAX);
+}
+
 /* ---- questions of others ---- */
 
+/* Detaching takes a stop. */
+static void set_leaving(struct tracer *tracer, const struct traced_process *process, bool leaving)
+{
+	struct traced *thread;
+
+	list_for_each(thread, &tracer->threads, link)
+		if (thread->process == process && !thread->injection)
+			thread->leaving = leaving && ptrace(PTRACE_INTERRUPT, thread->id, NULL, NULL) == 0;
+}
+
+/* Who has no page of ours is not to be kept from a debugger. */
 static int take_mapping(struct tracer *tracer, struct injection *injection, struct why *why)
 {
 	int err = seize_process(tracer, injection->thread, why);
 	struct traced *thread = find_thread(tracer, injection->thread);
+	struct traced_process *process = find_process(tracer, process_of_thread(injection->thread));
 
+	/* Also where it is the caller that we have not got. */
+	if (process)
+		set_leaving(tracer, process, err < 0 && !has_pages(process));
 	if (err < 0)
 		return err;
 	/* Its call waits for an answer; the stop comes when it has returned. */
@@ -326,8 +355,7 @@ static void let_go(struct tracer *tracer, struct traced *thread)
 /* A process of one thread that has no such page any more, or never had, needs no tracer. */
 static bool is_free(const struct traced *thread)
 {
-	return thread->process->threads == 1 && !thread->injection &&
-	       !vma_has_offsets(thread->process->client, FILE_ALIAS_MIN, FILE_ALIAS_MAX);
+	return thread->process->threads == 1 && !thread->injection && !has_pages(thread->process);
 }
 
 static bool is_stop_signal(int signal)
@@ -340,7 +368,9 @@ static void on_event_stop(struct tracer *tracer, struct traced *thread, int sign
 {
 	struct injection *injection = thread->injection;
 
-	if (injection && injection->phase == AWAIT_RETURN) {
+	if (thread->leaving && !injection) {
+		let_go(tracer, thread);
+	} else if (injection && injection->phase == AWAIT_RETURN) {
 		inject_begin(tracer, thread, signal);
 	} else if (injection) {
 		thread->stopped |= is_stop_signal(signal);

@@ -47,6 +47,7 @@ struct traced {
 	struct traced_process *process;
 	struct injection *injection; /* owned; NULL: none */
 	bool known;		     /* it has stopped before */
+	bool leaving;		     /* to be let go at its next stop */
 	bool stopped;		     /* its group has been stopped while we needed it to run */
 	struct list_link link;	     /* tracer->threads, the last that faulted first */
 };

@@ -7,8 +7,10 @@
  * and none reserves: computed anew whenever one enters or leaves. A group that would make a present mapping invalid is
  * refused, so ranges only ever shrink around mappings.
  *
- * Entering is decided in full, with the new ranges at hand, before anything changes; leaving cannot fail, because the
- * array of ranges has room for whatever is left when a member goes. With the last member all mappings go.
+ * Entering is decided in full, with the new ranges at hand, before anything changes. Leaving cannot fail: the array of
+ * ranges has room for whatever is left when a member goes, unless virtual functions have come to a group meanwhile,
+ * with regions of their own; without memory for these the ranges stay as they are. With the last member all mappings
+ * go.
  */
 #include <stdio.h>
 
@@ -137,12 +139,12 @@ static void ranges_fill(const struct type1 *type1, const struct iommu_group *mor
 		ranges_restrict(ranges, more);
 }
 
-/* Each region and each aperture adds one range at most: room that also suffices when members leave again. */
+/* Each region and each aperture adds one range at most: room for all members, and one more (or NULL). */
 static unsigned ranges_room(const struct type1 *type1, const struct iommu_group *more)
 {
 	struct reserved_region regions[GROUP_REGIONS];
 	const struct type1_member *member;
-	unsigned room = 2 + group_regions(more, regions);
+	unsigned room = 2 + (more ? group_regions(more, regions) : 0);
 
 	list_for_each(member, &type1->members, link)
 		if (member->domain)
@@ -459,10 +461,28 @@ static void mark_all_dirty(struct type1 *type1)
 		type1_mark_dirty(container_of(node, struct mapping, node), node->start, node->last);
 }
 
+/* A member has gone. As in Linux, they stay narrow when there is no memory for more of them. */
+static void widen_ranges(struct type1 *type1)
+{
+	struct iova_ranges *ranges = &type1->ranges;
+	unsigned room = ranges_room(type1, NULL);
+	struct why why = WHY_INIT;
+	struct iova_range *at;
+
+	if (room > ranges->room) {
+		at = alloc_array(room, sizeof(*at), &why);
+		if (!at)
+			return;
+		free(ranges->at);
+		*ranges = (struct iova_ranges){.at = at, .room = room};
+	}
+	ranges_fill(type1, NULL, ranges);
+}
+
 static void leave_domain(struct type1 *type1, struct iommu_group *group, struct type1_domain *domain)
 {
 	iommu_detach_group(group);
-	ranges_fill(type1, NULL, &type1->ranges);
+	widen_ranges(type1);
 	mark_all_dirty(type1);
 	if (--domain->ngroups == 0)
 		domain_leave(type1, domain);

@@ -259,6 +259,12 @@ bool vfio_device_error(struct vfio_device *device, bool fatal)
 	return heard;
 }
 
+void vfio_device_was_reset(struct vfio_device *device)
+{
+	if (device->session)
+		migration_reset(device->session);
+}
+
 bool vfio_device_idle(const struct vfio_device *device)
 {
 	return !device->session && !device->pci.disable_idle_d3;

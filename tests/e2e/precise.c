@@ -254,6 +254,20 @@ static void catch_faults(bool on)
 		CHECK(sigaction(signals[i], &action, NULL) == 0);
 }
 
+#define EXPECT_FAULT(statement)                                                                                        \
+	do {                                                                                                           \
+		if (sigsetjmp(jump, 1) == 0) {                                                                         \
+			statement;                                                                                     \
+			CHECK(false && "no fault");                                                                    \
+		}                                                                                                      \
+	} while (0)
+
+static void enqcmd(const uint8_t *command)
+{
+	/* enqcmd (%rdx), %rax */
+	__asm__ volatile(".byte 0xf2, 0x0f, 0x38, 0xf8, 0x02" : : "a"(bar + PORTAL), "d"(command) : "memory", "cc");
+}
+
 static void portals(void)
 {
 	uint8_t command[64] __attribute__((aligned(64)));
@@ -273,15 +287,9 @@ static void portals(void)
 			 : "a"(bar + SCRATCH), "c"(0x0102030405060708ul)
 			 : "memory");
 	CHECK(get(SCRATCH) == 0x0102030405060708);
-	/* enqcmd (%rdx), %rax: this process has no PASID */
+	/* This process has no PASID. */
 	catch_faults(true);
-	if (sigsetjmp(jump, 1) == 0) {
-		__asm__ volatile(".byte 0xf2, 0x0f, 0x38, 0xf8, 0x02"
-				 :
-				 : "a"(bar + PORTAL), "d"(command)
-				 : "memory", "cc");
-		CHECK(false && "no fault");
-	}
+	EXPECT_FAULT(enqcmd(command));
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SI_KERNEL);
 	catch_faults(false);
 	CHECK(get(ACCEPTED) == 0 && get(REFUSED) == 0);
@@ -371,10 +379,7 @@ static void disabled(void)
 	catch_faults(true);
 	decode_memory(false);
 	for (unsigned i = 0; i < 3; i++) {
-		if (sigsetjmp(jump, 1) == 0) {
-			get(SCRATCH + 4096 * (i & 1) * 3);
-			CHECK(false && "no fault");
-		}
+		EXPECT_FAULT(get(SCRATCH + 4096 * (i & 1) * 3));
 		CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR);
 		CHECK(last.si_addr == bar + SCRATCH + 4096 * (i & 1) * 3);
 	}
@@ -383,26 +388,25 @@ static void disabled(void)
 	CHECK(get(SCRATCH) == 77);
 }
 
-/* ENQCMD without a PASID comes as SIGILL where the processor does not know it, and is SIGSEGV: it ends who blocks it.
- */
-static void protected(const sigset_t *all)
+/* ENQCMD without a PASID comes as SIGILL where the processor does not know it, and is SIGSEGV: it ends who does not
+ * want that one. */
+static void protected(const sigset_t *all, bool ignored)
 {
 	uint8_t command[64] __attribute__((aligned(64))) = {0};
 	pid_t child = fork();
 	int status;
 
 	if (child == 0) {
+		signal(SIGALRM, SIG_DFL);
 		alarm(30);
 		CHECK(sigprocmask(SIG_SETMASK, all, NULL) == 0);
-		/* enqcmd (%rdx), %rax */
-		__asm__ volatile(".byte 0xf2, 0x0f, 0x38, 0xf8, 0x02"
-				 :
-				 : "a"(bar + PORTAL), "d"(command)
-				 : "memory", "cc");
+		if (ignored)
+			signal(SIGSEGV, SIG_IGN);
+		enqcmd(command);
 		_exit(1);
 	}
 	CHECK(child > 0 && waitpid(child, &status, 0) == child);
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	CHECK(WTERMSIG(status) == SIGSEGV || (ignored && WTERMSIG(status) == SIGKILL));
 }
 
 /* Not even a handler can be called: the access is carried out all the same. */
@@ -412,7 +416,8 @@ static void blocked(void)
 
 	sigfillset(&all);
 	sigdelset(&all, SIGALRM);
-	protected(&all);
+	protected(&all, false);
+	protected(&all, true);
 	sigaddset(&all, SIGALRM);
 	for (unsigned i = 0; i < 10; i++) {
 		CHECK(sigprocmask(SIG_SETMASK, &all, &before) == 0);
@@ -727,10 +732,7 @@ static void orphan(void)
 	put(SCRATCH, 1);
 	CHECK(kill(getppid(), SIGKILL) == 0);
 	usleep(100000);
-	if (sigsetjmp(jump, 1) == 0) {
-		put(SCRATCH, 1);
-		CHECK(false && "no fault");
-	}
+	EXPECT_FAULT(put(SCRATCH, 1));
 	CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == bar + SCRATCH);
 }
 
@@ -744,16 +746,10 @@ static void mappings(void)
 	CHECK(mprotect((void *)bar, 4096, PROT_READ) == 0);
 	put(MEMORY, 1);
 	CHECK(get(SCRATCH) || true);
-	if (sigsetjmp(jump, 1) == 0) {
-		put(SCRATCH, 99);
-		CHECK(false && "no fault");
-	}
+	EXPECT_FAULT(put(SCRATCH, 99));
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SEGV_ACCERR && last.si_addr == bar + SCRATCH);
 	CHECK(mprotect((void *)bar, 4096, PROT_NONE) == 0);
-	if (sigsetjmp(jump, 1) == 0) {
-		get(SCRATCH);
-		CHECK(false && "no fault");
-	}
+	EXPECT_FAULT(get(SCRATCH));
 	CHECK(last.si_signo == SIGSEGV);
 	CHECK(mprotect((void *)bar, BAR_SIZE, PROT_READ | PROT_WRITE) == 0);
 	put(SCRATCH, 42);
@@ -764,10 +760,7 @@ static void mappings(void)
 	moved = mremap((void *)page, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED,
 		       mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	CHECK(moved != MAP_FAILED && moved != page && moved[SCRATCH / 8] == 42);
-	if (sigsetjmp(jump, 1) == 0) {
-		(void)page[SCRATCH / 8];
-		CHECK(false && "no fault");
-	}
+	EXPECT_FAULT((void)page[SCRATCH / 8]);
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SEGV_MAPERR);
 	CHECK(munmap((void *)moved, 4096) == 0);
 	/* Without a file there is no register, whatever else the call says. */
@@ -782,10 +775,7 @@ static void mappings(void)
 	/* Read-only from the start. */
 	page = mmap(NULL, BAR_SIZE, PROT_READ, MAP_SHARED, device, 0);
 	CHECK(page != MAP_FAILED && page[SCRATCH / 8] == 42);
-	if (sigsetjmp(jump, 1) == 0) {
-		page[SCRATCH / 8] = 1;
-		CHECK(false && "no fault");
-	}
+	EXPECT_FAULT(page[SCRATCH / 8] = 1);
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SEGV_ACCERR && get(SCRATCH) == 42);
 	CHECK(munmap((void *)page, BAR_SIZE) == 0);
 	catch_faults(false);
@@ -859,6 +849,45 @@ static void filtered(void)
 
 /* ---- debuggers ---- */
 
+static int told[2];
+
+static void *be_traced(void *argument)
+{
+	pid_t id = (pid_t)syscall(SYS_gettid);
+
+	CHECK(write(told[1], &id, sizeof(id)) == sizeof(id));
+	for (;;)
+		pause();
+}
+
+/* A debugger has one thread of two: neither can map, and the other thread is left to whoever wants it. */
+static void half_traced(void)
+{
+	pid_t child, thread_id;
+	pthread_t thread;
+	int status, ready[2];
+	char byte = 0;
+
+	CHECK(pipe(told) == 0 && pipe(ready) == 0);
+	child = fork();
+	if (child == 0) {
+		CHECK(pthread_create(&thread, NULL, be_traced, NULL) == 0);
+		CHECK(read(ready[0], &byte, 1) == 1);
+		bar = map_bar();
+		CHECK(bar == MAP_FAILED && errno == EPERM);
+		for (unsigned i = 0; i < 1000 && tracer_of(getpid()); i++)
+			usleep(1000);
+		CHECK(tracer_of(getpid()) == 0);
+		_exit(0);
+	}
+	CHECK(read(told[0], &thread_id, sizeof(thread_id)) == sizeof(thread_id));
+	CHECK(ptrace(PTRACE_SEIZE, thread_id, NULL, NULL) == 0);
+	CHECK(write(ready[1], &byte, 1) == 1);
+	/* Its end is its tracer's to see, and the process has not ended before. */
+	CHECK(waitpid(thread_id, &status, __WALL) == thread_id);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 static void traced(void)
 {
 	pid_t child = fork();
@@ -880,6 +909,7 @@ static void traced(void)
 		_exit(0);
 	}
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	half_traced();
 	bar = map_bar();
 	CHECK(bar != MAP_FAILED);
 }
@@ -888,10 +918,7 @@ static void traced(void)
 static void unknown(void)
 {
 	catch_faults(true);
-	if (sigsetjmp(jump, 1) == 0) {
-		__asm__ volatile("fxsave %0" : "=m"(*(char(*)[512])(bar + MEMORY)));
-		CHECK(false && "no fault");
-	}
+	EXPECT_FAULT(__asm__ volatile("fxsave %0" : "=m"(*(char(*)[512])(bar + MEMORY))));
 	CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR);
 	catch_faults(false);
 }

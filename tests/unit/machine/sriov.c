@@ -56,7 +56,9 @@ static const char machine_text[] =
 	"        bars: {0: 64K}\n"
 	"        sriov: {total: 300, offset: 16, stride: 2, device: \"154c\"}\n"
 	"        vf: {bars: {0: 16K, 2: {size: 4K, width: 64, prefetchable: true}}, msix: {vectors: 3, bar: 2},\n"
-	"             vpd: {name: virtual}}\n"
+	"             vpd: {name: virtual}, regions: [\n"
+	"               {start: 0x1000, last: 0x1fff}, {start: 0x3000, last: 0x3fff}, {start: 0x5000, last: 0x5fff},\n"
+	"               {start: 0x7000, last: 0x7fff}, {start: 0x9000, last: 0x9fff}, {start: 0xb000, last: 0xbfff}]}\n"
 	"  - {slot: \"03.0\", role: integrated, id: \"8086:0003\", driver: e1000e}\n"
 	"  - slot: \"04.0\"\n"
 	"    role: integrated\n"
@@ -323,6 +325,28 @@ TEST(sriov, groups_are_those_the_rules_make)
 	fixture_free(f);
 }
 
+/* They come to a group whose container has ranges already; those are made anew when another group leaves. */
+TEST(sriov, regions_of_a_virtual_function_are_no_surprise_to_a_container)
+{
+	static const char *const names[] = {NIC, PLAIN}, *const binds[] = {"vfio-pci=" NIC, "vfio-pci=" PLAIN, NULL};
+	struct fixture *f = fixture_new(binds);
+	int container, groups[2];
+	char path[40];
+
+	OK(echo(f, PARAMETER, "1"));
+	container = (int)OK(isolde_open(f->machine, "/dev/vfio/vfio", O_RDWR, &f->why));
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/dev/vfio/%d", group_of(f, names[i]));
+		groups[i] = (int)OK(isolde_open(f->machine, path, O_RDWR, &f->why));
+		OK(isolde_ioctl(f->machine, groups[i], VFIO_GROUP_SET_CONTAINER, &container, &f->why));
+	}
+	OK(isolde_ioctl(f->machine, container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU, &f->why));
+	OK(echo(f, PCI(NIC, "sriov_numvfs"), "2"));
+	OK(isolde_ioctl(f->machine, groups[1], VFIO_GROUP_UNSET_CONTAINER, NULL, &f->why));
+	isolde_machine_check(f->machine);
+	fixture_free(f);
+}
+
 TEST(sriov, the_machine_file_may_allow_it)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -345,13 +369,31 @@ TEST(sriov, a_machine_without_iommu_has_virtual_functions_too)
 
 	file_make(f, "devices:\n"
 		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
-		     "     sriov: {total: 2, offset: 8, stride: 1, device: \"0002\"}, vf: {bars: {0: 4K}}}\n");
+		     "     sriov: {total: 2, offset: 8, stride: 1, device: \"0002\"}, vf: {model: nvme}}\n");
 	OK(machine_make(f, NULL));
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "2"));
 	assert_null(find(f, "0000:00:02.1")->iommu);
+	assert_non_null(find(f, "0000:00:02.1")->function->model);
 	isolde_machine_check(f->machine);
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "1"));
+	fixture_free(f);
+}
+
+/* The end takes the physical function's driver away first; nothing waits for what is below the virtual one. */
+TEST(sriov, a_virtual_function_may_have_emulated_devices)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	file_make(f, "devices:\n"
+		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
+		     "     sriov: {total: 1, offset: 8, device: \"0002\"}, vfs: [{bars: {0: 4K}}]}\n"
+		     "iommu: {kind: intel-vtd}\n"
+		     "emulated:\n"
+		     "  - {uuid: \"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001\", model: mcopy, parent: \"0000:00:02.0\"}\n");
+	OK(machine_make(f, NULL));
+	EXPECT_NO(SRIOV_HELD, echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
+	EXPECT_NO(SRIOV_HELD, echo(f, "sys/bus/pci/drivers/e1000e/unbind", "0000:00:01.0"));
 	fixture_free(f);
 }
 
@@ -919,8 +961,10 @@ int main(void)
 		CASE(sriov, numbers_are_refused_in_the_order_of_linux),
 		CASE(sriov, virtual_functions_are_devices),
 		CASE(sriov, groups_are_those_the_rules_make),
+		CASE(sriov, regions_of_a_virtual_function_are_no_surprise_to_a_container),
 		CASE(sriov, the_machine_file_may_allow_it),
 		CASE(sriov, a_machine_without_iommu_has_virtual_functions_too),
+		CASE(sriov, a_virtual_function_may_have_emulated_devices),
 		CASE(sriov, probing_can_be_switched_off),
 		CASE(sriov, unbinding_the_physical_function_takes_them_away),
 		CASE(sriov, vfio_takes_no_function_that_has_virtual_ones),
