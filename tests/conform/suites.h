@@ -28,4 +28,7 @@
 	X(emulated)                                                                                                    \
 	X(token)                                                                                                       \
 	X(config)                                                                                                      \
-	X(regions)
+	X(regions)                                                                                                     \
+	X(buses)                                                                                                       \
+	X(proofs)                                                                                                      \
+	X(peers)

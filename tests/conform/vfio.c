@@ -72,13 +72,28 @@ struct names the_mcopy(void)
 	return mdev_named("ISOLDE_MCOPY");
 }
 
-struct names the_device(void)
+static struct names device_named(const char *variable)
 {
-	const char *bdf = getenv("ISOLDE_BDF");
+	const char *bdf = getenv(variable);
 
 	if (!bdf)
-		skip("no device: ISOLDE_BDF is not set");
+		skip("no device: %s is not set", variable);
 	return names_of(bdf);
+}
+
+struct names the_device(void)
+{
+	return device_named("ISOLDE_BDF");
+}
+
+struct names the_rooted(void)
+{
+	return device_named("ISOLDE_ROOTED");
+}
+
+struct names the_beside(void)
+{
+	return device_named("ISOLDE_BESIDE");
 }
 
 static void two_of(const char *variable, struct names pair[static 2])
@@ -97,6 +112,12 @@ void two_siblings(struct names pair[static 2])
 {
 	two_of("ISOLDE_SIBLINGS", pair);
 	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) == 0);
+}
+
+void two_twins(struct names pair[static 2])
+{
+	two_of("ISOLDE_TWINS", pair);
+	EXPECT_TRUE(strcmp(pair[0].group, pair[1].group) != 0);
 }
 
 void two_movable(struct names pair[static 2], bool nvme)

@@ -95,6 +95,7 @@ root() # TESTS
 			echo \$bdf >/sys/bus/pci/drivers_probe
 		done
 		export ISOLDE_BDF=0000:00:04.0 ISOLDE_SIBLINGS=0000:01:01.0,0000:01:02.0 ISOLDE_PCI=0000:02:00.0,0000:00:07.0
+		export ISOLDE_ROOTED=0000:00:04.0
 		a=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 b=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
 		for uuid in \$a \$b; do
 			echo \$uuid >/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1/create
