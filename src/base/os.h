@@ -34,6 +34,8 @@ void os_eventfd_signal(int fd);
 
 /* Takes what an eventfd has; false when it has nothing. Never blocks. */
 bool os_eventfd_consume(int fd);
+/* What all descriptors of one eventfd have in common, and no other has; 0 when the host does not tell. */
+u64 os_eventfd_id(int fd);
 
 /* A set of descriptors to poll as one: itself a descriptor, readable when one of them is. */
 int os_poller(struct why *why);

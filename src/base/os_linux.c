@@ -6,7 +6,9 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -174,6 +176,23 @@ bool os_eventfd_consume(int fd)
 	u64 count;
 
 	return poll(&event, 1, 0) == 1 && read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+u64 os_eventfd_id(int fd)
+{
+	char path[40], text[512] = "";
+	const char *line;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return 0;
+	if (read(info, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(info);
+	line = strstr(text, "eventfd-id:");
+	return line ? strtoull(line + strlen("eventfd-id:"), NULL, 10) + 1 : 0;
 }
 
 int os_poller(struct why *why)

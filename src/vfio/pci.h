@@ -23,8 +23,10 @@ struct perm_cap;
 
 /* An eventfd of the program that we listen to; see vfio_events(). */
 struct vfio_event {
-	int fd; /* owned; -1: none */
-	void (*fire)(struct vfio_event *event);
+	int fd;					/* owned until vfio_event_listen(), then the watch's; -1: none */
+	void (*fire)(struct vfio_event *event); /* closes no event */
+	struct eventfd_watch *watch;
+	struct list_link link; /* watch->events */
 };
 
 /* What the program sees as configuration space: spec 05 section 4. */
@@ -188,6 +190,7 @@ void low_power_exit(struct pci_session *session);
 
 /* ---- vfio.c ---- */
 
+/* Takes event->fd, also when it fails. All who listen to one eventfd are told of each signal. */
 int vfio_event_listen(struct vfio *vfio, struct vfio_event *event, struct why *why);
 void vfio_event_close(struct vfio *vfio, struct vfio_event *event); /* legal when fd is -1 */
 

@@ -24,11 +24,12 @@ void vfio_init(struct vfio *vfio, struct iommu *iommu, const struct vfio_listene
 	};
 	list_init(&vfio->groups);
 	list_init(&vfio->devices);
+	list_init(&vfio->watches);
 }
 
 void vfio_fini(struct vfio *vfio)
 {
-	assert(list_empty(&vfio->groups) && list_empty(&vfio->devices));
+	assert(list_empty(&vfio->groups) && list_empty(&vfio->devices) && list_empty(&vfio->watches));
 	os_close(vfio->poller);
 	vfio->poller = -1;
 }
@@ -47,25 +48,82 @@ int vfio_events(struct vfio *vfio, struct why *why)
 	return vfio->poller;
 }
 
-int vfio_event_listen(struct vfio *vfio, struct vfio_event *event, struct why *why)
+/*
+ * One eventfd, however many listen to it. Each signal is for all of them, as in Linux, where each has an entry of its
+ * wait queue (drivers/vfio/virqfd.c:virqfd_wakeup()), and there is one count to take. Nor does epoll take any number of
+ * descriptors of one file.
+ */
+struct eventfd_watch {
+	int fd;		       /* owned, polled */
+	u64 id;		       /* of the eventfd; 0: not known */
+	struct list events;    /* of vfio_event, at least one */
+	struct list_link link; /* vfio->watches */
+};
+
+static struct eventfd_watch *find_watch(const struct vfio *vfio, u64 id)
+{
+	struct eventfd_watch *watch;
+
+	list_for_each(watch, &vfio->watches, link)
+		if (id && watch->id == id)
+			return watch;
+	return NULL;
+}
+
+static struct eventfd_watch *watch_new(struct vfio *vfio, int fd, u64 id, struct why *why)
 {
 	int poller = vfio_events(vfio, why);
-	int err = poller < 0 ? poller : os_poller_add(poller, event->fd, event, why);
+	struct eventfd_watch *watch = poller < 0 ? NULL : alloc_new(struct eventfd_watch, why);
 
-	if (err < 0) {
+	if (!watch)
+		return NULL;
+	*watch = (struct eventfd_watch){.fd = fd, .id = id};
+	if (os_poller_add(poller, fd, watch, why) < 0) {
+		free(watch);
+		return NULL;
+	}
+	list_init(&watch->events);
+	list_append(&vfio->watches, &watch->link);
+	return watch;
+}
+
+static void watch_free(const struct vfio *vfio, struct eventfd_watch *watch)
+{
+	os_poller_remove(vfio->poller, watch->fd);
+	os_close(watch->fd);
+	list_remove(&watch->link);
+	free(watch);
+}
+
+int vfio_event_listen(struct vfio *vfio, struct vfio_event *event, struct why *why)
+{
+	u64 id = os_eventfd_id(event->fd);
+	struct eventfd_watch *watch = find_watch(vfio, id);
+
+	if (watch)
+		os_close(event->fd);
+	else
+		watch = watch_new(vfio, event->fd, id, why);
+	if (!watch) {
 		os_close(event->fd);
 		event->fd = -1;
+		return -why->err;
 	}
-	return err;
+	event->fd = watch->fd;
+	event->watch = watch;
+	list_append(&watch->events, &event->link);
+	return 0;
 }
 
 void vfio_event_close(struct vfio *vfio, struct vfio_event *event)
 {
 	if (event->fd < 0)
 		return;
-	os_poller_remove(vfio->poller, event->fd);
-	os_close(event->fd);
+	list_remove(&event->link);
 	event->fd = -1;
+	if (list_empty(&event->watch->events))
+		watch_free(vfio, event->watch);
+	event->watch = NULL;
 }
 
 /* At most so many at a time: a program that signals without end must not keep the machine from others. */
@@ -76,11 +134,14 @@ void vfio_handle_events(struct vfio *vfio)
 	if (vfio->poller < 0)
 		return;
 	for (unsigned n = 0; n < EVENTS_AT_ONCE; n++) {
-		struct vfio_event *event = os_poller_next(vfio->poller);
+		struct eventfd_watch *watch = os_poller_next(vfio->poller);
+		struct vfio_event *event;
 
-		if (!event)
+		if (!watch)
 			return;
-		if (os_eventfd_consume(event->fd))
+		if (!os_eventfd_consume(watch->fd))
+			continue;
+		list_for_each(event, &watch->events, link)
 			event->fire(event);
 	}
 }

@@ -51,7 +51,8 @@ struct vfio {
 	bool linux_hot_reset;		     /* no proof of ownership but Linux's: docs/hot-reset.md */
 	const struct vfio_listener *listener;
 	void *listener_context;
-	int poller; /* owned: see vfio_events(); -1 until first needed */
+	int poller;	     /* owned: see vfio_events(); -1 until first needed */
+	struct list watches; /* of eventfd_watch: what it polls */
 };
 
 void vfio_init(struct vfio *vfio, struct iommu *iommu, const struct vfio_listener *listener, void *context);

@@ -32,4 +32,5 @@
 	X(buses)                                                                                                       \
 	X(proofs)                                                                                                      \
 	X(peers)                                                                                                       \
-	X(irqs)
+	X(irqs)                                                                                                        \
+	X(stores)
