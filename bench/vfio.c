@@ -317,13 +317,19 @@ struct echo {
 	int there, back;
 };
 
+static void wake(int fd, u64 count)
+{
+	if (write(fd, &count, sizeof(count)) != sizeof(count))
+		exit(1);
+}
+
 static void *run_echo(void *arg)
 {
 	struct echo *echo = arg;
 	u64 count;
 
 	while (read(echo->there, &count, sizeof(count)) == sizeof(count) && count < 1000)
-		write(echo->back, &(u64){1}, sizeof(u64));
+		wake(echo->back, 1);
 	return NULL;
 }
 
@@ -338,12 +344,12 @@ static void measure_echo(void)
 	for (int i = -WARM_UP; i < ROUNDS; i++) {
 		u64 began = now();
 
-		write(echo.there, &(u64){1}, sizeof(u64));
+		wake(echo.there, 1);
 		await_signal(echo.back);
 		if (i >= 0)
 			sample[i] = now() - began;
 	}
-	write(echo.there, &(u64){1000}, sizeof(u64));
+	wake(echo.there, 1000);
 	pthread_join(thread, NULL);
 	close(echo.there);
 	close(echo.back);

@@ -31,4 +31,5 @@
 	X(regions)                                                                                                     \
 	X(buses)                                                                                                       \
 	X(proofs)                                                                                                      \
-	X(peers)
+	X(peers)                                                                                                       \
+	X(irqs)
