@@ -31,6 +31,7 @@ static unsigned run(u64 seed)
 		      (unsigned long long)seed, monkey.requests, monkey.refused, monkey.loads, monkey.faults);
 	/* Both ways are walked. */
 	assert_in_range(monkey.refused, monkey.requests / 10, monkey.requests - monkey.requests / 20);
+	assert_true(monkey.failed > 0);
 	machine_monkey_fini(&monkey);
 	free(bytes);
 	return monkey.loads - monkey.faults;

@@ -29,6 +29,7 @@ static void run(u64 seed, unsigned wanted)
 		      monkey.refused);
 	/* Both ways are walked. */
 	assert_in_range(monkey.refused, monkey.requests / 10, monkey.requests - monkey.requests / 20);
+	assert_true(monkey.failed > 0);
 	monkey_fini(&monkey);
 	free(bytes);
 }
