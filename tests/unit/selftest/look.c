@@ -184,9 +184,11 @@ SELFTEST(look, asks_for_memory_that_is_there)
 
 	OK(map(room, memory, PAGE_SIZE, BASE));
 	OK(check_map(room, ids.hwpt, BASE, PAGE_SIZE, memory));
-	munmap(memory, PAGE_SIZE);
+	/* Nothing else may come to the address meanwhile. */
+	assert_true(mmap(memory, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory);
 	EXPECT_NO(CLIENT_FAULT, check_map(room, ids.hwpt, BASE, PAGE_SIZE, memory));
 	EXPECT_NO(CLIENT_FAULT, check_refs(room, memory, PAGE_SIZE, 0));
+	munmap(memory, PAGE_SIZE);
 }
 
 SELFTEST(look, a_private_page_stays_the_same_when_it_is_written)
