@@ -185,7 +185,8 @@ static const struct fuse_operations operations = {
 static void *serve(void *argument)
 {
 	struct tree_server *server = argument;
-	struct fuse_loop_config config = {.clone_fd = 0, .max_idle_threads = 4};
+	/* None is given up for being idle: the loop would end without waiting for one that is about to. */
+	struct fuse_loop_config config = {.clone_fd = 0, .max_idle_threads = 1000};
 
 	fuse_loop_mt(server->fuse, &config);
 	return NULL;
