@@ -6,34 +6,13 @@ static u64 load(const u8 *member, unsigned width)
 {
 	u64 value = 0;
 
-	switch (width) {
-	case 1:
-		return *member;
-	case 2:
-		return *(const u16 *)(const void *)member;
-	case 4:
-		return *(const u32 *)(const void *)member;
-	default:
-		memcpy(&value, member, sizeof(value));
-		return value;
-	}
+	memcpy(&value, member, width);
+	return value;
 }
 
 static void store(u8 *member, unsigned width, u64 value)
 {
-	switch (width) {
-	case 1:
-		*member = (u8)value;
-		break;
-	case 2:
-		*(u16 *)(void *)member = (u16)value;
-		break;
-	case 4:
-		*(u32 *)(void *)member = (u32)value;
-		break;
-	default:
-		memcpy(member, &value, sizeof(value));
-	}
+	memcpy(member, &value, width);
 }
 
 static void put_value(struct state_writer *writer, u64 value, unsigned width)
