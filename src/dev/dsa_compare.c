@@ -34,20 +34,31 @@ static enum dsa_status compare(struct dsa *dsa, struct dsa_job *job, u64 size)
 	return judge(job);
 }
 
+/* The next chunk of the operand at address. False: it is cut short, and looked at again. */
+static bool load_operand(struct dsa *dsa, struct dsa_job *job, u64 address, u8 *to, u64 size)
+{
+	enum dsa_moved moved = dsa_load(dsa, job, address + job->done, to, size);
+
+	if (moved != DSA_MOVED)
+		dsa_shorten(job, moved, address + job->done);
+	return moved == DSA_MOVED;
+}
+
+static enum dsa_status ended(const struct dsa_job *job)
+{
+	return job->fault.happened ? DSA_PAGE_FAULT : judge(job);
+}
+
 enum dsa_status dsa_compare(struct dsa *dsa, struct dsa_job *job)
 {
 	const struct dsa_descriptor *descriptor = &job->entry.descriptor;
 	u64 size = dsa_chunk(job);
-	enum dsa_moved moved;
 
 	if (!size)
-		return job->fault.happened ? DSA_PAGE_FAULT : judge(job);
-	moved = dsa_load(dsa, job, descriptor->source + job->done, dsa->buffer, size);
-	if (moved != DSA_MOVED)
-		return dsa_shorten(job, moved, descriptor->source + job->done);
-	moved = dsa_load(dsa, job, descriptor->destination + job->done, dsa->other, size);
-	if (moved != DSA_MOVED)
-		return dsa_shorten(job, moved, descriptor->destination + job->done);
+		return ended(job);
+	if (!load_operand(dsa, job, descriptor->source, dsa->buffer, size) ||
+	    !load_operand(dsa, job, descriptor->destination, dsa->other, size))
+		return DSA_MORE;
 	return compare(dsa, job, size);
 }
 
@@ -55,13 +66,11 @@ enum dsa_status dsa_compare_pattern(struct dsa *dsa, struct dsa_job *job)
 {
 	const struct dsa_descriptor *descriptor = &job->entry.descriptor;
 	u64 size = dsa_chunk(job);
-	enum dsa_moved moved;
 
 	if (!size)
-		return job->fault.happened ? DSA_PAGE_FAULT : judge(job);
-	moved = dsa_load(dsa, job, descriptor->source + job->done, dsa->buffer, size);
-	if (moved != DSA_MOVED)
-		return dsa_shorten(job, moved, descriptor->source + job->done);
+		return ended(job);
+	if (!load_operand(dsa, job, descriptor->source, dsa->buffer, size))
+		return DSA_MORE;
 	for (u64 at = 0; at < size; at += sizeof(u64))
 		put_u64(dsa->other + at, descriptor->destination);
 	return compare(dsa, job, size);
