@@ -6,6 +6,7 @@
  * Input: steps, each a byte that says which and what it needs from the bytes behind it. Operands lie in the first
  * 512 KiB, or now and then where nothing is mapped; records lie behind.
  */
+#include "fuzz/input.h"
 #include "tests/fixtures/dsa_driver.h"
 
 #define OPERANDS 0x80000u
@@ -16,32 +17,24 @@ enum { REGISTERS = 0, BATCH_MAX = 8 };
 
 struct play {
 	struct model_rig *rig;
-	const u8 *data;
-	size_t size;
+	struct input input;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static u8 next(struct play *play)
 {
-	if (!play->size)
-		return 0;
-	play->size--;
-	return *play->data++;
+	return input_byte(&play->input);
 }
 
 static u32 next_word(struct play *play)
 {
-	u32 low = next(play), middle = next(play);
-
-	return low | middle << 8 | (u32)next(play) << 16;
+	return input_word(&play->input);
 }
 
 static u64 next_address(struct play *play)
 {
-	u32 word = next_word(play);
-
-	return word >> 20 == 0xf ? RIG_UNMAPPED + word : word % OPERANDS;
+	return input_address(&play->input, OPERANDS, RIG_UNMAPPED);
 }
 
 /* The operation's own operands, so that it gets far. */
@@ -160,11 +153,9 @@ static void submit_batch(struct play *play)
 static void scribble(struct play *play)
 {
 	u64 at = next_address(play) % OPERANDS;
-	size_t wanted = next(play), size = min_u64(wanted, play->size);
+	size_t wanted = next(play);
 
-	memcpy(rig_at(play->rig, at), play->data, size);
-	play->data += size;
-	play->size -= size;
+	input_copy(&play->input, rig_at(play->rig, at), wanted);
 }
 
 static void store_register(struct play *play)
@@ -216,11 +207,11 @@ static void step(struct play *play)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct play play = {.rig = rig_new("dsa", NULL), .data = data, .size = size};
+	struct play play = {.rig = rig_new("dsa", NULL), .input = {data, size}};
 
 	rig_interrupts(play.rig, PCI_IRQ_MSIX, 9);
 	dsa_driver_start(play.rig);
-	while (play.size)
+	while (play.input.size)
 		step(&play);
 	rig_free(play.rig);
 	return 0;

@@ -6,6 +6,7 @@
  * Input: steps, each a byte that says which and what it needs from the bytes behind it.
  */
 #include "dev/ioat_regs.h"
+#include "fuzz/input.h"
 #include "tests/fixtures/model_rig.h"
 
 #define OPERANDS    0x80000u
@@ -14,32 +15,24 @@
 
 struct play {
 	struct model_rig *rig;
-	const u8 *data;
-	size_t size;
+	struct input input;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static u8 next(struct play *play)
 {
-	if (!play->size)
-		return 0;
-	play->size--;
-	return *play->data++;
+	return input_byte(&play->input);
 }
 
 static u32 next_word(struct play *play)
 {
-	u32 low = next(play), middle = next(play);
-
-	return low | middle << 8 | (u32)next(play) << 16;
+	return input_word(&play->input);
 }
 
 static u64 next_address(struct play *play)
 {
-	u32 word = next_word(play);
-
-	return word >> 20 == 0xf ? RIG_UNMAPPED + word : word % OPERANDS;
+	return input_address(&play->input, OPERANDS, RIG_UNMAPPED);
 }
 
 static void expect(bool truth)
@@ -148,10 +141,10 @@ static void step(struct play *play)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const options[] = {"migration", "true", NULL};
-	struct play play = {.rig = rig_new("ioat", options), .data = data, .size = size};
+	struct play play = {.rig = rig_new("ioat", options), .input = {data, size}};
 
 	rig_interrupts(play.rig, PCI_IRQ_MSIX, 1);
-	while (play.size)
+	while (play.input.size)
 		step(&play);
 	suspend(&play);
 	rig_free(play.rig);

@@ -5,14 +5,14 @@
  *
  * Input: steps, each a byte that says which and what it needs from the bytes behind it.
  */
+#include "fuzz/input.h"
 #include "tests/fixtures/nvme_driver.h"
 
 enum { COMMANDS_MAX = 24 };
 
 struct play {
 	struct nvme_driver *driver;
-	const u8 *data;
-	size_t size;
+	struct input input;
 	bool mapped;
 	unsigned pushed; /* since the queues were made */
 };
@@ -21,25 +21,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static u8 next(struct play *play)
 {
-	if (!play->size)
-		return 0;
-	play->size--;
-	return *play->data++;
+	return input_byte(&play->input);
 }
 
 static u32 next_word(struct play *play)
 {
-	u32 low = next(play), middle = next(play);
-
-	return low | middle << 8 | (u32)next(play) << 16;
+	return input_word(&play->input);
 }
 
 /* Pages of the driver's, those of its queues among them, or nobody's. */
 static u64 next_address(struct play *play)
 {
-	u32 word = next_word(play);
-
-	return word >> 20 == 0xf ? NVME_UNMAPPED + word : word % (1u << 20);
+	return input_address(&play->input, 1u << 20, NVME_UNMAPPED);
 }
 
 static void move_memory(struct play *play)
@@ -95,11 +88,9 @@ static void store(struct play *play)
 static void scribble(struct play *play)
 {
 	u64 at = next_address(play) % (1u << 20);
-	size_t wanted = next(play), size = min_u64(wanted, play->size);
+	size_t wanted = next(play);
 
-	memcpy(play->driver->memory + at, play->data, size);
-	play->data += size;
-	play->size -= size;
+	input_copy(&play->input, play->driver->memory + at, wanted);
 }
 
 static void reset(struct play *play)
@@ -120,11 +111,11 @@ static void step(struct play *play)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const options[] = {"size", "1M", NULL};
-	struct play play = {.driver = nvme_driver_new(options), .data = data, .size = size, .mapped = true};
+	struct play play = {.driver = nvme_driver_new(options), .input = {data, size}, .mapped = true};
 
 	driver_set_command(play.driver, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	restart(&play);
-	while (play.size)
+	while (play.input.size)
 		step(&play);
 	if (!play.mapped)
 		move_memory(&play);
