@@ -7,6 +7,7 @@
  */
 #include "isolde/isolde.h"
 
+#include "tests/fixtures/machine_text.h"
 #include "tests/fixtures/told.h"
 
 #include <fcntl.h>
@@ -281,23 +282,11 @@ static int enter(struct race *race, const char *name)
 	return group;
 }
 
-static void make_machine(struct race *race)
-{
-	char path[] = "/tmp/isolde-race-XXXXXX.yaml";
-	struct isolde_machine_options options = {.size = sizeof(options), .machine = path};
-	int fd = mkstemps(path, 5);
-
-	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-	close(fd);
-	assert_int_equal(isolde_machine_new(&options, &race->machine, NULL), 0);
-	unlink(path);
-}
-
 static void start(struct race *race)
 {
 	void *registers = NULL;
 
-	make_machine(race);
+	race->machine = machine_of_text(text);
 	race->memory = mmap(NULL, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(race->memory, MAP_FAILED);
 	fill_descriptors(race);

@@ -5,6 +5,7 @@
  */
 #include "isolde/isolde.h"
 
+#include "tests/fixtures/machine_text.h"
 #include "tests/fixtures/told.h"
 
 #include <errno.h>
@@ -60,15 +61,9 @@ static long check_remark(struct fixture *f, enum why_code code, long ret)
 
 static int setup(void **state)
 {
-	char path[] = "/tmp/isolde-noiommu-XXXXXX.yaml";
-	struct isolde_machine_options options = {.size = sizeof(options), .machine = path};
 	struct fixture *f = calloc(1, sizeof(*f));
-	int fd = mkstemps(path, 5);
 
-	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-	close(fd);
-	OK(isolde_machine_new(&options, &f->machine, &f->why));
-	unlink(path);
+	f->machine = machine_of_text(text);
 	*state = f;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sysfs `reset` of a device that a program has open. */
+#include "tests/fixtures/machine_text.h"
 #include "tests/helpers.h"
 
 #include <fcntl.h>
@@ -29,16 +30,10 @@ static u32 move(struct isolde_machine *machine, int device, u32 direction, u32 s
 /* What it was about to become is gone. */
 TEST(reset_by_name, it_ends_a_migration)
 {
-	char path[] = "/tmp/isolde-reset-XXXXXX.yaml";
-	struct isolde_machine_options options = {.size = sizeof(options), .machine = path};
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
-	struct isolde_machine *machine;
-	int device, fd = mkstemps(path, 5);
+	struct isolde_machine *machine = machine_of_text(machine_text);
+	int device;
 
-	assert_int_equal(write(fd, machine_text, strlen(machine_text)), strlen(machine_text));
-	close(fd);
-	assert_int_equal(isolde_machine_new(&options, &machine, NULL), 0);
-	unlink(path);
 	device = isolde_open(machine, "/dev/vfio/devices/vfio0", O_RDWR, NULL);
 	bind.iommufd = isolde_open(machine, "/dev/iommu", O_RDWR, NULL);
 	assert_int_equal(isolde_ioctl(machine, device, VFIO_DEVICE_BIND_IOMMUFD, &bind, NULL), 0);

@@ -6,6 +6,7 @@
  */
 #include "isolde/isolde.h"
 
+#include "tests/fixtures/machine_text.h"
 #include "tests/fixtures/told.h"
 
 #include <errno.h>
@@ -204,15 +205,9 @@ static void fill_commands(struct race *race)
 
 static void start(struct race *race)
 {
-	char path[] = "/tmp/isolde-race-XXXXXX.yaml";
-	struct isolde_machine_options options = {.size = sizeof(options), .machine = path};
 	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
-	int fd = mkstemps(path, 5);
 
-	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-	close(fd);
-	assert_int_equal(isolde_machine_new(&options, &race->machine, NULL), 0);
-	unlink(path);
+	race->machine = machine_of_text(text);
 	race->memory = mmap(NULL, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(race->memory, MAP_FAILED);
 	fill_commands(race);

@@ -6,6 +6,7 @@
  */
 #include "isolde/isolde.h"
 
+#include "tests/fixtures/machine_text.h"
 #include "tests/fixtures/told.h"
 
 #include <fcntl.h>
@@ -203,18 +204,6 @@ static void *read_attributes(void *argument)
 	return NULL;
 }
 
-static void make_machine(struct race *race)
-{
-	char path[] = "/tmp/isolde-race-XXXXXX.yaml";
-	struct isolde_machine_options options = {.size = sizeof(options), .machine = path};
-	int fd = mkstemps(path, 5);
-
-	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-	close(fd);
-	assert_int_equal(isolde_machine_new(&options, &race->machine, NULL), 0);
-	unlink(path);
-}
-
 /* A machine that is busy with other things takes its time. */
 static bool had_all(const struct race *race)
 {
@@ -229,7 +218,7 @@ TEST(sriov_race, functions_go_while_they_are_used)
 	struct race race = {.machine = NULL};
 	pthread_t threads[ARRAY_SIZE(parts)];
 
-	make_machine(&race);
+	race.machine = machine_of_text(text);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, parts[i], &race), 0);
 	for (unsigned i = 0; i < 10 * SECONDS || (!had_all(&race) && i < 300); i++) {
