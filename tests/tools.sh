@@ -198,6 +198,12 @@ for result in FAIL TIMEOUT ERROR UNEXPECTEDPASS INTERRUPT; do
 	echo '{"name": "c", "result": "'$result'"}' >extra
 	count 0 '1 passed, 1 failed'
 done
+cat >extra <<-'END'
+	{"name": "c", "stdout": "far\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n15\n16\n17\n18\n19\na\\n\"b\"\tlast", "result": "FAIL"}
+END
+count 0 '1 passed, 1 failed'
+expect out 'stdout: a.n"b"	last$'
+grep -q 'stdout: far' "$work/out" && { echo "run-tests tells more than the end"; failed=1; }
 : >extra
 count 0 '1 passed, 1 failed'
 

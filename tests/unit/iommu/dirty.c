@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/os.h"
 #include "iommu/kind.h"
@@ -246,6 +247,15 @@ TEST(dirty, a_large_leaf_is_dirty_whole_and_stays_so_while_it_is_seen_in_part)
 	}
 }
 
+/* Our own, whatever else the host is doing. */
+static u64 thread_cpu_ns(void)
+{
+	struct timespec spent;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+	return (u64)spent.tv_sec * 1000000000 + (u64)spent.tv_nsec;
+}
+
 /* A TiB of tables for a few pages: a bitmap of that would be 32 MiB. */
 TEST(dirty, sparse_ranges_are_passed_over)
 {
@@ -265,9 +275,9 @@ TEST(dirty, sparse_ranges_are_passed_over)
 	}
 	for (u64 i = 0; i < ARRAY_SIZE(far); i += 7)
 		assert_int_equal(dma_write(room.device->port, far[i].node.start, "x", 1), DMA_OK);
-	since = os_clock_ns();
+	since = thread_cpu_ns();
 	told = ask(&room, 0, BIT(40) - 1, true);
-	assert_true(os_clock_ns() - since < 100000000);
+	assert_true(thread_cpu_ns() - since < 100000000);
 	assert_int_equal(told.count, 10);
 	assert_int_equal(told.bytes, 10 * PAGE);
 	assert_int_equal(told.first, far[0].node.start);
