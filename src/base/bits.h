@@ -55,6 +55,14 @@ static inline u64 max_u64(u64 a, u64 b)
 	return a > b ? a : b;
 }
 
+/* The least power of two that is not below size; at most 2^63, which every size above it gets. */
+static inline u64 power_of_two_from(u64 size)
+{
+	if (size > BIT(63))
+		return BIT(63);
+	return size > 1 ? BIT(64 - __builtin_clzll(size - 1)) : 1;
+}
+
 /* True when [start, start + size - 1] leaves the 64-bit space. */
 static inline bool range_overflows(u64 start, u64 size)
 {

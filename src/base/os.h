@@ -75,6 +75,15 @@ void *os_folder_list(int above, const char *path);
 const char *os_folder_next(void *list); /* good until the next call; NULL at the last */
 void os_folder_done(void *list);	/* NULL is legal */
 
+/*
+ * /proc/TASK/status as text, empty when the task is gone. A value is what stands behind "KEY:" and its blanks, up to
+ * the end of text, not of the line; "" and 0 without such a line.
+ */
+#define OS_STATUS_TEXT 4096
+void os_task_status(pid_t task, char text[static OS_STATUS_TEXT]);
+const char *os_status_value(const char *text, const char *key);
+u64 os_status_number(const char *text, const char *key, int base);
+
 #define OS_RELEASE_TEXT 65
 void os_release(char text[static OS_RELEASE_TEXT]); /* of the host's kernel: "6.1.0-13-amd64" */
 

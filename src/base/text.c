@@ -46,3 +46,24 @@ char *text_clean(char *text)
 	}
 	return text;
 }
+
+static u8 hex_digit(char digit)
+{
+	return (u8)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+}
+
+bool text_uuid(const char *text, u8 ret[static UUID_SIZE])
+{
+	static const char shape[UUID_LENGTH + 1] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	unsigned digits = 0;
+
+	for (unsigned i = 0; i < UUID_LENGTH; i++) {
+		if (!text[i] || (shape[i] == '-' ? text[i] != '-' : !strchr("0123456789abcdefABCDEF", text[i])))
+			return false;
+		if (shape[i] == '-')
+			continue;
+		ret[digits / 2] = (u8)(ret[digits / 2] << 4 | hex_digit(text[i]));
+		digits++;
+	}
+	return true;
+}

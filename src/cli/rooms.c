@@ -14,6 +14,7 @@
 
 #include "base/bits.h"
 #include "base/cleanup.h"
+#include "base/os.h"
 #include "supervise/inspector.h"
 
 #define PREFIX "room-"
@@ -76,18 +77,10 @@ static unsigned list_rooms(const char *directory, pid_t rooms[static ROOMS])
 
 static pid_t parent_of(pid_t pid)
 {
-	char path[32], line[128];
-	pid_t parent = 0;
-	FILE *status;
+	char text[OS_STATUS_TEXT];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	status = fopen(path, "re");
-	while (status && fgets(line, sizeof(line), status))
-		if (sscanf(line, "PPid: %d", &parent) == 1)
-			break;
-	if (status)
-		fclose(status);
-	return parent;
+	os_task_status(pid, text);
+	return (pid_t)os_status_number(text, "PPid", 10);
 }
 
 /* Up from the process to the `isolde run` above it. */

@@ -68,6 +68,12 @@ void nvme_die(struct nvme *nvme)
 	show_status(nvme, nvme->csts | NVME_CSTS_CFS);
 }
 
+/* Of a controller that is not enabled. Without a thread it is dead, and a driver that waits for it shall see that. */
+static u32 disabled_status(const struct nvme *nvme)
+{
+	return nvme->worker.unattended ? NVME_CSTS_CFS : 0;
+}
+
 /* Queues, outstanding requests, features: what any reset takes. No DMA and no interrupt after this. */
 static void queues_reset(struct nvme *nvme)
 {
@@ -110,7 +116,7 @@ static void controller_disable(struct nvme *nvme)
 	queues_reset(nvme);
 	nvme->mask = 0;
 	nvme_reg_store(nvme, NVME_REG_INTMS, 0);
-	show_status(nvme, 0);
+	show_status(nvme, disabled_status(nvme));
 }
 
 /* A shutdown is done as soon as it is asked for, once the blocks are safe; it shows until the next reset. */
@@ -181,7 +187,8 @@ bool nvme_poll(void *model)
 /* Power-on values, everywhere: the doorbells too. */
 static void registers_power_on(struct nvme *nvme)
 {
-	nvme->cc = nvme->csts = nvme->mask = 0;
+	nvme->cc = nvme->mask = 0;
+	nvme->csts = disabled_status(nvme);
 	queues_reset(nvme);
 	if (!nvme->regs)
 		return;
@@ -239,13 +246,21 @@ static void nvme_opened(struct pci_function *function)
 	struct nvme *nvme = function->model;
 
 	worker_start(&nvme->worker);
+	worker_lock(&nvme->worker);
+	if (nvme->worker.unattended && nvme->regs)
+		nvme_die(nvme);
+	worker_unlock(&nvme->worker);
 }
 
 static void nvme_closed(struct pci_function *function)
 {
 	struct nvme *nvme = function->model;
 
+	bool dead = nvme->worker.unattended;
+
 	worker_stop(&nvme->worker);
+	if (dead)
+		nvme_reset(function);	 /* the next driver may have a thread */
 	nvme->identity = function->addr; /* whatever has moved here */
 }
 

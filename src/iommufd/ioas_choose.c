@@ -91,11 +91,6 @@ static bool choose(const struct ioas *ioas, const struct wish *wish, u64 *ret)
 	return false;
 }
 
-static u64 power_of_two_above(u64 size)
-{
-	return size > 1 ? BIT(64 - __builtin_clzll(size - 1)) : 1;
-}
-
 int ioas_choose_iova(const struct ioas *ioas, u64 address, u64 size, u64 *ret, struct why *why)
 {
 	struct wish wish = {.size = size, .page_offset = address & ~PAGE_MASK};
@@ -103,7 +98,7 @@ int ioas_choose_iova(const struct ioas *ioas, u64 address, u64 size, u64 *ret, s
 
 	if (!size || size >= UINT64_MAX / 2)
 		return refuse(why, RANGE_OVERFLOWS, "no IOVA can be chosen for 0x%llx bytes", (unsigned long long)size);
-	wish.alignment = min_u64(power_of_two_above(size), LARGEST_ALIGNMENT);
+	wish.alignment = min_u64(power_of_two_from(size), LARGEST_ALIGNMENT);
 	if (address)
 		wish.alignment = min_u64(wish.alignment, address & -address);
 	if (wish.alignment < ioas->alignment)

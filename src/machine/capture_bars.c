@@ -9,15 +9,6 @@ static const struct limits *limits_of(const struct capture *capture)
 	return &capture->limits;
 }
 
-static u64 power_of_two(u64 size)
-{
-	u64 power = 1;
-
-	while (power < size && power < BIT(62))
-		power <<= 1;
-	return power;
-}
-
 static u64 most(const struct capture *capture, const struct pci_function *function, const struct pci_bar *bar)
 {
 	bool high = bar->kind == PCI_BAR_MEMORY64 && bar->size >= LARGE && (bar->prefetchable || !function->parent);
@@ -33,7 +24,7 @@ static struct bar_description fit(const struct capture *capture, const struct pc
 {
 	const struct pci_bar *bar = &function->bars[index];
 	u64 least = bar->kind == PCI_BAR_IO ? 4 : 16, limit = most(capture, function, bar);
-	struct bar_description fitted = {bar->kind, max_u64(power_of_two(bar->size), least), bar->prefetchable};
+	struct bar_description fitted = {bar->kind, max_u64(power_of_two_from(bar->size), least), bar->prefetchable};
 
 	if (bar->kind == PCI_BAR_NONE || bar->kind == PCI_BAR_UPPER_HALF || !bar->size || limit < least)
 		return (struct bar_description){.kind = PCI_BAR_NONE};

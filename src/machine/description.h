@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/list.h"
+#include "base/text.h"
 #include "dev/model.h"
 #include "iommu/iommu.h"
 #include "pci/extra_caps.h"
@@ -126,11 +127,10 @@ struct function_description {
 };
 
 #define MACHINE_EMULATED 64
-#define UUID_TEXT	 37
 
 /* A device that is no hardware (mdev). */
 struct emulated_description {
-	char uuid[UUID_TEXT]; /* its name, in lower case */
+	char uuid[UUID_LENGTH + 1]; /* its name, in lower case */
 	const struct model *model;
 	const struct function_description *parent; /* whose directory has it; NULL: one of its own */
 	struct model_options options;

@@ -4,27 +4,16 @@
 #include "base/alloc.h"
 #include "machine/reading.h"
 
-static bool is_uuid(const char *text)
-{
-	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-
-	if (strlen(text) != sizeof(shape) - 1)
-		return false;
-	for (size_t i = 0; shape[i]; i++)
-		if (shape[i] == '-' ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
-			return false;
-	return true;
-}
-
 static int read_uuid(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	char *uuid = ((struct emulated_description *)target)->uuid;
 	const char *text = "";
+	u8 value[UUID_SIZE];
 	int err = yaml_text(reader, node, &text);
 
 	if (err < 0)
 		return err;
-	if (!is_uuid(text))
+	if (!text_uuid(text, value) || text[UUID_LENGTH])
 		return yaml_refuse(reader, node, "\"%.40s\" is no UUID; `uuidgen` makes one", text);
 	for (size_t i = 0; text[i]; i++)
 		uuid[i] = (char)tolower((unsigned char)text[i]);

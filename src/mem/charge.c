@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/os.h"
 
 /* What /proc/PID/status says of a process. */
 struct powers {
@@ -19,29 +20,16 @@ struct powers {
 	bool may_lock_any;
 };
 
-static u64 status_number(const char *text, const char *key, int base)
-{
-	const char *line = strstr(text, key);
-
-	return line ? strtoull(line + strlen(key), NULL, base) : 0;
-}
-
-/* Not line by line through stdio: that would cost more than all the rest of a map. */
 static struct powers powers_of(pid_t pid)
 {
-	char path[32], text[4096];
-	ssize_t size;
-	_close_ int fd = -1;
+	char text[OS_STATUS_TEXT];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
-	text[size > 0 ? size : 0] = '\0';
+	os_task_status(pid, text);
 	/* A process without memory has no VmLck. */
 	return (struct powers){
-		.mlocked = status_number(text, "\nVmLck:", 10) << 10,
-		.uid = (u32)status_number(text, "\nUid:", 10),
-		.may_lock_any = status_number(text, "\nCapEff:", 16) & BIT(CAP_IPC_LOCK),
+		.mlocked = os_status_number(text, "VmLck", 10) << 10,
+		.uid = (u32)os_status_number(text, "Uid", 10),
+		.may_lock_any = os_status_number(text, "CapEff", 16) & BIT(CAP_IPC_LOCK),
 	};
 }
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/os.h"
 #include "mem/guard.h"
 #include "mem/vma.h"
 
@@ -396,23 +397,14 @@ struct privileges {
 
 static struct privileges privileges_of(pid_t pid)
 {
-	char path[32], text[4096];
-	const char *effective, *permitted, *uid;
-	unsigned long id = 1;
-	ssize_t size;
-	_close_ int fd = -1;
+	char text[OS_STATUS_TEXT];
+	unsigned id = 1;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
-	text[size > 0 ? size : 0] = '\0';
-	effective = strstr(text, "\nCapEff:");
-	permitted = strstr(text, "\nCapPrm:");
-	uid = strstr(text, "\nUid:");
-	if (!effective || !permitted || !uid || sscanf(uid, "\nUid: %*u %lu", &id) != 1)
+	os_task_status(pid, text);
+	if (sscanf(os_status_value(text, "Uid"), "%*u %u", &id) != 1)
 		return (struct privileges){};
-	return (struct privileges){.effective = strtoull(effective + strlen("\nCapEff:"), NULL, 16),
-				   .permitted = strtoull(permitted + strlen("\nCapPrm:"), NULL, 16),
+	return (struct privileges){.effective = os_status_number(text, "CapEff", 16),
+				   .permitted = os_status_number(text, "CapPrm", 16),
 				   .root = id == 0};
 }
 

@@ -15,6 +15,7 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
+#include "base/os.h"
 #include "machine/precise.h"
 
 /* ---- registers ---- */
@@ -103,18 +104,10 @@ static void unblock(const struct traced *thread, int signal)
 
 static bool is_ignored(const struct traced *thread, int signal)
 {
-	unsigned long long ignored = 0;
-	char path[32], line[128];
-	FILE *status;
+	char text[OS_STATUS_TEXT];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", thread->id);
-	status = fopen(path, "re");
-	if (!status)
-		return false;
-	while (fgets(line, sizeof(line), status) && sscanf(line, "SigIgn: %llx", &ignored) != 1)
-		;
-	fclose(status);
-	return ignored & BIT(signal - 1);
+	os_task_status(thread->id, text);
+	return os_status_number(text, "SigIgn", 16) & BIT(signal - 1);
 }
 
 static void deliver(struct fault *fault, int signal, int code, u64 address)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/os.h"
 #include "machine/files.h"
 
 void tracees_init(struct tracees *tracees, struct machine *machine, struct file_server *files, int listener, int epoll)
@@ -85,19 +86,12 @@ static struct tracee *tracee_by_thread(const struct tracees *tracees, pid_t thre
 
 pid_t process_of_thread(pid_t thread)
 {
-	char path[40], line[128];
-	pid_t process = thread;
-	FILE *status;
+	char text[OS_STATUS_TEXT];
+	pid_t process;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", thread);
-	status = fopen(path, "re");
-	if (!status)
-		return thread;
-	while (fgets(line, sizeof(line), status))
-		if (sscanf(line, "Tgid: %d", &process) == 1)
-			break;
-	fclose(status);
-	return process;
+	os_task_status(thread, text);
+	process = (pid_t)os_status_number(text, "Tgid", 10);
+	return process ? process : thread;
 }
 
 static bool begins(const char *name, const char *prefix)

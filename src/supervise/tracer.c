@@ -146,21 +146,11 @@ struct thread_state {
 
 static struct thread_state state_of(pid_t id)
 {
-	struct thread_state ret = {};
-	char path[40], line[128];
-	FILE *status;
+	char text[OS_STATUS_TEXT];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", id);
-	status = fopen(path, "re");
-	if (!status)
-		return ret;
-	while (fgets(line, sizeof(line), status)) {
-		(void)sscanf(line, "State: %c", &ret.state);
-		if (sscanf(line, "TracerPid: %d", &ret.tracer) == 1)
-			break;
-	}
-	fclose(status);
-	return ret;
+	os_task_status(id, text);
+	return (struct thread_state){.state = *os_status_value(text, "State"),
+				     .tracer = (pid_t)os_status_number(text, "TracerPid", 10)};
 }
 
 static int refuse_traced(pid_t id, int err, const struct thread_state *state, struct why *why)

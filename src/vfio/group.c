@@ -24,6 +24,7 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "base/text.h"
 #include "iommufd/compat.h"
 #include "vfio/container.h"
 #include "vfio/device.h"
@@ -314,30 +315,6 @@ static int refuse_name(const struct vfio_group *group, const char *name, struct 
 		      device->driver ? device->driver : "no driver");
 }
 
-#define UUID_LENGTH 36
-
-static u8 hex_digit(char digit)
-{
-	return (u8)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
-}
-
-/* The first 36 characters are a UUID; its bytes have the order of the text. False: they are none. */
-static bool parse_uuid(const char *text, u8 ret[static VF_TOKEN_SIZE])
-{
-	static const char shape[UUID_LENGTH + 1] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	unsigned digits = 0;
-
-	for (unsigned i = 0; i < UUID_LENGTH; i++) {
-		if (!text[i] || (shape[i] == '-' ? text[i] != '-' : !strchr("0123456789abcdefABCDEF", text[i])))
-			return false;
-		if (shape[i] == '-')
-			continue;
-		ret[digits / 2] = (u8)(ret[digits / 2] << 4 | hex_digit(text[i]));
-		digits++;
-	}
-	return true;
-}
-
 /* The options behind a name (spec 04 section 4.2): nothing but one vf_token=UUID, which must be well-formed. */
 static int decode_options(const char *text, u8 token[static VF_TOKEN_SIZE], bool *ret_token, struct why *why)
 {
@@ -353,7 +330,7 @@ static int decode_options(const char *text, u8 token[static VF_TOKEN_SIZE], bool
 		if (*ret_token || strncmp(at, option, sizeof(option) - 1) != 0)
 			return refuse(why, DEVICE_OPTION, "\"%s\" is no option, or given twice", quote(at, quoted));
 		at += sizeof(option) - 1;
-		if (!parse_uuid(at, token))
+		if (!text_uuid(at, token))
 			return refuse(why, DEVICE_OPTION, "the token in \"%s\" is no UUID", quote(text, quoted));
 		at += UUID_LENGTH;
 		*ret_token = true;

@@ -187,20 +187,11 @@ static unsigned widest(const struct pci_session *session, unsigned bar)
 
 /* ---- ROM: what lies behind its images reads as ones ---- */
 
-static u64 power_of_two(u64 size)
-{
-	u64 power = 1;
-
-	while (power < size)
-		power *= 2;
-	return power;
-}
-
 u64 rom_size(const struct pci_function *function)
 {
 	if (function->bars[PCI_ROM].size)
 		return function->bars[PCI_ROM].size;
-	return function->rom ? power_of_two(function->rom_size) : 0;
+	return function->rom ? power_of_two_from(function->rom_size) : 0;
 }
 
 /* A blank one, or one that does not answer, cannot be mapped: Linux looks for an image first. */

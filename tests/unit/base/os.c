@@ -231,6 +231,26 @@ TEST(os, file_access_is_all_or_nothing)
 	os_close(fd);
 }
 
+TEST(os, a_task_is_told_of)
+{
+	static const char made_up[] =
+		"Name:\ta\\nUid:\t7\nUmask:\t0022\nState:\tR (running)\nSigIgn:\t8000000000000001\nUid:\t1\t2\n";
+	char text[OS_STATUS_TEXT];
+
+	os_task_status(getpid(), text);
+	assert_int_equal(os_status_number(text, "Tgid", 10), getpid());
+	assert_int_equal(os_status_number(text, "PPid", 10), getppid());
+	assert_int_equal(*os_status_value(text, "State"), 'R');
+	os_task_status(-1, text);
+	assert_string_equal(text, "");
+	assert_string_equal(os_status_value(text, "State"), "");
+	assert_string_equal(os_status_value(made_up, "Uid"), "1\t2\n");
+	assert_string_equal(os_status_value(made_up, "Sig"), "");
+	assert_int_equal(os_status_number(made_up, "SigIgn", 16), 0x8000000000000001);
+	assert_int_equal(os_status_number(made_up, "Name", 10), 0);
+	assert_int_equal(os_status_number(made_up, "VmLck", 10), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +266,7 @@ int main(void)
 		CASE(os, thread_takes_no_signals),
 		CASE(os, thread_that_cannot_start_is_refused),
 		CASE(os, file_access_is_all_or_nothing),
+		CASE(os, a_task_is_told_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

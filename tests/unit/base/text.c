@@ -53,9 +53,32 @@ TEST(text, every_pair_of_bytes_ends_clean)
 		}
 }
 
+TEST(text, a_uuid_is_read_in_the_order_of_its_text)
+{
+	static const u8 value[UUID_SIZE] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+					    0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10};
+	static const char good[] = "01234567-89ab-CDEF-fedc-BA9876543210";
+	u8 read[UUID_SIZE];
+
+	assert_true(text_uuid(good, read));
+	assert_memory_equal(read, value, sizeof(value));
+	assert_true(text_uuid("01234567-89ab-cdef-fedc-ba9876543210 and more", read));
+	assert_memory_equal(read, value, sizeof(value));
+	for (unsigned i = 0; i < UUID_LENGTH; i++) {
+		char bad[sizeof(good)];
+
+		memcpy(bad, good, sizeof(bad));
+		bad[i] = 'g';
+		assert_false(text_uuid(bad, read));
+		bad[i] = '\0';
+		assert_false(text_uuid(bad, read));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(text, a_uuid_is_read_in_the_order_of_its_text),
 		CASE(text, what_can_be_shown_stays),
 		CASE(text, control_characters_do_not),
 		CASE(text, nor_does_what_is_no_utf8),

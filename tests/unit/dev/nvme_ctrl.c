@@ -283,6 +283,9 @@ TEST(ctrl, without_a_thread_the_controller_says_it_is_dead)
 		driver_open(driver);
 		assert_true(fail_nth_fired());
 		fail_nth_arm(0);
+		assert_int_equal(driver_load(driver, NVME_REG_CSTS), NVME_CSTS_CFS);
+		driver_reset_function(driver);
+		assert_int_equal(driver_load(driver, NVME_REG_CSTS), NVME_CSTS_CFS);
 		driver_store(driver, NVME_REG_AQA, 0x001f001f);
 		driver_store(driver, NVME_REG_CC, 0x00460001);
 		mutex_lock(&driver->machine);
@@ -293,6 +296,7 @@ TEST(ctrl, without_a_thread_the_controller_says_it_is_dead)
 	}
 	driver_close(driver);
 	driver_open(driver);
+	assert_int_equal(driver_load(driver, NVME_REG_CSTS), 0);
 	driver_enable(driver, ADMIN_ENTRIES);
 }
 
