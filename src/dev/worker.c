@@ -4,7 +4,8 @@
  * long will not mind a little more. So the thread keeps looking for a short while, yielding the processor to whoever
  * wants it (the driver, most likely), then sleeps a sixteenth of the silence so far, at least 5 us and at most 2 ms:
  * the answer is late by a few per cent of the time the driver took itself, and an idle controller costs next to
- * nothing.
+ * nothing. A thread that is woken stays awake for the same short while: a driver that hands out work piece by piece
+ * then pays no system call for each, which would be more than most of the work.
  */
 #include "dev/worker.h"
 
@@ -43,7 +44,25 @@ static void look_away(struct worker *worker, u64 now, u64 active)
 		os_sleep_ns(min_u64(max_u64(silence / 16, SLEEP_MIN_NS), longest));
 }
 
-/* One piece of work; without any, and with nothing to look at, the lock is given up until there is some. */
+static bool is_called(struct worker *worker)
+{
+	return atomic_load(&worker->woken) || atomic_load(&worker->stop);
+}
+
+static void sleep_until_called(struct worker *worker)
+{
+	for (u64 since = os_clock_ns(); !is_called(worker) && os_clock_ns() - since < SPIN_NS;)
+		os_yield();
+	mutex_lock(&worker->lock);
+	while (!is_called(worker)) {
+		worker->asleep = true;
+		mutex_wait(&worker->lock, &worker->wake);
+		worker->asleep = false;
+	}
+	mutex_unlock(&worker->lock);
+}
+
+/* One piece of work. */
 static bool work(struct worker *worker)
 {
 	bool progress;
@@ -52,10 +71,8 @@ static bool work(struct worker *worker)
 	while (atomic_load(&worker->waiting))
 		os_yield();
 	mutex_lock(&worker->lock);
-	worker->woken = false;
+	atomic_store(&worker->woken, false);
 	progress = worker->work(worker->model);
-	while (!progress && worker->rest == WORKER_SLEEPS && !worker->woken && !atomic_load(&worker->stop))
-		mutex_wait(&worker->lock, &worker->wake);
 	mutex_unlock(&worker->lock);
 	return progress;
 }
@@ -66,16 +83,12 @@ static void *thread(void *argument)
 	u64 active = os_clock_ns();
 
 	while (!atomic_load(&worker->stop)) {
-		bool progress = work(worker);
-		u64 now;
-
-		if (worker->rest == WORKER_SLEEPS)
-			continue;
-		now = os_clock_ns();
-		if (progress)
-			active = now;
+		if (work(worker))
+			active = os_clock_ns();
+		else if (worker->rest == WORKER_SLEEPS)
+			sleep_until_called(worker);
 		else
-			look_away(worker, now, active);
+			look_away(worker, os_clock_ns(), active);
 	}
 	return NULL;
 }
@@ -122,8 +135,9 @@ void worker_unlock(struct worker *worker)
 void worker_wake(struct worker *worker)
 {
 	assert_held(RANK_DEVICE);
-	worker->woken = true;
-	pthread_cond_signal(&worker->wake);
+	atomic_store(&worker->woken, true);
+	if (worker->asleep)
+		pthread_cond_signal(&worker->wake);
 }
 
 void worker_hurry(struct worker *worker)

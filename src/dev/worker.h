@@ -23,7 +23,8 @@ struct worker {
 	void *model;		   /* borrowed */
 	enum worker_rest rest;
 	pthread_cond_t wake; /* with lock */
-	bool woken;	     /* under lock */
+	bool asleep;	     /* under lock: waits for wake */
+	atomic_bool woken;   /* there is work, as far as anybody said; set under lock */
 	bool unattended;     /* under lock: the host gave no thread, so nothing will be done */
 
 	pthread_t thread;

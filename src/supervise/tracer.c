@@ -27,6 +27,8 @@
 
 #define KICK SIGRTMAX /* takes the tracer out of its wait */
 
+#define AWAKE_NS 100000
+
 #define SEIZE_OPTIONS                                                                                                  \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | \
 	 PTRACE_O_TRACEEXIT)
@@ -462,6 +464,19 @@ static bool look_around(struct tracer *tracer, bool empty)
 	return !stopping;
 }
 
+/*
+ * The next stop. A driver that touches a precise page is likely to touch one again at once, and a virtual processor that
+ * has gone to sleep takes tens of microseconds to wake up: so this thread stays awake for a moment.
+ */
+static pid_t await_stop(int *ret_status)
+{
+	pid_t id = 0;
+
+	for (u64 since = os_clock_ns(); id == 0 && os_clock_ns() - since < AWAKE_NS; os_yield())
+		id = waitpid(-1, ret_status, __WALL | WNOHANG);
+	return id ? id : waitpid(-1, ret_status, __WALL);
+}
+
 static void *trace(void *argument)
 {
 	struct tracer *tracer = argument;
@@ -471,7 +486,7 @@ static void *trace(void *argument)
 
 	prepare_thread(tracer);
 	while (look_around(tracer, empty)) {
-		id = waitpid(-1, &status, __WALL);
+		id = await_stop(&status);
 		empty = id < 0 && errno == ECHILD;
 		if (id > 0)
 			on_wait(tracer, id, status);

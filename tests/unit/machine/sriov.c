@@ -855,6 +855,18 @@ static bool is_hidden(struct fixture *f, const char *bdf)
 	return hidden;
 }
 
+/* For as long as there are other threads. */
+static bool is_there(struct fixture *f, const char *bdf)
+{
+	struct machine *machine = f->machine->machine;
+	bool there;
+
+	mutex_lock(&machine->lock);
+	there = find(f, bdf) != NULL;
+	mutex_unlock(&machine->lock);
+	return there;
+}
+
 static void await_hidden(struct fixture *f, const char *bdf)
 {
 	while (!is_hidden(f, bdf))
@@ -877,7 +889,7 @@ TEST(sriov, taking_away_waits_for_who_has_one_open)
 	assert_int_equal(pthread_create(&threads[1], NULL, write_there, &late), 0);
 	EXPECT_NO(DEVICE_LEAVING, isolde_device_get(f->machine, VF, &handle, &f->why));
 	isolde_machine_check(f->machine);
-	assert_non_null(find(f, VF));
+	assert_true(is_there(f, VF));
 	usleep(20000);
 	drop(f, virtual);
 	pthread_join(threads[0], NULL);
