@@ -88,6 +88,16 @@ void mutex_unlock(struct mutex *mutex)
 	rank_leave(mutex->rank);
 }
 
+void condition_init(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 void mutex_wait(struct mutex *mutex, pthread_cond_t *condition)
 {
 	wait_begins(mutex->rank);

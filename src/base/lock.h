@@ -8,7 +8,8 @@
  *	 3    dma_port.gate    what one device's DMA can see       entered: one transfer; stopped: one unmap, attach
  *	 4    pci_irq.lock     where a function's interrupts go    one signal
  *	 5    file watchers    who waits for a queue               one wake
- *	 6    journal.lock     the ring of refusals                one append
+ *	 6    tracer.lock      what the tracer is asked to do      one look
+ *	 7    journal.lock     the ring of refusals                one append
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -23,6 +24,7 @@ enum lock_rank {
 	RANK_DMA,
 	RANK_IRQ,
 	RANK_WATCH,
+	RANK_TRACER,
 	RANK_JOURNAL,
 };
 
@@ -36,9 +38,11 @@ void mutex_fini(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 
+/* One whose time is CLOCK_MONOTONIC, as mutex_wait_ms() wants it. */
+void condition_init(pthread_cond_t *condition);
 /* Waits on condition with mutex released meanwhile; mutex must be the highest lock held. */
 void mutex_wait(struct mutex *mutex, pthread_cond_t *condition);
-/* The same for at most timeout_ms; false when that time has passed. The condition uses CLOCK_MONOTONIC. */
+/* The same for at most timeout_ms; false when that time has passed. */
 bool mutex_wait_ms(struct mutex *mutex, pthread_cond_t *condition, unsigned timeout_ms);
 
 /*

@@ -124,14 +124,9 @@ static void dma_faulted(void *context, const struct dma_fault *fault)
 
 static void machine_init(struct machine *machine, struct description *description)
 {
-	pthread_condattr_t attributes;
-
 	mutex_init(&machine->lock, RANK_MACHINE);
 	waiting_init(&machine->waiting);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&machine->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	condition_init(&machine->changed);
 	machine->description = description;
 	pci_topology_init(&machine->topology);
 	iommu_init(&machine->iommu);

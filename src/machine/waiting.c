@@ -13,14 +13,9 @@ static void wake(struct file_watcher *watcher)
 
 void waiting_init(struct waiting *waiting)
 {
-	pthread_condattr_t attributes;
-
 	waiting->watcher.woken = wake;
 	mutex_init(&waiting->lock, RANK_WATCH);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&waiting->woken, &attributes);
-	pthread_condattr_destroy(&attributes);
+	condition_init(&waiting->woken);
 }
 
 void waiting_fini(struct waiting *waiting)

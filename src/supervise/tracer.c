@@ -115,9 +115,9 @@ static void drop_injection(struct tracer *tracer, struct injection *injection)
 {
 	if (!injection)
 		return;
-	pthread_mutex_lock(&tracer->lock);
+	mutex_lock(&tracer->lock);
 	list_remove(&injection->link);
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 	free(injection);
 }
 
@@ -262,9 +262,9 @@ static void answer(struct tracer *tracer)
 		return;
 	tracer->question = NULL;
 	list_append(&tracer->injections, &question->injection->link);
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 	question->err = take_mapping(tracer, question->injection, question->why);
-	pthread_mutex_lock(&tracer->lock);
+	mutex_lock(&tracer->lock);
 	if (question->err < 0)
 		list_remove(&question->injection->link);
 	question->answered = true;
@@ -275,18 +275,10 @@ static void answer(struct tracer *tracer)
 static void kick_until(struct tracer *tracer, const bool *done)
 {
 	while (!*done) {
-		struct timespec until;
-
 		if (tracer->ready)
 			pthread_kill(tracer->thread, KICK);
 		pthread_cond_broadcast(&tracer->changed);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-		pthread_cond_timedwait(&tracer->changed, &tracer->lock, &until);
+		mutex_wait_ms(&tracer->lock, &tracer->changed, 1);
 	}
 }
 
@@ -299,10 +291,10 @@ int tracer_expect(struct tracer *tracer, pid_t thread, const struct tracer_mappi
 		return -why->err;
 	injection->thread = thread;
 	injection->mapping = *mapping;
-	pthread_mutex_lock(&tracer->lock);
+	mutex_lock(&tracer->lock);
 	tracer->question = &question;
 	kick_until(tracer, &question.answered);
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 	if (question.err == 0)
 		take(injection);
 	return question.err;
@@ -315,10 +307,10 @@ bool tracer_injects(struct tracer *tracer, pid_t thread)
 
 	if (!tracer)
 		return false;
-	pthread_mutex_lock(&tracer->lock);
+	mutex_lock(&tracer->lock);
 	list_for_each(injection, &tracer->injections, link)
 		found |= injection->thread == thread;
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 	return found;
 }
 
@@ -440,33 +432,29 @@ static void prepare_thread(struct tracer *tracer)
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-	pthread_mutex_lock(&tracer->lock);
+	mutex_lock(&tracer->lock);
 	tracer->id = gettid();
 	tracer->ready = true;
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 }
 
 /* Answers, and says whether to go on. Without a process to wait for, sleeps until there may be one. */
 static bool look_around(struct tracer *tracer, bool empty)
 {
-	struct timespec until;
 	bool stopping;
 
-	pthread_mutex_lock(&tracer->lock);
-	if (empty && !tracer->stopping && !tracer->question) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec++;
-		pthread_cond_timedwait(&tracer->changed, &tracer->lock, &until);
-	}
+	mutex_lock(&tracer->lock);
+	if (empty && !tracer->stopping && !tracer->question)
+		mutex_wait_ms(&tracer->lock, &tracer->changed, 1000);
 	answer(tracer);
 	stopping = tracer->stopping;
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 	return !stopping;
 }
 
 /*
- * The next stop. A driver that touches a precise page is likely to touch one again at once, and a virtual processor that
- * has gone to sleep takes tens of microseconds to wake up: so this thread stays awake for a moment.
+ * The next stop. A driver that touches a precise page is likely to touch one again at once, and a virtual processor
+ * that has gone to sleep takes tens of microseconds to wake up: so this thread stays awake for a moment.
  */
 static pid_t await_stop(int *ret_status)
 {
@@ -491,10 +479,10 @@ static void *trace(void *argument)
 		if (id > 0)
 			on_wait(tracer, id, status);
 	}
-	pthread_mutex_lock(&tracer->lock);
+	mutex_lock(&tracer->lock);
 	tracer->finished = true;
 	pthread_cond_broadcast(&tracer->changed);
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 	return NULL;
 }
 
@@ -508,7 +496,7 @@ static void free_tracer(struct tracer *tracer)
 		thread_free(tracer, thread);
 	os_close(tracer->events);
 	pthread_cond_destroy(&tracer->changed);
-	pthread_mutex_destroy(&tracer->lock);
+	mutex_fini(&tracer->lock);
 	free(tracer);
 }
 
@@ -525,8 +513,8 @@ int tracer_start(struct machine *machine, pid_t program, struct tracer **ret, st
 	list_init(&tracer->threads);
 	list_init(&tracer->processes);
 	list_init(&tracer->injections);
-	pthread_mutex_init(&tracer->lock, NULL);
-	pthread_cond_init(&tracer->changed, NULL);
+	mutex_init(&tracer->lock, RANK_TRACER);
+	condition_init(&tracer->changed);
 	atomic_init(&tracer->status, -1);
 	tracer->events = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	/* No restart: the wait is to end. And nobody else is to be woken by each stop. */
@@ -546,10 +534,10 @@ void tracer_stop(struct tracer *tracer)
 {
 	if (!tracer)
 		return;
-	pthread_mutex_lock(&tracer->lock);
+	mutex_lock(&tracer->lock);
 	tracer->stopping = true;
 	kick_until(tracer, &tracer->finished);
-	pthread_mutex_unlock(&tracer->lock);
+	mutex_unlock(&tracer->lock);
 	pthread_join(tracer->thread, NULL);
 	free_tracer(tracer);
 }

@@ -11,6 +11,7 @@
 #undef PAGE_MASK
 
 #include "base/list.h"
+#include "base/lock.h"
 #include "supervise/tracer.h"
 
 enum { XSAVE_MAX = 32768 }; /* AMX takes 11 KiB */
@@ -63,7 +64,7 @@ struct tracer {
 	int events;	   /* owned eventfd */
 	atomic_int status; /* of the program; -1: it has not ended */
 
-	pthread_mutex_t lock; /* of what follows: others use it, too */
+	struct mutex lock; /* of what follows: others use it, too */
 	pthread_cond_t changed;
 	struct question *question; /* borrowed; NULL: none */
 	bool ready, stopping, finished;

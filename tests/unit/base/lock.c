@@ -99,15 +99,10 @@ struct shared {
 
 static void shared_init(struct shared *shared)
 {
-	pthread_condattr_t attributes;
-
 	*shared = (struct shared){.count = 0};
 	mutex_init(&shared->mutex, RANK_DEVICE);
 	gate_init(&shared->gate, RANK_DMA);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&shared->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	condition_init(&shared->changed);
 }
 
 static void shared_fini(struct shared *shared)

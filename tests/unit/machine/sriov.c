@@ -844,27 +844,18 @@ static void *write_there(void *argument)
 	return NULL;
 }
 
+/* There, but waiting to be let go; looked at while other threads are at work. */
 static bool is_hidden(struct fixture *f, const char *bdf)
 {
 	struct machine *machine = f->machine->machine;
+	struct device *device;
 	bool hidden;
 
 	mutex_lock(&machine->lock);
-	hidden = find(f, bdf)->leaving && find(f, bdf)->busy;
+	device = find(f, bdf);
+	hidden = device && device->leaving && device->busy;
 	mutex_unlock(&machine->lock);
 	return hidden;
-}
-
-/* For as long as there are other threads. */
-static bool is_there(struct fixture *f, const char *bdf)
-{
-	struct machine *machine = f->machine->machine;
-	bool there;
-
-	mutex_lock(&machine->lock);
-	there = find(f, bdf) != NULL;
-	mutex_unlock(&machine->lock);
-	return there;
 }
 
 static void await_hidden(struct fixture *f, const char *bdf)
@@ -889,7 +880,7 @@ TEST(sriov, taking_away_waits_for_who_has_one_open)
 	assert_int_equal(pthread_create(&threads[1], NULL, write_there, &late), 0);
 	EXPECT_NO(DEVICE_LEAVING, isolde_device_get(f->machine, VF, &handle, &f->why));
 	isolde_machine_check(f->machine);
-	assert_true(is_there(f, VF));
+	assert_true(is_hidden(f, VF));
 	usleep(20000);
 	drop(f, virtual);
 	pthread_join(threads[0], NULL);
