@@ -33,4 +33,5 @@
 	X(proofs)                                                                                                      \
 	X(peers)                                                                                                       \
 	X(irqs)                                                                                                        \
-	X(stores)
+	X(stores)                                                                                                      \
+	X(limits)

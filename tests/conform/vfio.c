@@ -96,16 +96,27 @@ struct names the_beside(void)
 	return device_named("ISOLDE_BESIDE");
 }
 
+static void several(const char *variable, struct names *ret, unsigned count)
+{
+	char list[4 * (UUID_LENGTH + 1)], *rest = list, *name;
+
+	snprintf(list, sizeof(list), "%s", getenv(variable) ?: "");
+	for (unsigned i = 0; i < count; i++) {
+		name = strsep(&rest, ",");
+		if (!name || !*name)
+			skip("no %u devices: %s is not set", count, variable);
+		ret[i] = names_of(name);
+	}
+}
+
 static void two_of(const char *variable, struct names pair[static 2])
 {
-	const char *list = getenv(variable);
-	char first[UUID_LENGTH + 1];
+	several(variable, pair, 2);
+}
 
-	if (!list || !strchr(list, ','))
-		skip("no two devices: %s is not set", variable);
-	snprintf(first, sizeof(first), "%.*s", (int)(strchr(list, ',') - list), list);
-	pair[0] = names_of(first);
-	pair[1] = names_of(strchr(list, ',') + 1);
+void three_reaches(struct names ret[static 3])
+{
+	several("ISOLDE_REACHES", ret, 3);
 }
 
 void two_siblings(struct names pair[static 2])
