@@ -34,4 +34,5 @@
 	X(peers)                                                                                                       \
 	X(irqs)                                                                                                        \
 	X(stores)                                                                                                      \
-	X(limits)
+	X(limits)                                                                                                      \
+	X(noiommu)
