@@ -279,14 +279,15 @@ static void finish(struct room *room)
 	tracer_stop(take(room->notifier.tracer));
 	if (room->listener >= 0)
 		drain(room);
-	tree_server_stop(room->tree);
-	file_server_stop(room->files);
-	close_descriptor(&room->listener);
-	close_descriptor(&room->program.socket);
+	/* From here on a signal ends us: nothing is left that it could be passed to. */
 	if (room->signals >= 0) {
 		close(room->signals);
 		sigprocmask(SIG_SETMASK, &room->old_mask, NULL);
 	}
+	tree_server_stop(room->tree);
+	file_server_stop(room->files);
+	close_descriptor(&room->listener);
+	close_descriptor(&room->program.socket);
 }
 
 int supervise_run(struct machine *machine, const struct run_options *options, struct why *why)
