@@ -6,8 +6,8 @@
  * its group; all belong to vfio-pci. ISOLDE_MDEV is the UUID of any emulated device, ISOLDE_MCOPY of one of
  * the model mcopy. ISOLDE_PCI has more devices of vfio-pci, of any kind. For resets of a bus, ISOLDE_TWINS names two
  * NVMe controllers that have a group each and one bus together, ISOLDE_ROOTED a device on a root bus, and ISOLDE_BESIDE
- * one that has another driver's beside it, each in its own group. ISOLDE_REACHES has three that differ in the addresses
- * they can use (limits.c), ISOLDE_BARE two that no IOMMU covers.
+ * one that has another driver's beside it, each in its own group. ISOLDE_REACHES has four that differ in the addresses
+ * they can use (limits.c), ISOLDE_BARE two of one bus that no IOMMU covers.
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
@@ -22,7 +22,7 @@ struct names {
 struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
 void two_twins(struct names pair[static 2]);
-void three_reaches(struct names ret[static 3]);
+void four_reaches(struct names ret[static 4]);
 void two_bare(struct names pair[static 2]); /* no character device */
 struct names the_rooted(void);
 struct names the_beside(void);
