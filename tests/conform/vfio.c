@@ -96,6 +96,11 @@ struct names the_beside(void)
 	return device_named("ISOLDE_BESIDE");
 }
 
+struct names the_fragile(void)
+{
+	return device_named("ISOLDE_FRAGILE");
+}
+
 static void two_of(const char *variable, struct names pair[static 2])
 {
 	const char *list = getenv(variable);
