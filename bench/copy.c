@@ -2,12 +2,14 @@
 /*
  * What a copy costs when a device makes it: IOAT and DSA, through the IOMMU, in pieces of several sizes, beside memcpy
  * of the same memory. The driver's memory is this process's own, as for a program that embeds isolde, or another
- * process's, as for one in a room. Gigabytes per second, the best of several runs.
+ * process's, as for one in a room: a shared file, or private, in small pages or huge ones. Gigabytes per second, the
+ * best of several runs.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,9 +22,9 @@
 #include "mem/client.h"
 
 /* Descriptors and records first, then sources, then destinations: more than any cache of one core. */
-enum { HALF = 32 << 20, CONTROL = 1 << 20, MEMORY = CONTROL + 2 * HALF, RUNS = 7, PASSES = 3 };
+enum { HALF = 32 << 20, CONTROL = 2 << 20, MEMORY = CONTROL + 2 * HALF, RUNS = 7, PASSES = 3, MARK = 0x5a };
 
-enum memory { OWN, SHARED_FILE, PROCESS };
+enum memory { OWN, SHARED_FILE, SMALL_PAGES, HUGE_PAGES };
 
 struct room {
 	struct mutex machine;
@@ -34,8 +36,8 @@ struct room {
 	struct client client;
 	struct owner owner;
 	struct why why;
-	u8 *memory;
-	pid_t other; /* 0: the memory is our own */
+	u8 *place, *memory; /* the mapping, and the first address in it that may be a huge page's */
+	pid_t other;	    /* 0: the memory is our own */
 };
 
 static void must(const struct room *room, int ret)
@@ -57,24 +59,89 @@ static void free_nothing(struct client *client)
 
 /* ---- the room ---- */
 
-/* Shared, so that we see what the other process's device writes; it does nothing but be there. */
+static u64 source(u32 at)
+{
+	return CONTROL + (u64)at;
+}
+
+static u64 destination(u32 at)
+{
+	return CONTROL + HALF + (u64)at;
+}
+
+static void fill(u8 *data)
+{
+	memset(data, MARK, HALF);
+	memset(data + HALF, 0, HALF);
+}
+
+/* The other process does nothing but have the memory; where that is private, it makes it its own. */
+static void be_the_other(u8 *data, const int ready[2])
+{
+	fill(data);
+	if (write(ready[1], "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static void start_other(struct room *room)
+{
+	int ready[2];
+	char byte;
+
+	if (pipe(ready) < 0)
+		exit(1);
+	room->other = fork();
+	if (room->other == 0)
+		be_the_other(room->memory + CONTROL, ready);
+	if (room->other < 0 || read(ready[0], &byte, 1) != 1)
+		exit(1);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void must_map(u8 *place, size_t size, int flags, int fd)
+{
+	if (mmap(place, size, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd, 0) == MAP_FAILED)
+		exit(1);
+}
+
+/* Descriptors and records are shared in any case: we write and read them. */
 static void make_memory(struct room *room, enum memory kind)
 {
 	static const struct client_ops ops = {.free = free_nothing};
-	int fd = kind == SHARED_FILE ? memfd_create("bench", 0) : -1;
+	int fd = memfd_create("bench", 0);
 
-	if (kind == SHARED_FILE && (fd < 0 || ftruncate(fd, MEMORY) < 0))
+	room->place = mmap(NULL, MEMORY + CONTROL, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fd < 0 || ftruncate(fd, MEMORY) < 0 || room->place == MAP_FAILED)
 		exit(1);
-	room->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
-	memset(room->memory, 0x5a, MEMORY);
-	room->other = kind == OWN ? 0 : fork();
-	if (kind != OWN && room->other == 0) {
-		for (;;)
-			pause();
+	room->memory = (u8 *)(uintptr_t)align_up((uintptr_t)room->place, CONTROL);
+	must_map(room->memory, MEMORY, MAP_SHARED, fd);
+	if (kind != SHARED_FILE) {
+		must_map(room->memory + CONTROL, 2 * HALF, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		madvise(room->memory + CONTROL, 2 * HALF, kind == HUGE_PAGES ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	}
-	if (fd >= 0)
-		close(fd);
-	client_init(&room->client, &ops, kind == OWN ? getpid() : room->other);
+	if (kind == OWN)
+		fill(room->memory + CONTROL);
+	else
+		start_other(room);
+	close(fd);
+	client_init(&room->client, &ops, room->other ? room->other : getpid());
+}
+
+static bool all_copied(const struct room *room)
+{
+	static u8 piece[CONTROL];
+
+	for (u32 at = 0; at < HALF; at += sizeof(piece)) {
+		struct iovec here = {piece, sizeof(piece)}, there = {room->memory + destination(at), sizeof(piece)};
+
+		if (process_vm_readv(room->client.pid, &here, 1, &there, 1, 0) != sizeof(piece) || piece[0] != MARK ||
+		    memcmp(piece, piece + 1, sizeof(piece) - 1) != 0)
+			return false;
+	}
+	return true;
 }
 
 static void open_room(struct room *room, const char *name, enum memory kind)
@@ -125,7 +192,7 @@ static void close_room(struct room *room)
 		kill(room->other, SIGKILL);
 		waitpid(room->other, NULL, 0);
 	}
-	munmap(room->memory, MEMORY);
+	munmap(room->place, MEMORY + CONTROL);
 }
 
 static void store(struct room *room, unsigned bar, u64 offset, const void *data, unsigned width)
@@ -151,16 +218,6 @@ struct row {
 	void (*start)(struct room *room);
 	void (*pass)(struct room *room, u32 size);
 };
-
-static u64 source(u32 at)
-{
-	return CONTROL + (u64)at;
-}
-
-static u64 destination(u32 at)
-{
-	return CONTROL + HALF + (u64)at;
-}
 
 static void wait_for(const u8 *byte)
 {
@@ -247,7 +304,7 @@ static double measure(struct room *room, const struct row *row, u32 size)
 		rate = (double)HALF * PASSES / (double)(os_clock_ns() - start);
 		best = rate > best ? rate : best;
 	}
-	if (memcmp(room->memory + source(0), room->memory + destination(0), HALF) != 0)
+	if (!all_copied(room))
 		exit(1);
 	return best;
 }
@@ -255,12 +312,17 @@ static double measure(struct room *room, const struct row *row, u32 size)
 int main(void)
 {
 	static const struct row rows[] = {
-		{NULL, OWN, NULL, pass_memcpy},		{"ioat", OWN, NULL, pass_ioat},
-		{"ioat", SHARED_FILE, NULL, pass_ioat}, {"ioat", PROCESS, NULL, pass_ioat},
-		{"dsa", OWN, start_dsa, pass_dsa},	{"dsa", SHARED_FILE, start_dsa, pass_dsa},
-		{"dsa", PROCESS, start_dsa, pass_dsa},
+		{NULL, OWN, NULL, pass_memcpy},
+		{"ioat", OWN, NULL, pass_ioat},
+		{"ioat", SHARED_FILE, NULL, pass_ioat},
+		{"ioat", SMALL_PAGES, NULL, pass_ioat},
+		{"ioat", HUGE_PAGES, NULL, pass_ioat},
+		{"dsa", OWN, start_dsa, pass_dsa},
+		{"dsa", SHARED_FILE, start_dsa, pass_dsa},
+		{"dsa", SMALL_PAGES, start_dsa, pass_dsa},
+		{"dsa", HUGE_PAGES, start_dsa, pass_dsa},
 	};
-	static const char *const memories[] = {"of our own", "of a file", "of a process"};
+	static const char *const memories[] = {"of our own", "of a file", "of a process", "in huge pages"};
 	static const u32 sizes[] = {4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20};
 
 	printf("  GB/s in pieces of");

@@ -60,6 +60,8 @@ int machine_give(struct machine *machine, struct client *client, struct file *fi
 /* The file behind a descriptor, by its memory file; NULL: not ours. It may be closed before the request that follows.
  */
 struct file *machine_find_file(struct machine *machine, u64 host_device, u64 inode);
+/* A group or a device, as other subsystems are told: drivers/vfio/vfio_main.c:vfio_file_is_valid(). May be a copy. */
+bool machine_file_is_vfio(const struct file *file);
 /*
  * What /proc/PID/fdinfo/N has of such a file besides the host's lines, each with its end; false: nothing. Linux:
  * drivers/vfio/vfio_main.c:vfio_device_show_fdinfo().

@@ -12,6 +12,8 @@
 #include "machine/bus.h"
 #include "machine/files.h"
 #include "machine/machine.h"
+#include "vfio/device.h"
+#include "vfio/group.h"
 
 #define DEV_VFIO	 "/dev/vfio/"
 #define DEV_VFIO_DEVICE	 DEV_VFIO "devices/"
@@ -198,6 +200,11 @@ struct file *machine_find_file(struct machine *machine, u64 host_device, u64 ino
 	file = files_find(machine->files, host_device, inode);
 	mutex_unlock(&machine->lock);
 	return file;
+}
+
+bool machine_file_is_vfio(const struct file *file)
+{
+	return file->ops == &group_file_ops || file->ops == &device_file_ops;
 }
 
 /*

@@ -33,4 +33,6 @@
 	X(proofs)                                                                                                      \
 	X(peers)                                                                                                       \
 	X(irqs)                                                                                                        \
-	X(stores)
+	X(stores)                                                                                                      \
+	X(limits)                                                                                                      \
+	X(noiommu)

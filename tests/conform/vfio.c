@@ -22,22 +22,30 @@ static bool has_cdev(const char *bus, const char *name, unsigned index)
 	return fd >= 0;
 }
 
+static bool group_on(const char *bus, const char *name, const char *prefix, char ret[static 40])
+{
+	char path[128], target[128];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/iommu_group", bus, name);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	snprintf(ret, 40, "/dev/vfio/%s%.16s", prefix, strrchr(target, '/') + 1);
+	return true;
+}
+
 static struct names names_on(const char *bus, const char *name)
 {
 	struct names names = {.bdf = ""};
-	char path[128], target[128];
-	ssize_t length;
 
 	snprintf(names.bdf, sizeof(names.bdf), "%s", name);
 	for (unsigned i = 0; i < MOST_CDEVS && !names.cdev[0]; i++)
 		if (has_cdev(bus, name, i))
 			snprintf(names.cdev, sizeof(names.cdev), "/dev/vfio/devices/vfio%u", i);
-	snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/iommu_group", bus, name);
-	length = readlink(path, target, sizeof(target) - 1);
-	if (length < 0 || !names.cdev[0])
+	if (!group_on(bus, name, "", names.group) || !names.cdev[0])
 		skip("%s has no group or no character device: is it bound to VFIO?", name);
-	target[length] = '\0';
-	snprintf(names.group, sizeof(names.group), "/dev/vfio/%.16s", strrchr(target, '/') + 1);
 	return names;
 }
 
@@ -101,16 +109,42 @@ struct names the_fragile(void)
 	return device_named("ISOLDE_FRAGILE");
 }
 
+static void several(const char *variable, struct names (*of)(const char *name), struct names *ret, unsigned count)
+{
+	char list[4 * (UUID_LENGTH + 1)], *rest = list, *name;
+
+	snprintf(list, sizeof(list), "%s", getenv(variable) ?: "");
+	for (unsigned i = 0; i < count; i++) {
+		name = strsep(&rest, ",");
+		if (!name || !*name)
+			skip("no %u devices: %s is not set", count, variable);
+		ret[i] = of(name);
+	}
+}
+
 static void two_of(const char *variable, struct names pair[static 2])
 {
-	const char *list = getenv(variable);
-	char first[UUID_LENGTH + 1];
+	several(variable, names_of, pair, 2);
+}
 
-	if (!list || !strchr(list, ','))
-		skip("no two devices: %s is not set", variable);
-	snprintf(first, sizeof(first), "%.*s", (int)(strchr(list, ',') - list), list);
-	pair[0] = names_of(first);
-	pair[1] = names_of(strchr(list, ',') + 1);
+void three_reaches(struct names ret[static 3])
+{
+	several("ISOLDE_REACHES", names_of, ret, 3);
+}
+
+static struct names bare_names(const char *name)
+{
+	struct names names = {.bdf = ""};
+
+	snprintf(names.bdf, sizeof(names.bdf), "%s", name);
+	if (!group_on("pci", name, "noiommu-", names.group))
+		skip("%s has no group: is it bound to VFIO?", name);
+	return names;
+}
+
+void two_bare(struct names pair[static 2])
+{
+	several("ISOLDE_BARE", bare_names, pair, 2);
 }
 
 void two_siblings(struct names pair[static 2])

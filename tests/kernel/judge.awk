@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: MIT
 # Judges the output of one of Linux's test programs, TAP as tools/testing/selftests/kselftest.h writes it:
 #
-#	awk -v program=NAME [-v tolerated=REGEX] -f tests/kernel/judge.awk tests/kernel/exceptions.txt OUTPUT
+#	awk -v program=NAME[.DEVICE] [-v tolerated=REGEX] [-v lacking="TEST: REASON"] \
+#		-f tests/kernel/judge.awk tests/kernel/exceptions.txt OUTPUT
 #
 # Everything must pass, but for the exceptions: those must fail (one that passes is no exception any more). A skip is a
-# failure as well, unless the test itself says that it does not apply to a variant, or it is one of those tolerated: what
-# this host cannot do. Prints what is wrong, with what the test said, then one line of counts.
+# failure as well, unless the test itself says that it does not apply to the variant without a virtual IOMMU, as on every
+# kernel, or it is one of those tolerated for want of huge pages: what this host cannot do. The one test that is lacking
+# something the device does not have must skip, for that reason to the letter. Prints what is wrong, with what the test
+# said, then one line of counts.
+
+BEGIN {
+	alone = program
+	sub(/\..*/, "", alone)
+	colon = index(lacking, ": ")
+	lacks = substr(lacking, 1, colon - 1)
+	for_want = substr(lacking, colon + 2)
+}
 
 function complain(text, said)
 {
@@ -18,7 +29,7 @@ function complain(text, said)
 # "iommufd fixture.variant.test: reason"
 FNR == NR {
 	sub(/#.*/, "")
-	if ($1 == program && NF > 2) {
+	if ($1 == alone && NF > 2) {
 		name = $2
 		sub(/:$/, "", name)
 		excepted[name] = 1
@@ -48,9 +59,16 @@ FNR == NR {
 			complain(name " passes: take it out of tests/kernel/exceptions.txt and docs/FIDELITY.md")
 		else
 			exceptions++
-	} else if (skips && reason ~ /^Skipping test for variant no_/)
+	} else if (name == lacks) {
+		if (skips && reason == for_want)
+			wanting++
+		else if (skips)
+			complain(name " was skipped for another reason: " reason)
+		else
+			complain(name (passes ? " passes" : " fails") ": it is no longer lacking anything", said)
+	} else if (skips && reason == "Skipping test for variant no_viommu" && name ~ /\.no_viommu\./)
 		skipped++
-	else if (skips && tolerated != "" && name ~ tolerated)
+	else if (skips && tolerated != "" && name ~ tolerated && reason ~ /^mmap\(\) failed: /)
 		excused++
 	else if (skips)
 		complain(name " was skipped: " reason)
@@ -75,7 +93,10 @@ END {
 	for (name in excepted)
 		if (!(name in seen) && results == planned)
 			complain(name " does not exist: take it out of tests/kernel/exceptions.txt")
-	printf "%s: %d passed, %d skipped by design, %d exceptions, %d failed%s\n", program, passed, skipped, exceptions, failed,
+	if (lacks != "" && !(lacks in seen) && planned && results == planned)
+		complain(lacks " does not exist")
+	printf "%s: %d passed, %d skipped by design, %d exceptions, %d failed%s%s\n", program, passed, skipped, exceptions,
+		failed, wanting ? ", " wanting " for what the device has not" : "",
 		excused ? ", " excused " not to be had on this host" : ""
 	exit failed > 0
 }

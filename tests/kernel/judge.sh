@@ -5,10 +5,10 @@
 
 printf '%s\n' '# a comment' 'prog area.one.broken: tests the kernel' 'other area.one.good: of another program' >"$work/exceptions"
 
-tolerated=
+tolerated='' lacking='' device=''
 verdict() # STATUS TEXT: of the TAP on stdin
 {
-	awk -v program=prog -v tolerated="$tolerated" -f tests/kernel/judge.awk "$work/exceptions" - >"$work/out"
+	awk -v program="prog$device" -v tolerated="$tolerated" -v lacking="$lacking" -f tests/kernel/judge.awk "$work/exceptions" - >"$work/out"
 	status=$?
 	[ $status -eq "$1" ] || fail "status $status instead of $1: $(cat "$work/out")"
 	grep -qF "$2" "$work/out" || fail "\"$2\" is not in: $(cat "$work/out")"
@@ -22,13 +22,20 @@ head='TAP version 13
 ok 1 area.one.good
 #  RUN           area.one.broken ...'
 broken='not ok 2 area.one.broken'
-last='ok 3 area.no_area.other # SKIP Skipping test for variant no_area'
+last='ok 3 area.no_viommu.other # SKIP Skipping test for variant no_viommu'
 
 verdict 0 'prog: 1 passed, 1 skipped by design, 1 exceptions, 0 failed' <<END
 $head
 $broken
 $last
 END
+device=.dsa
+verdict 0 'prog.dsa: 1 passed, 1 skipped by design, 1 exceptions, 0 failed' <<END
+$head
+$broken
+$last
+END
+device=
 verdict 1 'area.one.broken passes: take it out' <<END
 $head
 ok 2 area.one.broken
@@ -59,18 +66,59 @@ verdict 1 'said nothing that looks like tests' <<END
 Segmentation fault
 END
 
-tolerated='no_area.*'
-verdict 1 'area.one.other was skipped: no pages' <<END
+verdict 1 'area.one.other was skipped: Skipping test for variant no_viommu' <<END
 $head
 $broken
-ok 3 area.one.other # SKIP no pages
+ok 3 area.one.other # SKIP Skipping test for variant no_viommu
+END
+
+pages='mmap() failed: Cannot allocate memory (12)'
+tolerated='no_viommu.*'
+verdict 1 "area.one.other was skipped: $pages" <<END
+$head
+$broken
+ok 3 area.one.other # SKIP $pages
 END
 tolerated='one\.other'
 verdict 0 '0 failed, 1 not to be had on this host' <<END
 $head
 $broken
-ok 3 area.one.other # SKIP no pages
+ok 3 area.one.other # SKIP $pages
 END
+verdict 1 'area.one.other was skipped: no such device' <<END
+$head
+$broken
+ok 3 area.one.other # SKIP no such device
+END
+
+tolerated=
+lacking='area.one.other: MSI: not supported'
+verdict 0 '1 passed, 0 skipped by design, 1 exceptions, 0 failed, 1 for what the device has not' <<END
+$head
+$broken
+ok 3 area.one.other # SKIP MSI: not supported
+END
+verdict 1 'area.one.other was skipped for another reason: MSI: not supported today' <<END
+$head
+$broken
+ok 3 area.one.other # SKIP MSI: not supported today
+END
+verdict 1 'area.one.other passes: it is no longer lacking anything' <<END
+$head
+$broken
+ok 3 area.one.other
+END
+verdict 1 'area.one.other fails: it is no longer lacking anything' <<END
+$head
+$broken
+not ok 3 area.one.other
+END
+verdict 1 'area.one.other does not exist' <<END
+$head
+$broken
+ok 3 area.no_viommu.other # SKIP Skipping test for variant no_viommu
+END
+lacking=
 
 sed 's/#.*//' tests/kernel/exceptions.txt | while read -r program test reason; do
 	[ -n "$program" ] || continue
