@@ -50,6 +50,88 @@ TEST(what_there_is_to_read_and_write)
 	with_each_device(describe);
 }
 
+/* ---- how much there would be to tell ---- */
+
+/* A structure of `whole` bytes, of which `min` must be taken, with capabilities behind it. */
+static const struct told {
+	unsigned long request;
+	u32 min, whole, offset_at, caps;
+} told_device = {VFIO_DEVICE_GET_INFO, 16, 24, 16, VFIO_DEVICE_FLAGS_CAPS},
+  told_region = {VFIO_DEVICE_GET_REGION_INFO, 32, 32, 12, VFIO_REGION_INFO_FLAG_CAPS};
+
+static u32 ask_told(int device, const struct told *told, u32 index, u32 argsz, u32 words[static 128])
+{
+	memset(words, 0xaa, 128 * sizeof(u32));
+	words[0] = argsz;
+	words[2] = index;
+	EXPECT(0, ask(device, told->request, words));
+	return words[0];
+}
+
+static void expect_chain(const u32 *words, const struct told *told, u32 size)
+{
+	u32 at = words[told->offset_at / 4], caps = 0;
+
+	EXPECT_EQUAL(told->whole, at);
+	for (; at; caps++) {
+		const struct vfio_info_cap_header *header = (const void *)((const u8 *)words + at);
+
+		EXPECT_TRUE(at % 8 == 0 && at + sizeof(*header) <= size);
+		EXPECT_TRUE(header->id && header->version);
+		EXPECT_TRUE(!header->next || header->next > at);
+		at = header->next;
+	}
+	EXPECT_TRUE(caps > 0);
+}
+
+/* Whether there was more to tell than the structure. */
+static bool tell_more(int device, const struct told *told, u32 index)
+{
+	u32 words[128], needed = ask_told(device, told, index, told->min, words);
+
+	if (!(words[1] & told->caps)) {
+		EXPECT_EQUAL(told->min, needed);
+		return false;
+	}
+	EXPECT_TRUE(needed > told->whole && needed < sizeof(words));
+	EXPECT_EQUAL(0xaaaaaaaa, words[told->whole / 4]);
+	if (told->min <= told->offset_at)
+		EXPECT_EQUAL(0xaaaaaaaa, words[told->offset_at / 4]); /* beyond what was asked for */
+	for (u32 argsz = told->whole; argsz < needed; argsz++) {
+		EXPECT_EQUAL(needed, ask_told(device, told, index, argsz, words));
+		EXPECT_EQUAL(0, words[told->offset_at / 4]);
+		EXPECT_TRUE(words[1] & told->caps);
+		EXPECT_EQUAL(0xaaaaaaaa, words[told->whole / 4]);
+	}
+	EXPECT_EQUAL(needed, ask_told(device, told, index, needed, words));
+	expect_chain(words, told, needed);
+	EXPECT_EQUAL(sizeof(words),
+		     ask_told(device, told, index, sizeof(words), words)); /* not a byte more is written */
+	expect_chain(words, told, needed);
+	EXPECT_EQUAL(0xaaaaaaaa, words[needed / 4]);
+	return true;
+}
+
+static u32 told_more[2]; /* devices, regions */
+
+static void tell_by_and_by(int device)
+{
+	told_more[0] += tell_more(device, &told_device, 0);
+	for (u32 index = 0; index < 8; index++) {
+		about("region %u", index);
+		told_more[1] += tell_more(device, &told_region, index);
+	}
+	about(NULL);
+}
+
+TEST(what_there_is_no_room_for_is_told_by_its_size)
+{
+	memset(told_more, 0, sizeof(told_more));
+	with_each_device(tell_by_and_by);
+	if (!told_more[0] || !told_more[1])
+		skip("no device completes AtomicOps, or none has MSI-X");
+}
+
 static void ends(int device)
 {
 	u8 buffer[16];
@@ -544,8 +626,8 @@ TEST(stores_by_eventfd)
 	with_each_device(ioeventfds);
 }
 
-SUITE(regions, CASE(what_there_is_to_read_and_write), CASE(accesses_end_where_the_region_does),
-      CASE(a_rom_can_only_be_read), CASE(vga_is_for_display_controllers),
+SUITE(regions, CASE(what_there_is_to_read_and_write), CASE(what_there_is_no_room_for_is_told_by_its_size),
+      CASE(accesses_end_where_the_region_does), CASE(a_rom_can_only_be_read), CASE(vga_is_for_display_controllers),
       CASE(bars_of_whole_pages_can_be_mapped_shared), CASE(the_table_of_msi_x_reads_as_ones),
       CASE(mapped_registers_go_while_nothing_answers), CASE(a_reset_is_done_if_it_is_offered),
       CASE(interrupts_and_how_many), CASE(the_line_of_a_device), CASE(messages_of_a_device),
