@@ -173,6 +173,8 @@ static bool turn(struct room *room, int timeout_ms)
 	struct epoll_event events[64];
 	int count = epoll_wait(room->epoll, events, ARRAY_SIZE(events), timeout_ms);
 
+	/* What a call's program has closed before counts. */
+	kvm_sweep(&room->notifier.kvm);
 	for (int i = 0; i < count; i++)
 		if (events[i].data.fd != room->listener)
 			on_event(room, &events[i]);
@@ -292,11 +294,18 @@ static void end_leftovers(struct room *room)
 		fprintf(stderr, "isolde: the program left processes behind in the room; they were ended\n");
 }
 
+/* Nobody tells when a device of KVM is closed; until then our files that it was given are held. */
+static int patience_ms(struct room *room)
+{
+	return kvm_sweep(&room->notifier.kvm) ? 1000 : -1;
+}
+
 /* The closes of dead processes are on their way; the devices must be free when the room is left. */
 static void drain(struct room *room)
 {
 	while (turn(room, 0))
 		;
+	kvm_fini(&room->notifier.kvm);
 	machine_handle_closes(room->machine);
 	inspector_stop(room->inspector);
 	room->inspector = NULL;
@@ -337,17 +346,19 @@ int supervise_run(struct machine *machine, const struct run_options *options, st
 	if (err < 0)
 		return err;
 	failures_init(&room.failures);
+	kvm_init(&room.notifier.kvm);
 	room.epoll = epoll_create1(EPOLL_CLOEXEC);
 	machine->journal.listener_context = &room.say;
 	machine->journal.listener = say_entry;
 	err = start(&room, options, why);
 	while (err == 0 && room.status < 0)
-		turn(&room, -1);
+		turn(&room, patience_ms(&room));
 	if (err == 0)
 		end_leftovers(&room);
 	finish(&room);
 	machine->journal.listener = NULL;
 	close(room.epoll);
+	kvm_fini(&room.notifier.kvm);
 	failures_fini(&room.failures);
 	say_fini(&room.say);
 	return err < 0 ? err : room.status;
