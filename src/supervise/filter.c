@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -39,6 +40,8 @@ struct rule {
 
 static const struct rule rules[] = {
 	{SCMP_SYS(ioctl), 1, {SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, VFIO_TYPE)}},
+	/* May name one of our files to a device of the host's. */
+	{SCMP_SYS(ioctl), 1, {SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, KVM_SET_DEVICE_ATTR)}},
 	{SCMP_SYS(open), 0, {}},
 	{SCMP_SYS(openat), 0, {}},
 	{SCMP_SYS(openat2), 0, {}},

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/kvm.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
@@ -188,19 +189,23 @@ static long do_open(struct call *call, int directory, u64 address, int flags)
 	pid_t owner;
 	int fd;
 
-	if (!path_argument(call, directory, address, path, sizeof(path)))
+	/* That opens nothing: a node's name is all it gets, and the host has it. */
+	if (flags & O_PATH || !path_argument(call, directory, address, path, sizeof(path)))
 		return GO_ON;
 	/* A device's descriptor cannot be opened again through /proc: it is an anonymous inode. */
 	if (path_is_descriptor(path, (pid_t)call->request.pid, "fd", &owner, &fd)) {
 		struct file file;
 
-		if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL))
+		if (tracee_look(call->notifier->tracees, owner, fd, &file, NULL)) {
+			if (file.path[0] != '/' && caller(call)) {
+				refuse(&call->why, FILE_ANONYMOUS, "%s is %s: it cannot be opened again", path,
+				       file.path);
+				return journalled(call, "open");
+			}
+			snprintf(path, sizeof(path), "%s", file.path);
+		} else if (!read_link(path, sizeof(path), "/proc/%d/fd/%d", owner, fd) || !machine_owns_path(path)) {
 			return GO_ON;
-		if (file.path[0] != '/' && caller(call)) {
-			refuse(&call->why, FILE_ANONYMOUS, "%s is %s: it cannot be opened again", path, file.path);
-			return journalled(call, "open");
 		}
-		snprintf(path, sizeof(path), "%s", file.path);
 	}
 	if (strncmp(path, "/proc/", strlen("/proc/")) == 0)
 		return do_open_process(call, path, flags);
@@ -236,10 +241,51 @@ static long on_creat(struct call *call)
 	return do_open(call, AT_FDCWD, arg(call, 0), O_CREAT | O_WRONLY | O_TRUNC);
 }
 
+/* Our own descriptor for one of the caller's, or -errno. */
+static int copy_descriptor(struct call *call, int fd)
+{
+	struct client *client = caller(call);
+
+	return client ? client->ops->get_descriptor(client, fd, &call->why) : -call->why.err;
+}
+
+/* What a device of KVM of the host's is asked about a file of ours: the host would take it for no file of VFIO. */
+static int set_kvm(struct call *call, const struct kvm_device_attr *request, int fd, const struct file *file)
+{
+	_close_ int device = copy_descriptor(call, (int)arg(call, 0));
+	_close_ int copy = device < 0 ? -1 : copy_descriptor(call, fd);
+
+	if (copy < 0)
+		return -call->why.err;
+	return COUNTED(failures_of(call), (pid_t)call->request.pid,
+		       kvm_set_file(&call->notifier->kvm, device, request, copy, file, &call->why));
+}
+
+/* All that is wrong before the file is looked at, the host finds as well. */
+static long on_kvm(struct call *call)
+{
+	pid_t pid = (pid_t)call->request.pid;
+	struct kvm_device_attr request;
+	struct file file;
+	char name[32];
+	s32 fd;
+
+	if (!read_link(name, sizeof(name), "/proc/%d/fd/%d", pid, (int)arg(call, 0)) || !kvm_is_vfio_device(name) ||
+	    !peek(call, arg(call, 2), &request, sizeof(request)) || !kvm_names_file(&request) ||
+	    !peek(call, request.addr, &fd, sizeof(fd)))
+		return GO_ON;
+	if (!tracee_look(call->notifier->tracees, pid, fd, &file, NULL) || !still_waits(call))
+		return GO_ON;
+	return set_kvm(call, &request, fd, &file) < 0 ? journalled(call, "KVM_SET_DEVICE_ATTR") : 0;
+}
+
 static long on_ioctl(struct call *call)
 {
-	struct file *file = our_file(call, 0);
+	struct file *file;
 
+	if ((unsigned)arg(call, 1) == KVM_SET_DEVICE_ATTR)
+		return on_kvm(call);
+	file = our_file(call, 0);
 	if (!file)
 		return GO_ON;
 	return COUNTED(

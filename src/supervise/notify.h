@@ -3,6 +3,7 @@
 #ifndef SUPERVISE_NOTIFY_H
 #define SUPERVISE_NOTIFY_H
 
+#include "supervise/kvm.h"
 #include "supervise/tracee.h"
 
 enum { NOTIFY_CHUNK = 65536 }; /* of a read or write that goes through us */
@@ -12,6 +13,7 @@ struct notifier {
 	struct tracer *tracer;	 /* owned; NULL until a program maps precise pages */
 	pid_t program;		 /* the room's first process */
 	int listener;		 /* borrowed */
+	struct kvm_sets kvm;	 /* what virtual machines of the host were told of our files */
 	u8 buffer[NOTIFY_CHUNK]; /* what such a call moves */
 };
 

@@ -19,6 +19,7 @@
 #include "base/os.h"
 #include "supervise/failnth.h"
 #include "supervise/fuse.h"
+#include "supervise/inherited.h"
 #include "supervise/inspector.h"
 #include "supervise/notify.h"
 #include "supervise/say.h"
@@ -31,7 +32,7 @@ struct room {
 	struct spawned program;
 	int status; /* of the program; -1 while it runs */
 	int epoll, signals, listener;
-	sigset_t old_mask;
+	struct inherited *inherited; /* borrowed */
 	struct tree_server *tree;
 	struct file_server *files;
 	struct tracees tracees;
@@ -51,16 +52,28 @@ static int watch(struct room *room, int fd, struct why *why)
 	return 0;
 }
 
-/* Signals become events; the terminal's own reach the program directly, it decides. */
+/*
+ * Whatever would end us by default becomes an event: without us the program's calls find nobody. Not what our own
+ * faults raise, not the signal that kicks the tracer, and job control stops us with the program.
+ */
+static void choose_signals(sigset_t *ret)
+{
+	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP,	 SIGINT,  SIGQUIT, SIGUSR1,
+				    SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR};
+
+	sigemptyset(ret);
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(ret, taken[i]);
+	for (int number = SIGRTMIN; number < SIGRTMAX; number++)
+		sigaddset(ret, number);
+}
+
 static int take_signals(struct room *room, struct why *why)
 {
-	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 	sigset_t mask;
 
-	sigemptyset(&mask);
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaddset(&mask, taken[i]);
-	sigprocmask(SIG_BLOCK, &mask, &room->old_mask);
+	choose_signals(&mask);
+	inherited_block(room->inherited, &mask);
 	room->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (room->signals < 0)
 		return refuse_host(why, errno, "signalfd");
@@ -87,17 +100,39 @@ static void reap(struct room *room)
 			room->status = status_of(status);
 }
 
+/* What it has sent to us, it has sent to its process group: to the program as well. */
+static bool is_in_room(pid_t process)
+{
+	pid_t self = getpid();
+
+	while (process > 1 && process != self) {
+		char text[OS_STATUS_TEXT];
+
+		os_task_status(process, text);
+		process = (pid_t)os_status_number(text, "PPid", 10);
+	}
+	return process == self;
+}
+
+/* The terminal's own signals reach the program directly. */
+static bool is_for_program(const struct signalfd_siginfo *info)
+{
+	bool sent = info->ssi_code <= 0;
+
+	if (!sent)
+		return info->ssi_signo != SIGINT && info->ssi_signo != SIGQUIT;
+	return !is_in_room((pid_t)info->ssi_pid);
+}
+
 static void on_signal(struct room *room)
 {
 	struct signalfd_siginfo info;
 
 	while (read(room->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		int number = (int)info.ssi_signo;
-
-		if (number == SIGCHLD)
+		if (info.ssi_signo == SIGCHLD)
 			reap(room);
-		else if (number == SIGTERM || number == SIGHUP || info.ssi_code <= 0)
-			kill(room->program.pid, number);
+		else if (is_for_program(&info))
+			kill(room->program.pid, (int)info.ssi_signo);
 	}
 }
 
@@ -138,6 +173,8 @@ static bool turn(struct room *room, int timeout_ms)
 	struct epoll_event events[64];
 	int count = epoll_wait(room->epoll, events, ARRAY_SIZE(events), timeout_ms);
 
+	/* What a call's program has closed before counts. */
+	kvm_sweep(&room->notifier.kvm);
 	for (int i = 0; i < count; i++)
 		if (events[i].data.fd != room->listener)
 			on_event(room, &events[i]);
@@ -191,7 +228,7 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	int err = take_signals(room, why);
 
 	if (err == 0)
-		err = spawn(room->machine->root, options->argv, &room->old_mask, &room->program, why);
+		err = spawn(room->machine->root, options->argv, room->inherited, &room->program, why);
 	if (err < 0)
 		return err;
 	err = start_servers(room, why);
@@ -257,11 +294,18 @@ static void end_leftovers(struct room *room)
 		fprintf(stderr, "isolde: the program left processes behind in the room; they were ended\n");
 }
 
+/* Nobody tells when a device of KVM is closed; until then our files that it was given are held. */
+static int patience_ms(struct room *room)
+{
+	return kvm_sweep(&room->notifier.kvm) ? 1000 : -1;
+}
+
 /* The closes of dead processes are on their way; the devices must be free when the room is left. */
 static void drain(struct room *room)
 {
 	while (turn(room, 0))
 		;
+	kvm_fini(&room->notifier.kvm);
 	machine_handle_closes(room->machine);
 	inspector_stop(room->inspector);
 	room->inspector = NULL;
@@ -282,7 +326,7 @@ static void finish(struct room *room)
 	/* From here on a signal ends us: nothing is left that it could be passed to. */
 	if (room->signals >= 0) {
 		close(room->signals);
-		sigprocmask(SIG_SETMASK, &room->old_mask, NULL);
+		inherited_restore(room->inherited);
 	}
 	tree_server_stop(room->tree);
 	file_server_stop(room->files);
@@ -292,23 +336,30 @@ static void finish(struct room *room)
 
 int supervise_run(struct machine *machine, const struct run_options *options, struct why *why)
 {
-	struct room room = {.machine = machine, .status = -1, .signals = -1, .listener = -1, .program = {.socket = -1}};
+	struct room room = {.machine = machine,
+			    .inherited = options->inherited,
+			    .status = -1,
+			    .signals = -1,
+			    .listener = -1,
+			    .program = {.socket = -1}};
 	int err = say_init(&room.say, options->quiet, options->json, options->journal_path, why);
 
 	if (err < 0)
 		return err;
 	failures_init(&room.failures);
+	kvm_init(&room.notifier.kvm);
 	room.epoll = epoll_create1(EPOLL_CLOEXEC);
 	machine->journal.listener_context = &room.say;
 	machine->journal.listener = say_entry;
 	err = start(&room, options, why);
 	while (err == 0 && room.status < 0)
-		turn(&room, -1);
+		turn(&room, patience_ms(&room));
 	if (err == 0)
 		end_leftovers(&room);
 	finish(&room);
 	machine->journal.listener = NULL;
 	close(room.epoll);
+	kvm_fini(&room.notifier.kvm);
 	failures_fini(&room.failures);
 	say_fini(&room.say);
 	return err < 0 ? err : room.status;

@@ -35,4 +35,6 @@
 	X(irqs)                                                                                                        \
 	X(stores)                                                                                                      \
 	X(limits)                                                                                                      \
-	X(noiommu)
+	X(noiommu)                                                                                                     \
+	X(incoherent)                                                                                                  \
+	X(leaving)
