@@ -294,9 +294,14 @@ static u64 pinned_bytes(const struct mapping *mapping)
 static int pin_mapping(struct mapping *mapping, struct why *why)
 {
 	u64 pinned = pinned_bytes(mapping), locked;
-	int err = client_check_lock(mapping->client, mapping->address, mapping_size(mapping),
-				    mapping->permission & ISOLDE_PT_WRITE, &locked, why);
+	char text[MAPPING_DESCRIPTION], who[CLIENT_DESCRIPTION];
+	int err;
 
+	if (!client_memory_lives(mapping->client, mapping->address))
+		return refuse(why, CLIENT_FAULT, "%s, which mapped %s, has ended or executes another program",
+			      client_describe(mapping->client, who), mapping_describe(mapping, text));
+	err = type1_check_memory(mapping->client, mapping->address, mapping_size(mapping),
+				 mapping->permission & ISOLDE_PT_WRITE, pinned, &locked, why);
 	if (err < 0 || locked <= pinned)
 		return err;
 	return charge_grow(&mapping->charge, mapping->client, locked - pinned, why);
