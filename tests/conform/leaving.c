@@ -189,8 +189,8 @@ TEST(an_unbind_waits_for_who_has_it_by_its_group)
 TEST(an_unbind_waits_for_who_has_it_by_its_node)
 {
 	struct names names = the_device();
-	int fd = iommu(), device = bound_node(&names, fd), second = open_cdev(&names), event = new_event(),
-	    before = new_event(), group;
+	int fd = iommu(), device = bound_node(&names, fd), second = open_cdev(&names), last = open_cdev(&names),
+	    event = new_event(), before = new_event(), group;
 
 	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, before));
 	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, event)); /* in its place */
@@ -202,6 +202,11 @@ TEST(an_unbind_waits_for_who_has_it_by_its_node)
 	drop(device);
 	stays();
 	EXPECT_TRUE(is_hidden(&names));
+	WORKS(bind_cdev(second, fd)); /* who had it open before may still have it */
+	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
+	EXPECT(0, attach_cdev(second, &(u32){new_ioas(fd)}));
+	drop(second);
+	stays();
 	/* The group is there as long as the device is, and has no name to give. */
 	group = open_group(&names);
 	EXPECT(-ENODEV, get_device(group, names.bdf)); /* before its want of a container */
@@ -209,7 +214,7 @@ TEST(an_unbind_waits_for_who_has_it_by_its_node)
 	EXPECT(-ENODEV, get_device(group, names.bdf));
 	EXPECT(0, unset_container(group));
 	drop(group);
-	drop(second);
+	drop(last);
 	leaves();
 	EXPECT(-ENODEV, write_driver("unbind", names.bdf));
 	WORKS(write_driver("bind", names.bdf));
@@ -240,6 +245,59 @@ TEST(a_request_without_an_eventfd_is_not_heard)
 	watch(get_device(other, pair[1].bdf));
 	WORKS(write_driver("bind", pair[0].bdf));
 	watch(get_device(other, pair[0].bdf));
+}
+
+/* Ten seconds later it is asked again. */
+TEST(requests_are_repeated)
+{
+	struct names names = the_device();
+	int device = bound_node(&names, iommu()), event = new_event();
+
+	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, event));
+	start_leaving((struct leaver){names.bdf}, event);
+	EXPECT_EQUAL(1, signals(event));
+	EXPECT_TRUE(!is_signalled(event, 8000));
+	EXPECT_TRUE(is_signalled(event, PATIENCE_MS));
+	EXPECT_TRUE(!has_left());
+	drop(device);
+	leaves();
+	WORKS(write_driver("bind", names.bdf));
+}
+
+/* A native driver keeps VFIO away from its group, and VFIO's user a native driver (04 sections 4 and 5). */
+TEST(a_native_driver_in_the_group_makes_it_not_viable)
+{
+	const char *native = "/sys/bus/pci/drivers/e1000e/bind";
+	struct names pair[2];
+	int fd = iommu(), container = new_container(), group, cdev;
+
+	two_siblings(pair);
+	cdev = open_cdev(&pair[0]);
+	WORKS(write_driver("unbind", pair[1].bdf));
+	WORKS(write_device(pair[1].bdf, "driver_override", "e1000e"));
+	WORKS(conform_write(native, pair[1].bdf));
+	group = open_group(&pair[0]);
+	EXPECT_EQUAL(0, status_of(group));
+	EXPECT(-EPERM, set_container(group, container));
+	EXPECT(0, set_container(group, fd)); /* claims nothing */
+	EXPECT_EQUAL(VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE, status_of(group));
+	EXPECT(-EPERM, get_device(group, pair[0].bdf));
+	EXPECT(0, unset_container(group));
+	drop(group);
+	EXPECT(-EPERM, bind_cdev(cdev, fd));
+	WORKS(conform_write("/sys/bus/pci/drivers/e1000e/unbind", pair[1].bdf));
+	WORKS(bind_cdev(cdev, fd));
+	EXPECT(-EBUSY, conform_write(native, pair[1].bdf));
+	drop(cdev);
+	group = open_group(&pair[0]);
+	EXPECT(0, set_container(group, fd));
+	WORKS(conform_write(native, pair[1].bdf)); /* nobody owns it yet */
+	WORKS(conform_write("/sys/bus/pci/drivers/e1000e/unbind", pair[1].bdf));
+	EXPECT(0, unset_container(group));
+	EXPECT(0, set_container(group, container));
+	EXPECT(-EBUSY, conform_write(native, pair[1].bdf));
+	WORKS(write_device(pair[1].bdf, "driver_override", "vfio-pci"));
+	WORKS(write_driver("bind", pair[1].bdf)); /* that one minds its user */
 }
 
 /* Nothing but the descriptor holds an iommufd there, and it stays set when the group is gone. */
@@ -489,7 +547,8 @@ TEST(an_error_is_told_to_all_whose_bus_it_is)
 }
 
 SUITE(leaving, CASE(an_unbind_waits_for_who_has_it_by_its_group), CASE(an_unbind_waits_for_who_has_it_by_its_node),
-      CASE(a_request_without_an_eventfd_is_not_heard), CASE(an_iommufd_stays_set_when_the_group_goes),
+      CASE(a_request_without_an_eventfd_is_not_heard), CASE_OUTSIDE(requests_are_repeated),
+      CASE(a_native_driver_in_the_group_makes_it_not_viable), CASE(an_iommufd_stays_set_when_the_group_goes),
       CASE(a_first_open_attaches_to_the_address_space_that_is_set_then),
       CASE(virtual_functions_leave_with_their_physical_one),
       CASE(the_number_of_virtual_functions_is_refused_in_this_order),
