@@ -104,6 +104,11 @@ struct names the_beside(void)
 	return device_named("ISOLDE_BESIDE");
 }
 
+struct names the_fragile(void)
+{
+	return device_named("ISOLDE_FRAGILE");
+}
+
 static void several(const char *variable, struct names (*of)(const char *name), struct names *ret, unsigned count)
 {
 	char list[4 * (UUID_LENGTH + 1)], *rest = list, *name;
