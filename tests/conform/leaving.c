@@ -406,6 +406,33 @@ TEST(the_number_of_virtual_functions_is_refused_in_this_order)
 	EXPECT(1, write_device(bdf, "sriov_numvfs", "0"));
 }
 
+static u32 power_register(int device)
+{
+	u32 at = get_config(device, 0x34, 1);
+
+	while (at && get_config(device, at, 1) != 1)
+		at = get_config(device, at + 1, 1);
+	EXPECT_TRUE(at);
+	return at + 4;
+}
+
+/* Asked to sleep it does not, and nobody says so; one that sleeps is woken to have them (05 sections 5 and 14). */
+TEST(a_function_with_virtual_ones_does_not_sleep)
+{
+	struct names virtual, physical = the_physical(&virtual);
+	int device = bound_with_token(&physical, iommu());
+	u32 power = power_register(device);
+
+	set_config(device, power, 2, 3);
+	EXPECT_EQUAL(0, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "0"));
+	set_config(device, power, 2, 3);
+	EXPECT_EQUAL(3, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "1"));
+	EXPECT_EQUAL(0, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "0"));
+}
+
 /* ---- hot resets (05 section 13) ---- */
 
 TEST(a_virtual_function_is_alone_in_what_is_reset_together)
@@ -551,7 +578,7 @@ SUITE(leaving, CASE(an_unbind_waits_for_who_has_it_by_its_group), CASE(an_unbind
       CASE(a_native_driver_in_the_group_makes_it_not_viable), CASE(an_iommufd_stays_set_when_the_group_goes),
       CASE(a_first_open_attaches_to_the_address_space_that_is_set_then),
       CASE(virtual_functions_leave_with_their_physical_one),
-      CASE(the_number_of_virtual_functions_is_refused_in_this_order),
+      CASE(the_number_of_virtual_functions_is_refused_in_this_order), CASE(a_function_with_virtual_ones_does_not_sleep),
       CASE(a_virtual_function_is_alone_in_what_is_reset_together),
       CASE(a_group_is_not_told_of_a_function_that_has_none), CASE(these_are_not_taken),
       CASE(an_error_is_told_to_all_whose_bus_it_is));
