@@ -35,4 +35,5 @@
 	X(irqs)                                                                                                        \
 	X(stores)                                                                                                      \
 	X(limits)                                                                                                      \
+	X(pasids)                                                                                                      \
 	X(noiommu)

@@ -7,7 +7,8 @@
  * the model mcopy. ISOLDE_PCI has more devices of vfio-pci, of any kind. For resets of a bus, ISOLDE_TWINS names two
  * NVMe controllers that have a group each and one bus together, ISOLDE_ROOTED a device on a root bus, and ISOLDE_BESIDE
  * one that has another driver's beside it, each in its own group. ISOLDE_REACHES has three that differ in the addresses
- * they can use (limits.c), ISOLDE_BARE two that no IOMMU covers.
+ * they can use (limits.c), ISOLDE_BARE two that no IOMMU covers. pasids.c wants a DSA in ISOLDE_BDF, and in
+ * ISOLDE_PROCESS_PASID the PASID that ENQCMD of every process takes along.
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
