@@ -82,6 +82,33 @@ ssize_t isolde_attribute_read(struct isolde_machine *machine, const char *path, 
 ssize_t isolde_attribute_write(struct isolde_machine *machine, const char *path, const void *buffer, size_t size,
 			       struct isolde_why *why);
 
+/*
+ * The journal: each refusal and each remark of the machine, whoever caused it: calls of this process and faults of
+ * devices. A sentence has room for 239 bytes; what a refusal has no room for there follows it here, in entries of the
+ * same request.
+ */
+struct isolde_journal_entry {
+	size_t size;	       /* sizeof(struct isolde_journal_entry), set by the caller */
+	uint64_t serial;       /* 1, 2, ... in the order they came; never used again */
+	uint64_t lost;	       /* entries between the cursor and this one that were overwritten before they were read */
+	uint64_t time_ns;      /* since 1970 (CLOCK_REALTIME) */
+	int pid;	       /* who asked; 0: the machine itself, as for the DMA of a device */
+	char program[16];      /* its name, or that of the device; cut */
+	char request[96];      /* "VFIO_DEVICE_PCI_HOT_RESET vfio-device", "write /sys/...", "DMA"; cut */
+	struct isolde_why why; /* a remark has its errno, too, although its call succeeded */
+};
+
+/*
+ * Copies the oldest entry whose serial is above *cursor, and sets *cursor to it. A cursor of 0 begins with the oldest
+ * there is; each reader has its own, and reading takes nothing away from others. The machine keeps the last 256
+ * entries: who falls behind goes on with the oldest of them, and entry->lost says how many are missing.
+ *
+ * 1: an entry; 0: none is newer, nothing is changed; OPTIONS_SIZE (-EINVAL). Takes no lock but the journal's: it
+ * waits for no call in progress.
+ */
+int isolde_journal_next(struct isolde_machine *machine, uint64_t *cursor, struct isolde_journal_entry *entry,
+			struct isolde_why *why);
+
 /* Asserts every invariant of every layer of the machine. For tests. */
 void isolde_machine_check(struct isolde_machine *machine);
 

@@ -56,3 +56,18 @@ u64 journal_last_serial(struct journal *journal)
 	mutex_unlock(&journal->lock);
 	return last;
 }
+
+bool journal_next(struct journal *journal, u64 after, struct journal_entry *ret)
+{
+	bool found;
+
+	mutex_lock(&journal->lock);
+	found = after < journal->appended;
+	if (found) {
+		u64 forgotten = journal->appended - min_u64(journal->appended, JOURNAL_ENTRIES);
+
+		*ret = *slot_of(journal, max_u64(after, forgotten) + 1);
+	}
+	mutex_unlock(&journal->lock);
+	return found;
+}

@@ -40,4 +40,10 @@ void journal_append(struct journal *journal, int pid, const char *program, const
 bool journal_read(struct journal *journal, u64 serial, struct journal_entry *ret);
 u64 journal_last_serial(struct journal *journal); /* 0 when empty */
 
+/*
+ * Copies the oldest entry still there whose serial is above `after`; false: there is none. Between the two serials lie
+ * those that were overwritten.
+ */
+bool journal_next(struct journal *journal, u64 after, struct journal_entry *ret);
+
 #endif

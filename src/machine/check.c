@@ -62,6 +62,7 @@ void machine_check(struct machine *machine)
 	check_drivers(machine);
 	check_devices(machine);
 	mdevs_check(machine);
+	assert(list_empty(&machine->remarks));
 	check_files(machine);
 	node_check(machine->root);
 	mutex_unlock(&machine->lock);

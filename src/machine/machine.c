@@ -78,13 +78,6 @@ static void device_closed(void *context, struct vfio_device *vfio)
 	pthread_cond_broadcast(&machine->changed);
 }
 
-static void remark(void *context, struct client *client, const char *request, const struct why *why)
-{
-	struct machine *machine = context;
-
-	journal_append(&machine->journal, client ? client->pid : 0, client ? client->name : "isolde", request, why);
-}
-
 static const char *driver_of(void *context, const struct pci_function *function)
 {
 	const struct device *device = device_find(context, function->addr);
@@ -106,7 +99,7 @@ static const struct vfio_listener vfio_listener = {
 	.device_added = device_added,
 	.device_removed = device_removed,
 	.device_closed = device_closed,
-	.remark = remark,
+	.remark = machine_remark,
 	.driver_of = driver_of,
 	.soft_fault = soft_fault,
 };
@@ -145,6 +138,7 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->vfio.noiommu = description->noiommu;
 	machine->vfio.linux_hot_reset = description->linux_hot_reset;
 	journal_init(&machine->journal);
+	list_init(&machine->remarks);
 	list_init(&machine->drivers);
 	list_init(&machine->devices);
 	list_init(&machine->mdevs);
@@ -397,7 +391,7 @@ static int bind_boot_drivers(struct machine *machine, struct why *why)
 			return why_context(why, "binding %s to %s at boot", device->name, words->driver);
 		if (why->code == WHY_NONE)
 			continue;
-		remark(machine, NULL, "boot", why);
+		journal_append(&machine->journal, 0, "isolde", "boot", why);
 		why_clear(why);
 	}
 	return 0;

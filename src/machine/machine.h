@@ -33,6 +33,7 @@ struct machine {
 	struct vfio vfio;
 	struct selftest selftest; /* zeroed unless the description asks for it */
 	struct journal journal;
+	struct list remarks;	   /* machine/request.c: what more the request in progress has to say; under lock */
 	struct list drivers;	   /* machine/driver.c */
 	struct list devices;	   /* machine/device.c: one per function: its driver, override, sysfs directory */
 	struct list mdevs;	   /* machine/mdev.c: emulated devices */
@@ -114,6 +115,9 @@ void machine_handle_closes(struct machine *machine);
 
 /* Tells all there is, into an object that the caller began. docs/inspect.md has the names. */
 void machine_inspect(struct machine *machine, struct describer *describer);
+
+/* vfio_listener.remark: context is the machine, which a request in progress has locked. */
+void machine_remark(void *context, struct client *client, const char *request, const struct why *why);
 
 /* Between the files that make one: what an IOMMU's driver enables in a device that it has found. */
 struct device;

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "base/os.h"
 #include "machine/bus.h"
 #include "machine/files.h"
@@ -27,6 +28,45 @@ static void request_start(struct machine *machine, struct why *why)
 	files_drain(machine->files);
 }
 
+/* ---- the journal ---- */
+
+/* What a refusal has no room for waits until that is told: read from the top, the journal has the reason first. */
+struct remark {
+	struct why why;
+	struct list_link link; /* machine->remarks, which own it */
+};
+
+static void append(struct machine *machine, const struct client *client, const char *request, const struct why *why)
+{
+	journal_append(&machine->journal, client ? client->pid : 0, client ? client->name : "isolde", request, why);
+}
+
+void machine_remark(void *context, struct client *client, const char *request, const struct why *why)
+{
+	struct machine *machine = context;
+	struct why ignored;
+	struct remark *remark = alloc_new(struct remark, &ignored);
+
+	/* Out of order is better than not at all. */
+	if (!remark) {
+		append(machine, client, request, why);
+		return;
+	}
+	remark->why = *why;
+	list_append(&machine->remarks, &remark->link);
+}
+
+static void tell_remarks(struct machine *machine, const struct client *client, const char *request)
+{
+	struct remark *remark, *following;
+
+	list_for_each_safe(remark, following, &machine->remarks, link) {
+		append(machine, client, request, &remark->why);
+		list_remove(&remark->link);
+		free(remark);
+	}
+}
+
 /* Refusals and remarks alike enter the journal, under the words the caller gives to the request. */
 static void request_finish(struct machine *machine, const struct client *client, const struct why *why,
 			   const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -41,8 +81,8 @@ static void request_finish(struct machine *machine, const struct client *client,
 		va_start(args, format);
 		vsnprintf(request, sizeof(request), format, args);
 		va_end(args);
-		journal_append(&machine->journal, client ? client->pid : 0, client ? client->name : "isolde", request,
-			       why);
+		append(machine, client, request, why);
+		tell_remarks(machine, client, request);
 	}
 	mutex_unlock(&machine->lock);
 }

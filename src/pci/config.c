@@ -264,7 +264,7 @@ static u32 writable_bits(const struct pci_function *function, u16 dword, const s
 		return rule->writable & (u32)get_u16(function->config + function->cap_acs + 4) << 16;
 	if (rule == pm_rules && !has_power_state(function, written & 3))
 		return 0;
-	return rule->writable;
+	return rule->writable | extra;
 }
 
 /* The flag says which way the dword went; the device turns it over when it is done. */

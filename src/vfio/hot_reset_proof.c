@@ -191,7 +191,7 @@ static int refuse_as(bool outside, const struct vfio_device *asker, const char *
 	return refuse(why, HOT_RESET_NOT_OWNED, "reset of %s hits %s", asker->name, text);
 }
 
-/* What the sentence has no room for goes into the journal by itself. */
+/* What the sentence has no room for follows it in the journal. */
 static void remark(const struct affected_set *set, bool outside, struct client *client, const char *name,
 		   const char *holder)
 {

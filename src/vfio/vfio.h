@@ -22,8 +22,8 @@ struct vfio_listener {
 	void (*device_removed)(void *context, struct vfio_device *device, unsigned index);
 	void (*device_closed)(void *context, struct vfio_device *device); /* a last close: unbind may go on */
 	/*
-	 * One more of a list that did not fit into the reason that follows: for the journal. request: what was asked
-	 * for.
+	 * One more of a list that does not fit into the reason which the request in progress is about to give: for the
+	 * journal, where it comes after that reason. request: what was asked for.
 	 */
 	void (*remark)(void *context, struct client *client, const char *request, const struct why *why);
 	/* The driver of a function, whatever it is; NULL: none. */

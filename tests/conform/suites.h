@@ -35,5 +35,7 @@
 	X(irqs)                                                                                                        \
 	X(stores)                                                                                                      \
 	X(limits)                                                                                                      \
+	X(noiommu)                                                                                                     \
 	X(pasids)                                                                                                      \
-	X(noiommu)
+	X(incoherent)                                                                                                  \
+	X(leaving)

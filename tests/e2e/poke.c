@@ -20,6 +20,7 @@
  *	config				mmap of configuration space (refused)
  *	nvme				bring the controller up: admin queues at IOVA 0x100000
  *	identify IOVA			NVMe Identify to IOVA; prints its status and the first bytes of the model name
+ *	hot-reset			VFIO_DEVICE_PCI_HOT_RESET, with the device's own descriptor as the only proof
  *	random N	N ioctls with random numbers and arguments on all three files; prints how many succeeded
  *	mapped-argument BDF	an ioctl whose argument is in a mapping of a sysfs attribute
  *	reopen			open the device's descriptor again through /proc/self/fd
@@ -384,6 +385,16 @@ static long detach(void)
 	return ioctl(poke.device, DETACH_IOMMUFD, &request);
 }
 
+static long hot_reset(void)
+{
+	struct {
+		struct vfio_pci_hot_reset head;
+		int32_t fds[1];
+	} request = {{sizeof(request), 0, 1}, {poke.device}};
+
+	return ioctl(poke.device, VFIO_DEVICE_PCI_HOT_RESET, &request);
+}
+
 static long alloc_ioas(void)
 {
 	struct ioas_alloc request = {sizeof(request), 0, 0};
@@ -498,11 +509,27 @@ static bool run_iommufd_word(const char *word, char **argument, long *ret)
 	return true;
 }
 
+/* Of the device's descriptor alone. Likewise. */
+static bool run_device_word(const char *word, long *ret)
+{
+	if (!strcmp(word, "hot-reset"))
+		*ret = hot_reset();
+	else if (!strcmp(word, "reopen"))
+		*ret = reopen();
+	else if (!strcmp(word, "readlink"))
+		*ret = print_link(true);
+	else if (!strcmp(word, "readlink-nowhere"))
+		*ret = print_link(false);
+	else
+		return false;
+	return true;
+}
+
 static long run_word(const char *word, char **argument)
 {
 	long ret;
 
-	if (run_iommufd_word(word, argument, &ret))
+	if (run_iommufd_word(word, argument, &ret) || run_device_word(word, &ret))
 		return ret;
 	if (!strcmp(word, "container"))
 		return poke.container = open("/dev/vfio/vfio", O_RDWR);
@@ -530,12 +557,6 @@ static long run_word(const char *word, char **argument)
 		return random_ioctls(atol(*argument), "0000:01:00.0");
 	if (!strcmp(word, "mapped-argument"))
 		return mapped_argument(*argument);
-	if (!strcmp(word, "reopen"))
-		return reopen();
-	if (!strcmp(word, "readlink"))
-		return print_link(true);
-	if (!strcmp(word, "readlink-nowhere"))
-		return print_link(false);
 	if (!strcmp(word, "truncate"))
 		return ftruncate(poke.device, 0);
 	if (!strcmp(word, "truncate-path")) {

@@ -90,6 +90,29 @@ TEST(journal, cuts_long_names)
 	assert_int_equal(strlen(entry.request), sizeof(entry.request) - 1);
 }
 
+TEST(journal, is_read_on_from_a_serial)
+{
+	struct journal_entry entry;
+	u64 at = 0, read = 0;
+
+	assert_false(journal_next(*state, 0, &entry));
+	for (int i = 1; i <= JOURNAL_ENTRIES; i++)
+		append(*state, i);
+	assert_true(journal_next(*state, 0, &entry));
+	assert_int_equal(entry.serial, 1);
+	append(*state, JOURNAL_ENTRIES + 1);
+	append(*state, JOURNAL_ENTRIES + 2);
+	for (; journal_next(*state, at, &entry); at = entry.serial) {
+		assert_int_equal(entry.serial, at ? at + 1 : 3);
+		assert_int_equal(entry.pid, entry.serial);
+		read++;
+	}
+	assert_int_equal(read, JOURNAL_ENTRIES);
+	assert_int_equal(at, JOURNAL_ENTRIES + 2);
+	assert_false(journal_next(*state, at + 1, &entry));
+	assert_false(journal_next(*state, UINT64_MAX, &entry));
+}
+
 /* Reads the entry back, which deadlocks if the listener is called with the lock held. */
 static void listen(void *context, const struct journal_entry *entry)
 {
@@ -145,6 +168,7 @@ int main(void)
 		JOURNAL_CASE(keeps_who_asked_what_and_why_not),
 		JOURNAL_CASE(forgets_the_oldest_and_never_reuses_a_serial),
 		JOURNAL_CASE(cuts_long_names),
+		JOURNAL_CASE(is_read_on_from_a_serial),
 		JOURNAL_CASE(listener_hears_each_entry_without_locks),
 		JOURNAL_CASE(any_thread_may_append),
 	};

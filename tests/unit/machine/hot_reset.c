@@ -259,6 +259,87 @@ TEST(hot_reset, no_group_no_information)
 	reset_room_fini(f);
 }
 
+/* Seven functions, each a group of its own, of which one caller has the first. */
+static const char seven[] = RESET_PORT("01", "acs: full") RESET_NIC("00.0", "acs: full, ")
+	RESET_NIC("00.1", "acs: full, ") RESET_NIC("00.2", "acs: full, ") RESET_NIC("00.3", "acs: full, ")
+		RESET_NIC("00.4", "acs: full, ") RESET_NIC("00.5", "acs: full, ") RESET_NIC("00.6", "acs: full, ")
+			RESET_END;
+
+static int group_of(const struct reset_room *f, const char *name)
+{
+	return reset_device(f, name)->iommu->group->id;
+}
+
+/* The next entry is this refusal, in these words, and of the same request as the one before. */
+static void expect_entry(struct reset_room *f, u64 *cursor, const char *text)
+{
+	struct isolde_journal_entry entry = {.size = sizeof(entry)};
+
+	assert_int_equal(isolde_journal_next(f->machine, cursor, &entry, NULL), 1);
+	assert_int_equal(entry.lost, 0);
+	assert_int_equal(entry.why.err, EINVAL);
+	assert_string_equal(entry.why.code, "HOT_RESET_NOT_OWNED");
+	assert_string_equal(entry.why.text, text);
+	assert_string_equal(entry.request, "VFIO_DEVICE_PCI_HOT_RESET anon_inode:[vfio-device]");
+	assert_int_equal(entry.pid, getpid());
+}
+
+static u64 journal_now(struct reset_room *f)
+{
+	struct isolde_journal_entry entry = {.size = sizeof(entry)};
+	u64 cursor = 0;
+
+	while (isolde_journal_next(f->machine, &cursor, &entry, NULL) == 1)
+		;
+	return cursor;
+}
+
+/*
+ * Whatever the digits of the PID, three fit into the sentence and the fourth does not. The same in a room:
+ * tests/e2e/hot_reset.sh.
+ */
+TEST(hot_reset, six_functions_are_told_with_who_has_each)
+{
+	char name[PCI_ADDR_TEXT], self[96], text[1024];
+	struct reset_room *f = *state;
+	int container, group, device, iommufd;
+	u64 cursor;
+
+	reset_room_init(f, false, seven);
+	for (unsigned i = 0; i < 7; i++) {
+		snprintf(name, sizeof(name), "0000:01:00.%u", i);
+		OK(reset_bind(f, name, "vfio-pci"));
+	}
+	container = new_container(f, "0000:01:00.0", &group);
+	device = (int)OK(reset_get_device(f, group, "0000:01:00.0"));
+	OK(reset_get_device(f, legacy_group(f, "0000:01:00.2", container), "0000:01:00.2"));
+	iommufd = (int)OK(OPEN("/dev/iommu"));
+	bound_cdev(f, "0000:01:00.3", iommufd);
+	OK(reset_open_cdev(f, "0000:01:00.4"));
+	OK(reset_open_group(f, "0000:01:00.5"));
+	cursor = journal_now(f);
+	EXPECT_NO(HOT_RESET_NOT_OWNED, RESET(device, device));
+
+	client_describe(&f->machine->client, self);
+	snprintf(text, sizeof(text),
+		 "reset of 0000:01:00.0 hits 0000:01:00.1 (closed, nobody has group %d), "
+		 "0000:01:00.2 (open by group %d in %s), 0000:01:00.3 (open by its node in %s); and 3 more",
+		 group_of(f, "0000:01:00.1"), group_of(f, "0000:01:00.2"), self, self);
+	assert_string_equal(f->expected.text, text);
+	expect_entry(f, &cursor, text);
+	snprintf(text, sizeof(text),
+		 "reset of 0000:01:00.0 hits 0000:01:00.4 as well (not bound by %s, who has its node open)", self);
+	expect_entry(f, &cursor, text);
+	snprintf(text, sizeof(text), "reset of 0000:01:00.0 hits 0000:01:00.5 as well (closed, group %d is open in %s)",
+		 group_of(f, "0000:01:00.5"), self);
+	expect_entry(f, &cursor, text);
+	snprintf(text, sizeof(text), "reset of 0000:01:00.0 hits 0000:01:00.6 as well (closed, nobody has group %d)",
+		 group_of(f, "0000:01:00.6"));
+	expect_entry(f, &cursor, text);
+	assert_int_equal(journal_now(f), cursor);
+	reset_room_fini(f);
+}
+
 /* Every one is told, where the sentence has no room for it in the journal. */
 TEST(hot_reset, the_journal_has_what_the_sentence_has_no_room_for)
 {
@@ -346,6 +427,7 @@ int main(void)
 		HOT_RESET(what_is_not_of_vfio_is_named),
 		HOT_RESET(virtual_functions_are_alone),
 		HOT_RESET(no_group_no_information),
+		HOT_RESET(six_functions_are_told_with_who_has_each),
 		HOT_RESET(the_journal_has_what_the_sentence_has_no_room_for),
 		HOT_RESET(can_fail_anywhere),
 	};

@@ -1,183 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* SR-IOV in a whole machine: virtual functions that come and go with sriov_numvfs, their names, groups and drivers, and
- * the tokens of those that vfio-pci enables. */
+/* SR-IOV in a whole machine: virtual functions that come and go with sriov_numvfs, their names, groups and drivers. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "isolde/abi/iommufd.h"
 #include "isolde/abi/vfio.h"
 #include "isolde/iommu.h"
-#include "isolde/isolde.h"
-#include "machine/api.h"
-#include "machine/device.h"
-#include "machine/machine.h"
 #include "pci/caps.h"
-#include "tests/fixtures/told.h"
-
-#define NVME   "0000:01:00.0" /* and 01:00.1, ...: each alone */
-#define NIC    "0000:02:00.0" /* and 02:02.0, ...: all in one group */
-#define PLAIN  "0000:00:03.0" /* has none */
-#define FEWER  "0000:00:04.0" /* fewer at first than in all */
-#define CLASH  "0000:00:05.0" /* the second one's address is another's */
-#define FOUND  "0000:00:07.0" /* has one from the start */
-#define LONELY "0000:00:09.0" /* likewise, and no driver */
-
-#define PCI(bdf, file) "sys/bus/pci/devices/" bdf "/" file
-#define PARAMETER      "sys/module/vfio_pci/parameters/enable_sriov"
-
-static const char machine_text[] =
-	"name: sriov\n"
-	"iommu: {kind: intel-vtd, width: 48}\n"
-	"devices:\n"
-	"  - slot: \"01.0\"\n"
-	"    role: root-port\n"
-	"    id: \"8086:0001\"\n"
-	"    acs: full\n"
-	"    driver: pcieport\n"
-	"    devices:\n"
-	"      - slot: \"00.0\"\n"
-	"        model: nvme\n"
-	"        flr: true\n"
-	"        sriov: {total: 4, offset: 1, stride: 1, device: \"0011\"}\n"
-	"        vf: {model: nvme, driver: nvme, options: {size: 1M}}\n"
-	"  - slot: \"02.0\"\n"
-	"    role: root-port\n"
-	"    id: \"8086:0001\"\n"
-	"    acs: none\n"
-	"    driver: pcieport\n"
-	"    devices:\n"
-	"      - slot: \"00.0\"\n"
-	"        id: \"8086:1572\"\n"
-	"        class: \"020000\"\n"
-	"        flr: true\n"
-	"        bars: {0: 64K}\n"
-	"        sriov: {total: 300, offset: 16, stride: 2, device: \"154c\"}\n"
-	"        vf: {bars: {0: 16K, 2: {size: 4K, width: 64, prefetchable: true}}, msix: {vectors: 3, bar: 2},\n"
-	"             vpd: {name: virtual}, regions: [\n"
-	"               {start: 0x1000, last: 0x1fff}, {start: 0x3000, last: 0x3fff}, {start: 0x5000, last: 0x5fff},\n"
-	"               {start: 0x7000, last: 0x7fff}, {start: 0x9000, last: 0x9fff}, {start: 0xb000, last: 0xbfff}]}\n"
-	"  - {slot: \"03.0\", role: integrated, id: \"8086:0003\", driver: e1000e}\n"
-	"  - slot: \"04.0\"\n"
-	"    role: integrated\n"
-	"    id: \"8086:0004\"\n"
-	"    driver: e1000e\n"
-	"    sriov: {total: 2, initial: 1, offset: 64, stride: 1, device: \"1004\"}\n"
-	"  - slot: \"05.0\"\n"
-	"    role: integrated\n"
-	"    id: \"8086:0005\"\n"
-	"    driver: e1000e\n"
-	"    sriov: {total: 2, offset: 8, stride: 8, device: \"1005\"}\n"
-	"  - slot: \"07.0\"\n"
-	"    role: integrated\n"
-	"    id: \"8086:0007\"\n"
-	"    driver: e1000e\n"
-	"    sriov: {total: 3, offset: 65, stride: 1, device: \"1007\"}\n"
-	"    vfs: [{bars: {0: 4K}}]\n"
-	"  - slot: \"09.0\"\n"
-	"    role: integrated\n"
-	"    id: \"8086:0009\"\n"
-	"    sriov: {total: 1, offset: 64, device: \"1009\"}\n"
-	"    vfs: [{}]\n";
-
-struct fixture {
-	char path[64];
-	struct isolde_machine *machine;
-	struct isolde_why why;
-	struct why told;
-	char text[4096];
-};
-
-static int machine_make(struct fixture *f, const char *const *binds)
-{
-	struct isolde_machine_options options = {.size = sizeof(options), .machine = f->path, .binds = binds};
-
-	return isolde_machine_new(&options, &f->machine, &f->why);
-}
-
-static void file_make(struct fixture *f, const char *text)
-{
-	int fd;
-
-	snprintf(f->path, sizeof(f->path), "/tmp/isolde-sriov-XXXXXX.yaml");
-	fd = mkstemps(f->path, 5);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-static struct fixture *fixture_new(const char *const *binds)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	file_make(f, machine_text);
-	ASSERT_OK(f->told, told_as(&f->told, &f->why, machine_make(f, binds)));
-	return f;
-}
-
-static void fixture_free(struct fixture *f)
-{
-	isolde_machine_check(f->machine);
-	isolde_machine_free(f->machine);
-	unlink(f->path);
-	free(f);
-}
-
-#define OK(call)	      ASSERT_OK(f->told, told_as(&f->told, &f->why, call))
-#define EXPECT_NO(code, call) EXPECT_REFUSED(code, f->told, told_as(&f->told, &f->why, call))
-
-/* Returns 0 or what went wrong; a remark is no error. */
-static long echo(struct fixture *f, const char *path, const char *text)
-{
-	ssize_t size = isolde_attribute_write(f->machine, path, text, strlen(text), &f->why);
-
-	if (size >= 0)
-		f->why.err = 0;
-	return size < 0 ? (long)size : 0;
-}
-
-static const char *cat(struct fixture *f, const char *path)
-{
-	ssize_t size = OK(isolde_attribute_read(f->machine, path, f->text, sizeof(f->text) - 1, &f->why));
-
-	f->text[size] = '\0';
-	f->text[strcspn(f->text, "\n")] = '\0';
-	return f->text;
-}
-
-#define EXPECT_FILE(text, path) assert_string_equal(text, cat(f, path))
-
-static struct node *node(struct fixture *f, const char *path)
-{
-	return node_walk(f->machine->machine->root, path);
-}
-
-static const char *target(struct fixture *f, const char *path)
-{
-	const struct node *found = node_at(f->machine->machine->root, path);
-
-	return found ? found->target : "";
-}
-
-static struct device *find(struct fixture *f, const char *bdf)
-{
-	struct pci_addr addr;
-
-	assert_true(pci_addr_parse(bdf, &addr));
-	return device_find(f->machine->machine, addr);
-}
-
-#define EXPECT_DRIVER(wanted, bdf) assert_string_equal(wanted, find(f, bdf)->driver ? find(f, bdf)->driver->name : "")
-
-static const char *const nvme_to_vfio[] = {"vfio-pci=" NVME, NULL};
+#include "tests/fixtures/sriov_room.h"
 
 /* ---- what is there ---- */
 
 TEST(sriov, attributes_say_what_there_can_be)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 
 	EXPECT_FILE("4", PCI(NVME, "sriov_totalvfs"));
 	EXPECT_FILE("0", PCI(NVME, "sriov_numvfs"));
@@ -192,12 +29,12 @@ TEST(sriov, attributes_say_what_there_can_be)
 	OK(isolde_attribute_read(f->machine, PCI(NIC, "resource"), f->text, sizeof(f->text), &f->why));
 	assert_memory_equal(f->text + 7 * 57, "0x00000000e", 11);
 	assert_memory_equal(f->text + 9 * 57 + 38, "0x000000000014220c", 18);
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, those_from_the_start_are_enabled)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 
 	EXPECT_FILE("1", PCI(FOUND, "sriov_numvfs"));
 	assert_string_equal("../0000:00:0f.1", target(f, "sys/devices/pci0000:00/" FOUND "/virtfn0"));
@@ -207,24 +44,24 @@ TEST(sriov, those_from_the_start_are_enabled)
 	OK(echo(f, PCI(FOUND, "sriov_numvfs"), "3\n"));
 	assert_non_null(find(f, "0000:00:0f.3"));
 	isolde_machine_check(f->machine);
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, each_has_product_data_of_its_own)
 {
 	static const char *const binds[] = {"vfio-pci=" NIC, NULL};
-	struct fixture *f = fixture_new(binds);
+	struct sriov_room *f = sriov_room_new(binds);
 
 	OK(echo(f, PARAMETER, "Y"));
 	OK(echo(f, PCI(NIC, "sriov_numvfs"), "2"));
 	OK(isolde_attribute_read(f->machine, PCI("0000:02:02.0", "vpd"), f->text, sizeof(f->text), &f->why));
 	assert_memory_equal(f->text + 3, "virtual", 7);
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, numbers_are_refused_in_the_order_of_linux)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 
 	EXPECT_NO(ATTRIBUTE_VALUE, echo(f, PCI(NIC, "sriov_numvfs"), "many"));
 	EXPECT_NO(ATTRIBUTE_VALUE, echo(f, PCI(NIC, "sriov_numvfs"), "65536"));
@@ -257,14 +94,14 @@ TEST(sriov, numbers_are_refused_in_the_order_of_linux)
 	EXPECT_SUBSTR(FOUND, f->told.text);
 	EXPECT_FILE("0", PCI(CLASH, "sriov_numvfs"));
 	OK(echo(f, PCI(CLASH, "sriov_numvfs"), "1"));
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 /* ---- what comes ---- */
 
 TEST(sriov, virtual_functions_are_devices)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 	const struct pci_function *physical, *second;
 
 	OK(echo(f, PCI(NVME, "sriov_numvfs"), "2"));
@@ -291,18 +128,13 @@ TEST(sriov, virtual_functions_are_devices)
 	assert_null(node(f, "sys/bus/pci/drivers/nvme/0000:01:00.1"));
 	assert_false(get_u16(physical->config + physical->cap_sriov + PCI_SRIOV_CONTROL) & PCI_SRIOV_ENABLE);
 	isolde_machine_check(f->machine);
-	fixture_free(f);
-}
-
-static int group_of(struct fixture *f, const char *bdf)
-{
-	return find(f, bdf)->iommu->group->id;
+	sriov_room_free(f);
 }
 
 TEST(sriov, groups_are_those_the_rules_make)
 {
 	static const char *const binds[] = {"vfio-pci=" NIC, NULL};
-	struct fixture *f = fixture_new(binds);
+	struct sriov_room *f = sriov_room_new(binds);
 	int last = (int)list_length(&f->machine->machine->iommu.groups) - 1;
 
 	OK(echo(f, PARAMETER, "1"));
@@ -322,14 +154,14 @@ TEST(sriov, groups_are_those_the_rules_make)
 	isolde_machine_check(f->machine);
 	OK(echo(f, PCI(NVME, "sriov_numvfs"), "4"));
 	isolde_machine_check(f->machine);
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 /* They come to a group whose container has ranges already; those are made anew when another group leaves. */
 TEST(sriov, regions_of_a_virtual_function_are_no_surprise_to_a_container)
 {
 	static const char *const names[] = {NIC, PLAIN}, *const binds[] = {"vfio-pci=" NIC, "vfio-pci=" PLAIN, NULL};
-	struct fixture *f = fixture_new(binds);
+	struct sriov_room *f = sriov_room_new(binds);
 	int container, groups[2];
 	char path[40];
 
@@ -344,12 +176,12 @@ TEST(sriov, regions_of_a_virtual_function_are_no_surprise_to_a_container)
 	OK(echo(f, PCI(NIC, "sriov_numvfs"), "2"));
 	OK(isolde_ioctl(f->machine, groups[1], VFIO_GROUP_UNSET_CONTAINER, NULL, &f->why));
 	isolde_machine_check(f->machine);
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, the_machine_file_may_allow_it)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct sriov_room *f = calloc(1, sizeof(*f));
 
 	file_make(f, "options: {vfio_pci: {enable_sriov: true}}\n"
 		     "iommu: {kind: amd-vi}\n"
@@ -360,12 +192,12 @@ TEST(sriov, the_machine_file_may_allow_it)
 	EXPECT_FILE("Y", PARAMETER);
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "2"));
 	EXPECT_DRIVER("vfio-pci", "0000:00:02.1");
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, a_machine_without_iommu_has_virtual_functions_too)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct sriov_room *f = calloc(1, sizeof(*f));
 
 	file_make(f, "devices:\n"
 		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
@@ -377,13 +209,13 @@ TEST(sriov, a_machine_without_iommu_has_virtual_functions_too)
 	isolde_machine_check(f->machine);
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
 	OK(echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "1"));
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 /* The end takes the physical function's driver away first; nothing waits for what is below the virtual one. */
 TEST(sriov, a_virtual_function_may_have_emulated_devices)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct sriov_room *f = calloc(1, sizeof(*f));
 
 	file_make(f, "devices:\n"
 		     "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\", driver: e1000e,\n"
@@ -394,14 +226,14 @@ TEST(sriov, a_virtual_function_may_have_emulated_devices)
 	OK(machine_make(f, NULL));
 	EXPECT_NO(SRIOV_HELD, echo(f, PCI("0000:00:01.0", "sriov_numvfs"), "0"));
 	EXPECT_NO(SRIOV_HELD, echo(f, "sys/bus/pci/drivers/e1000e/unbind", "0000:00:01.0"));
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 /* ---- drivers ---- */
 
 TEST(sriov, probing_can_be_switched_off)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 
 	EXPECT_NO(ATTRIBUTE_VALUE, echo(f, PCI(NVME, "sriov_drivers_autoprobe"), "perhaps"));
 	OK(echo(f, PCI(NVME, "sriov_drivers_autoprobe"), "n"));
@@ -418,12 +250,12 @@ TEST(sriov, probing_can_be_switched_off)
 	OK(echo(f, "sys/bus/pci/drivers_autoprobe", "0"));
 	OK(echo(f, PCI(NVME, "sriov_numvfs"), "1"));
 	EXPECT_DRIVER("", "0000:01:00.1");
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, unbinding_the_physical_function_takes_them_away)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 
 	OK(echo(f, PCI(NVME, "sriov_numvfs"), "3"));
 	OK(echo(f, PCI(NVME, "driver_override"), "vfio-pci"));
@@ -438,23 +270,23 @@ TEST(sriov, unbinding_the_physical_function_takes_them_away)
 	OK(echo(f, "sys/bus/pci/drivers/vfio-pci/unbind", NVME));
 	assert_null(node(f, "dev/vfio/devices"));
 	isolde_machine_check(f->machine);
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, vfio_takes_no_function_that_has_virtual_ones)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 
 	OK(echo(f, PCI(LONELY, "driver_override"), "vfio-pci"));
 	EXPECT_NO(VFIO_HAS_VIRTUALS, echo(f, "sys/bus/pci/drivers/vfio-pci/bind", LONELY));
 	EXPECT_SUBSTR("1 virtual", f->told.text);
 	EXPECT_NO(SRIOV_NO_DRIVER, echo(f, PCI(LONELY, "sriov_numvfs"), "0"));
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 TEST(sriov, the_library_keeps_what_it_has_given_out)
 {
-	struct fixture *f = fixture_new(NULL);
+	struct sriov_room *f = sriov_room_new(NULL);
 	struct isolde_device *device;
 
 	OK(echo(f, PCI(NVME, "sriov_numvfs"), "1"));
@@ -463,19 +295,19 @@ TEST(sriov, the_library_keeps_what_it_has_given_out)
 	EXPECT_SUBSTR("0000:01:00.1", f->told.text);
 	EXPECT_NO(SRIOV_HELD, echo(f, PCI(NVME, "driver/unbind"), NVME));
 	EXPECT_DRIVER("nvme", NVME);
-	fixture_free(f);
+	sriov_room_free(f);
 }
 
 /* ---- steps that fail ---- */
 
 static int enable_and_disable(struct why *why)
 {
-	struct fixture f = {.path = ""};
+	struct sriov_room f = {.path = ""};
 	unsigned armed = fail_nth_left();
 	int err;
 
 	fail_nth_arm(0);
-	file_make(&f, machine_text);
+	file_make(&f, sriov_machine);
 	assert_int_equal(machine_make(&f, nvme_to_vfio), 0);
 	assert_int_equal(echo(&f, PARAMETER, "Y"), 0);
 	fail_nth_arm(armed);
@@ -539,7 +371,7 @@ TEST(sriov, words_that_make_no_sense_are_refused)
 
 TEST(sriov, addresses_of_all_that_there_can_be_are_needed)
 {
-	struct fixture f = {.path = ""};
+	struct sriov_room f = {.path = ""};
 
 	file_make(&f, "devices:\n"
 		      "  - {slot: \"01.0\", role: integrated, id: \"8086:0001\",\n"
@@ -547,412 +379,6 @@ TEST(sriov, addresses_of_all_that_there_can_be_are_needed)
 	EXPECT_REFUSED(BAR_SPACE, f.told, told_as(&f.told, &f.why, machine_make(&f, NULL)));
 	EXPECT_SUBSTR("BAR 0 of the virtual functions of 0000:00:01.0", f.told.text);
 	unlink(f.path);
-}
-
-/* ---- tokens ---- */
-
-static const u8 first_token[16] = {0x52, 0xac, 0x9b, 0xff, 0x3a, 0x88, 0x4f, 0xbd,
-				   0x90, 0x1a, 0x0d, 0x76, 0x7c, 0x3b, 0x6c, 0x97};
-static const u8 second_token[16] = {1};
-#define FIRST_TOKEN "52ac9bff-3a88-4FBD-901a-0d767c3b6c97"
-
-static int open_path(struct fixture *f, const char *path)
-{
-	return (int)OK(isolde_open(f->machine, path, O_RDWR, &f->why));
-}
-
-/* Its character device. */
-static int open_device(struct fixture *f, const char *bdf)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", find(f, bdf)->vfio_nodes.index);
-	return open_path(f, path);
-}
-
-static long bind_with(struct fixture *f, int device, int iommufd, const u8 *token)
-{
-	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = iommufd};
-
-	if (token) {
-		bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
-		bind.token_uuid_ptr = (uintptr_t)token;
-	}
-	return isolde_ioctl(f->machine, device, VFIO_DEVICE_BIND_IOMMUFD, &bind, &f->why);
-}
-
-static void drop(struct fixture *f, int fd)
-{
-	isolde_close(f->machine, fd);
-}
-
-/* One virtual function of NVME, which vfio-pci has. */
-static struct fixture *managed(void)
-{
-	struct fixture *f = fixture_new(nvme_to_vfio);
-
-	OK(echo(f, PARAMETER, "Y"));
-	OK(echo(f, PCI(NVME, "sriov_numvfs"), "2"));
-	return f;
-}
-
-#define VF "0000:01:00.1"
-
-TEST(sriov, a_virtual_function_wants_the_token_of_its_physical_one)
-{
-	struct fixture *f = managed();
-	int iommufd = open_path(f, "/dev/iommu"), virtual = open_device(f, VF), physical = open_device(f, NVME);
-
-	/* Nobody knows it yet. */
-	EXPECT_NO(VF_TOKEN_MISSING, bind_with(f, virtual, iommufd, NULL));
-	EXPECT_SUBSTR(NVME, f->told.text);
-	EXPECT_NO(VF_TOKEN_WRONG, bind_with(f, virtual, iommufd, first_token));
-	EXPECT_NO(CLIENT_FAULT, bind_with(f, virtual, iommufd, (const u8 *)16));
-	/* Whoever opens the physical one says what it is; it outlives the open, and a failure behind it. */
-	EXPECT_NO(NOT_AN_IOMMUFD, bind_with(f, physical, virtual, first_token));
-	OK(bind_with(f, virtual, iommufd, first_token));
-	drop(f, virtual);
-	OK(bind_with(f, physical, iommufd, NULL));
-	drop(f, physical);
-	virtual = open_device(f, VF);
-	EXPECT_NO(VF_TOKEN_WRONG, bind_with(f, virtual, iommufd, second_token));
-	OK(bind_with(f, virtual, iommufd, first_token));
-	isolde_machine_check(f->machine);
-	fixture_free(f);
-}
-
-TEST(sriov, the_physical_function_wants_it_while_a_virtual_one_is_open)
-{
-	struct fixture *f = managed();
-	int iommufd = open_path(f, "/dev/iommu"), virtual = open_device(f, VF), physical = open_device(f, NVME);
-
-	OK(bind_with(f, physical, iommufd, first_token));
-	OK(bind_with(f, virtual, iommufd, first_token));
-	drop(f, physical);
-	physical = open_device(f, NVME);
-	EXPECT_NO(VF_TOKEN_MISSING, bind_with(f, physical, iommufd, NULL));
-	EXPECT_NO(VF_TOKEN_WRONG, bind_with(f, physical, iommufd, second_token));
-	OK(bind_with(f, physical, iommufd, first_token));
-	drop(f, physical);
-	drop(f, virtual);
-	physical = open_device(f, NVME);
-	OK(bind_with(f, physical, iommufd, second_token));
-	virtual = open_device(f, VF);
-	EXPECT_NO(VF_TOKEN_WRONG, bind_with(f, virtual, iommufd, first_token));
-	fixture_free(f);
-}
-
-static long set_token(struct fixture *f, int device, u32 flags, u32 size, const u8 *token)
-{
-	struct {
-		struct vfio_device_feature head;
-		u8 uuid[16];
-	} request = {.head = {.argsz = size, .flags = flags | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN}};
-
-	memcpy(request.uuid, token, 16);
-	return isolde_ioctl(f->machine, device, VFIO_DEVICE_FEATURE, &request, &f->why);
-}
-
-TEST(sriov, feature_zero_replaces_the_token_at_any_time)
-{
-	struct fixture *f = managed();
-	int iommufd = open_path(f, "/dev/iommu"), virtual = open_device(f, VF), physical = open_device(f, NVME);
-	u32 size = sizeof(struct vfio_device_feature) + 16;
-
-	OK(bind_with(f, physical, iommufd, first_token));
-	OK(bind_with(f, virtual, iommufd, first_token));
-	OK(set_token(f, physical, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE, size, second_token));
-	EXPECT_NO(FEATURE_DIRECTION, set_token(f, physical, VFIO_DEVICE_FEATURE_GET, size, second_token));
-	EXPECT_NO(ARGSZ_SHORT, set_token(f, physical, VFIO_DEVICE_FEATURE_SET, size - 1, second_token));
-	OK(set_token(f, physical, VFIO_DEVICE_FEATURE_SET, size, second_token));
-	drop(f, virtual);
-	virtual = open_device(f, VF);
-	EXPECT_NO(VF_TOKEN_WRONG, bind_with(f, virtual, iommufd, first_token));
-	OK(bind_with(f, virtual, iommufd, second_token));
-	/* A virtual function has none of its own. */
-	EXPECT_NO(FEATURE_UNKNOWN, set_token(f, virtual, VFIO_DEVICE_FEATURE_SET, size, first_token));
-	fixture_free(f);
-}
-
-static long get_device(struct fixture *f, int group, const char *name)
-{
-	return isolde_ioctl(f->machine, group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)name, &f->why);
-}
-
-/* With a container and its IOMMU. */
-static int open_group(struct fixture *f, const char *bdf)
-{
-	int container = open_path(f, "/dev/vfio/vfio"), group;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group_of(f, bdf));
-	group = open_path(f, path);
-	OK(isolde_ioctl(f->machine, group, VFIO_GROUP_SET_CONTAINER, &container, &f->why));
-	OK(isolde_ioctl(f->machine, container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU, &f->why));
-	return group;
-}
-
-TEST(sriov, the_token_can_stand_behind_a_name)
-{
-	struct fixture *f = managed();
-	int group = open_group(f, NVME), virtual = open_group(f, VF), plain, device;
-
-	EXPECT_NO(VF_TOKEN_MISSING, get_device(f, virtual, VF));
-	EXPECT_NO(VF_TOKEN_WRONG, get_device(f, virtual, VF " vf_token=" FIRST_TOKEN));
-	EXPECT_NO(DEVICE_OPTION, get_device(f, virtual, VF " vf_token=52ac9bff-3a88-4fbd-901a-0d767c3b6c9"));
-	EXPECT_NO(DEVICE_OPTION, get_device(f, virtual, VF " vf_token=" FIRST_TOKEN " vf_token=" FIRST_TOKEN));
-	EXPECT_NO(DEVICE_OPTION, get_device(f, virtual, VF " vf_token=" FIRST_TOKEN "x"));
-	EXPECT_NO(DEVICE_UNKNOWN, get_device(f, virtual, VF "\tvf_token=" FIRST_TOKEN));
-	device = (int)OK(get_device(f, group, NVME "  vf_token=" FIRST_TOKEN " "));
-	drop(f, (int)OK(get_device(f, virtual, VF " vf_token=" FIRST_TOKEN)));
-	/* The bytes have the order of the text. */
-	drop(f, device);
-	drop(f, virtual);
-	virtual = open_device(f, VF);
-	OK(bind_with(f, virtual, open_path(f, "/dev/iommu"), first_token));
-	/* Who needs none may give none. */
-	OK(echo(f, PCI(CLASH, "driver_override"), "vfio-pci"));
-	OK(echo(f, PCI(PLAIN, "driver_override"), "vfio-pci"));
-	OK(echo(f, "sys/bus/pci/drivers/e1000e/unbind", PLAIN));
-	OK(echo(f, "sys/bus/pci/drivers_probe", PLAIN));
-	plain = open_group(f, PLAIN);
-	EXPECT_NO(VF_TOKEN_UNWANTED, get_device(f, plain, PLAIN " vf_token=" FIRST_TOKEN));
-	OK(get_device(f, plain, PLAIN));
-	fixture_free(f);
-}
-
-/* SR-IOV that a driver of the kernel enabled is no matter of tokens. */
-TEST(sriov, virtual_functions_of_other_drivers_have_no_token)
-{
-	struct fixture *f = fixture_new(NULL);
-	int iommufd = open_path(f, "/dev/iommu"), virtual;
-
-	OK(echo(f, "sys/bus/pci/drivers_autoprobe", "0"));
-	OK(echo(f, PCI(NVME, "sriov_numvfs"), "1"));
-	OK(echo(f, PCI(VF, "driver_override"), "vfio-pci"));
-	OK(echo(f, "sys/bus/pci/drivers_probe", VF));
-	virtual = open_device(f, VF);
-	EXPECT_NO(VF_TOKEN_UNWANTED, bind_with(f, virtual, iommufd, first_token));
-	EXPECT_SUBSTR(NVME, f->told.text);
-	OK(bind_with(f, virtual, iommufd, NULL));
-	fixture_free(f);
-}
-
-/* ---- what a program has of one ---- */
-
-static u32 load(struct fixture *f, int device, unsigned region, u64 offset, unsigned width)
-{
-	u32 value = 0;
-
-	OK(isolde_pread(f->machine, device, &value, width, (u64)region << 40 | offset, &f->why));
-	return value;
-}
-
-static void store(struct fixture *f, int device, unsigned region, u64 offset, unsigned width, u32 value)
-{
-	OK(isolde_pwrite(f->machine, device, &value, width, (u64)region << 40 | offset, &f->why));
-}
-
-#define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
-
-/* The physical one and a virtual one, open. */
-static void open_both(struct fixture *f, int *physical, int *virtual)
-{
-	int iommufd = open_path(f, "/dev/iommu");
-
-	*physical = open_device(f, NVME);
-	*virtual = open_device(f, VF);
-	OK(bind_with(f, *physical, iommufd, first_token));
-	OK(bind_with(f, *virtual, iommufd, first_token));
-}
-
-TEST(sriov, a_program_sees_what_a_virtual_function_has_not)
-{
-	struct fixture *f = managed();
-	int physical, virtual;
-
-	open_both(f, &physical, &virtual);
-	assert_int_equal(load(f, virtual, CONFIG, PCI_VENDOR_ID, 4), 0x00111b36);
-	assert_int_equal(load(f, virtual, CONFIG, PCI_INTERRUPT_PIN, 1), 0);
-	assert_int_equal(load(f, virtual, CONFIG, PCI_COMMAND, 2) & 3, PCI_COMMAND_MEMORY);
-	/* BARs can be sized. */
-	store(f, virtual, CONFIG, PCI_BAR0, 4, UINT32_MAX);
-	assert_int_equal(load(f, virtual, CONFIG, PCI_BAR0, 4), 0xffffc004);
-	/* Its memory is decoded whatever the bit says. NVMe's version is behind it. */
-	assert_int_equal(load(f, virtual, 0, 8, 4), 0x00010400);
-	store(f, virtual, CONFIG, PCI_COMMAND, 2, 0);
-	assert_int_equal(load(f, virtual, CONFIG, PCI_COMMAND, 2), 0);
-	assert_int_equal(load(f, virtual, 0, 8, 4), 0x00010400);
-	store(f, virtual, CONFIG, PCI_COMMAND, 2, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
-	assert_int_equal(pci_command(find(f, VF)->function), PCI_COMMAND_MASTER);
-	isolde_machine_check(f->machine);
-	fixture_free(f);
-}
-
-TEST(sriov, a_physical_function_with_virtual_ones_stays_awake)
-{
-	struct fixture *f = fixture_new(nvme_to_vfio);
-	int physical = open_device(f, NVME);
-	u16 control = (u16)(find(f, NVME)->function->cap_pm + 4u);
-
-	OK(bind_with(f, physical, open_path(f, "/dev/iommu"), first_token));
-	store(f, physical, CONFIG, control, 2, 3);
-	EXPECT_FILE("D3hot", PCI(NVME, "power_state"));
-	OK(echo(f, PARAMETER, "Y"));
-	OK(echo(f, PCI(NVME, "sriov_numvfs"), "1"));
-	EXPECT_FILE("D0", PCI(NVME, "power_state"));
-	store(f, physical, CONFIG, control, 2, 3);
-	EXPECT_FILE("D0", PCI(NVME, "power_state"));
-	OK(echo(f, PCI(NVME, "sriov_numvfs"), "0"));
-	store(f, physical, CONFIG, control, 2, 3);
-	EXPECT_FILE("D3hot", PCI(NVME, "power_state"));
-	fixture_free(f);
-}
-
-/* A reset of the physical function takes the virtual ones along; their mapped registers are there again at once. */
-TEST(sriov, a_reset_goes_through_to_the_virtual_functions)
-{
-	struct fixture *f = managed();
-	int physical, virtual;
-
-	open_both(f, &physical, &virtual);
-	store(f, virtual, CONFIG, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
-	store(f, virtual, 0, 0x28, 4, 0x1000); /* ASQ */
-	assert_int_equal(load(f, virtual, 0, 0x28, 4), 0x1000);
-	OK(isolde_ioctl(f->machine, physical, VFIO_DEVICE_RESET, NULL, &f->why));
-	assert_int_equal(load(f, virtual, 0, 0x28, 4), 0);
-	assert_int_equal(pci_command(find(f, VF)->function), 0);
-	isolde_machine_check(f->machine);
-	fixture_free(f);
-}
-
-/* ---- waiting ---- */
-
-struct waiter {
-	struct fixture *f;
-	const char *path, *text;
-	long result;
-	struct isolde_why why;
-};
-
-static void *write_there(void *argument)
-{
-	struct waiter *waiter = argument;
-
-	waiter->result = isolde_attribute_write(waiter->f->machine, waiter->path, waiter->text, strlen(waiter->text),
-						&waiter->why);
-	return NULL;
-}
-
-/* There, but waiting to be let go; looked at while other threads are at work. */
-static bool is_hidden(struct fixture *f, const char *bdf)
-{
-	struct machine *machine = f->machine->machine;
-	struct device *device;
-	bool hidden;
-
-	mutex_lock(&machine->lock);
-	device = find(f, bdf);
-	hidden = device && device->leaving && device->busy;
-	mutex_unlock(&machine->lock);
-	return hidden;
-}
-
-static void await_hidden(struct fixture *f, const char *bdf)
-{
-	while (!is_hidden(f, bdf))
-		usleep(1000);
-}
-
-TEST(sriov, taking_away_waits_for_who_has_one_open)
-{
-	struct fixture *f = managed();
-	struct waiter away = {f, PCI(NVME, "sriov_numvfs"), "0", 0, {0}};
-	struct waiter late = {f, "sys/bus/pci/drivers/vfio-pci/unbind", VF, 0, {0}};
-	struct isolde_device *handle;
-	int physical, virtual;
-	pthread_t threads[2];
-
-	open_both(f, &physical, &virtual);
-	assert_int_equal(pthread_create(&threads[0], NULL, write_there, &away), 0);
-	await_hidden(f, VF);
-	/* One waits for it and finds that it is gone; nobody new gets hold of it. */
-	assert_int_equal(pthread_create(&threads[1], NULL, write_there, &late), 0);
-	EXPECT_NO(DEVICE_LEAVING, isolde_device_get(f->machine, VF, &handle, &f->why));
-	isolde_machine_check(f->machine);
-	assert_true(is_hidden(f, VF));
-	usleep(20000);
-	drop(f, virtual);
-	pthread_join(threads[0], NULL);
-	pthread_join(threads[1], NULL);
-	assert_int_equal(away.result, 1);
-	assert_int_equal(late.result, -ENODEV);
-	assert_null(find(f, VF));
-	EXPECT_FILE("0", PCI(NVME, "sriov_numvfs"));
-	isolde_machine_check(f->machine);
-	fixture_free(f);
-}
-
-/* A group's file outlives the group; so does a device's own, until it is closed. */
-TEST(sriov, what_is_open_of_a_group_that_goes_stays_behind)
-{
-	struct fixture *f = managed();
-	int group = open_group(f, VF), later, container = open_path(f, "/dev/vfio/vfio");
-	struct vfio_group_status status = {.argsz = sizeof(status)};
-	struct isolde_why why;
-
-	OK(echo(f, PCI(NVME, "sriov_numvfs"), "0"));
-	isolde_machine_check(f->machine);
-	assert_int_equal(isolde_ioctl(f->machine, group, VFIO_GROUP_GET_STATUS, &status, &why), -ENODEV);
-	assert_int_equal(isolde_ioctl(f->machine, group, VFIO_GROUP_SET_CONTAINER, &container, &why), -ENODEV);
-	assert_int_equal(isolde_ioctl(f->machine, group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)VF, &why),
-			 -ENODEV);
-	OK(echo(f, PCI(NVME, "sriov_numvfs"), "1"));
-	isolde_machine_check(f->machine);
-	/* The same number, another group. */
-	later = open_group(f, VF);
-	drop(f, group);
-	isolde_machine_check(f->machine);
-	EXPECT_NO(VF_TOKEN_MISSING, get_device(f, later, VF));
-	drop(f, later);
-	fixture_free(f);
-}
-
-/* Many, for as long as it takes to see that none is lost. */
-static void *come_and_go(void *argument)
-{
-	struct waiter *waiter = argument;
-
-	for (unsigned i = 0; i < 20; i++)
-		isolde_attribute_write(waiter->f->machine, waiter->path, i & 1 ? "0" : waiter->text, 1, &waiter->why);
-	return NULL;
-}
-
-static void *bind_and_unbind(void *argument)
-{
-	struct waiter *waiter = argument;
-
-	for (unsigned i = 0; i < 40; i++)
-		isolde_attribute_write(waiter->f->machine,
-				       i & 1 ? "sys/bus/pci/drivers/nvme/unbind" : "sys/bus/pci/drivers/nvme/bind",
-				       waiter->text, strlen(waiter->text), &waiter->why);
-	return NULL;
-}
-
-TEST(sriov, coming_and_going_races_with_binding)
-{
-	struct fixture *f = fixture_new(NULL);
-	struct waiter nvme = {f, PCI(NVME, "sriov_numvfs"), "3", 0, {0}};
-	struct waiter found = {f, PCI(FOUND, "sriov_numvfs"), "2", 0, {0}};
-	struct waiter binds = {f, "", VF, 0, {0}};
-	pthread_t threads[3];
-
-	assert_int_equal(pthread_create(&threads[0], NULL, come_and_go, &nvme), 0);
-	assert_int_equal(pthread_create(&threads[1], NULL, come_and_go, &found), 0);
-	assert_int_equal(pthread_create(&threads[2], NULL, bind_and_unbind, &binds), 0);
-	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
-		pthread_join(threads[i], NULL);
-	fixture_free(f);
 }
 
 int main(void)
@@ -975,17 +401,6 @@ int main(void)
 		CASE(sriov, enabling_may_fail_at_every_step),
 		CASE(sriov, words_that_make_no_sense_are_refused),
 		CASE(sriov, addresses_of_all_that_there_can_be_are_needed),
-		CASE(sriov, a_virtual_function_wants_the_token_of_its_physical_one),
-		CASE(sriov, the_physical_function_wants_it_while_a_virtual_one_is_open),
-		CASE(sriov, feature_zero_replaces_the_token_at_any_time),
-		CASE(sriov, the_token_can_stand_behind_a_name),
-		CASE(sriov, virtual_functions_of_other_drivers_have_no_token),
-		CASE(sriov, a_program_sees_what_a_virtual_function_has_not),
-		CASE(sriov, a_physical_function_with_virtual_ones_stays_awake),
-		CASE(sriov, a_reset_goes_through_to_the_virtual_functions),
-		CASE(sriov, taking_away_waits_for_who_has_one_open),
-		CASE(sriov, what_is_open_of_a_group_that_goes_stays_behind),
-		CASE(sriov, coming_and_going_races_with_binding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
