@@ -36,5 +36,6 @@
 	X(stores)                                                                                                      \
 	X(limits)                                                                                                      \
 	X(noiommu)                                                                                                     \
+	X(pasids)                                                                                                      \
 	X(incoherent)                                                                                                  \
 	X(leaving)

@@ -8,7 +8,8 @@
  * NVMe controllers that have a group each and one bus together, ISOLDE_ROOTED a device on a root bus, ISOLDE_BESIDE one
  * that has another driver's beside it, and ISOLDE_FRAGILE one that Linux never resets with its bus, each in its own
  * group. ISOLDE_REACHES has four that differ in the addresses they can use (limits.c), ISOLDE_BARE two of one bus that
- * no IOMMU covers.
+ * no IOMMU covers. pasids.c wants a DSA in ISOLDE_BDF, and in ISOLDE_PROCESS_PASID the PASID that ENQCMD of every
+ * process takes along.
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
