@@ -36,4 +36,5 @@
 	X(stores)                                                                                                      \
 	X(limits)                                                                                                      \
 	X(noiommu)                                                                                                     \
-	X(leaving)
+	X(leaving)                                                                                                     \
+	X(shortage)

@@ -132,6 +132,11 @@ void three_reaches(struct names ret[static 3])
 	several("ISOLDE_REACHES", names_of, ret, 3);
 }
 
+void two_short(struct names pair[static 2])
+{
+	two_of("ISOLDE_SHORT", pair);
+}
+
 static struct names bare_names(const char *name)
 {
 	struct names names = {.bdf = ""};
