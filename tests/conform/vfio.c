@@ -111,7 +111,7 @@ struct names the_fragile(void)
 
 static void several(const char *variable, struct names (*of)(const char *name), struct names *ret, unsigned count)
 {
-	char list[4 * (UUID_LENGTH + 1)], *rest = list, *name;
+	char list[4 * (UUID_LENGTH + 1) + 1], *rest = list, *name;
 
 	snprintf(list, sizeof(list), "%s", getenv(variable) ?: "");
 	for (unsigned i = 0; i < count; i++) {
@@ -127,9 +127,9 @@ static void two_of(const char *variable, struct names pair[static 2])
 	several(variable, names_of, pair, 2);
 }
 
-void three_reaches(struct names ret[static 3])
+void four_reaches(struct names ret[static 4])
 {
-	several("ISOLDE_REACHES", names_of, ret, 3);
+	several("ISOLDE_REACHES", names_of, ret, 4);
 }
 
 void two_short(struct names pair[static 2])
