@@ -490,7 +490,7 @@ static unsigned binds(char texts[static 8][32], const char *pointers[static 9])
 {
 	const char *variables[] = {"ISOLDE_BDF",     "ISOLDE_SIBLINGS", "ISOLDE_MOVABLE", "ISOLDE_PHYSICAL",
 				   "ISOLDE_PCI",     "ISOLDE_TWINS",	"ISOLDE_ROOTED",  "ISOLDE_BESIDE",
-				   "ISOLDE_FRAGILE", "ISOLDE_REACHES",	"ISOLDE_BARE"};
+				   "ISOLDE_FRAGILE", "ISOLDE_REACHES",	"ISOLDE_BARE",	  "ISOLDE_SHORT"};
 	unsigned count = 0;
 
 	FOR_EACH(variable, variables)

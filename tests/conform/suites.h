@@ -38,4 +38,5 @@
 	X(noiommu)                                                                                                     \
 	X(pasids)                                                                                                      \
 	X(incoherent)                                                                                                  \
-	X(leaving)
+	X(leaving)                                                                                                     \
+	X(shortage)
