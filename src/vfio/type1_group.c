@@ -267,7 +267,18 @@ static void domain_drop(struct type1_domain *domain)
 	free(domain);
 }
 
-/* A new domain translates what the others do already. */
+/* Where the memory of a mapping is for the domains that are there; NULL: there is none. */
+static const struct extent *extent_of(const struct type1 *type1, const struct mapping *mapping)
+{
+	const struct type1_domain *domain;
+
+	if (list_empty(&type1->domains))
+		return NULL;
+	domain = list_first(&type1->domains, struct type1_domain, link);
+	return domain_area_at(domain->domain, mapping->node.start)->extent;
+}
+
+/* A new domain translates what the others do already, to the same pages, whatever the mapper has there now. */
 static int replay(const struct type1 *type1, struct domain *domain, struct why *why)
 {
 	struct itree_node *node;
@@ -275,11 +286,14 @@ static int replay(const struct type1 *type1, struct domain *domain, struct why *
 
 	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
 		const struct mapping *mapping = container_of(node, struct mapping, node);
+		const struct extent *pinned = extent_of(type1, mapping);
 		int err = domain_map(domain, node->start, mapping_size(mapping), mapping->client, mapping->address,
 				     mapping->permission, 0, &area, why);
 
 		if (err < 0)
 			return err;
+		if (pinned)
+			extent_share(area->extent, pinned);
 	}
 	return 0;
 }
