@@ -11,6 +11,7 @@
 
 #include "machine/device.h"
 #include "machine/sysfs.h"
+#include "pci/reset.h"
 #include "vfio/pci.h"
 
 #define AER_UNCOR_STATUS   0x04 /* PCI Express Base 5.0 section 7.8.4 */
@@ -85,7 +86,7 @@ static const struct pci_function *reset_above(const struct pci_function *functio
 	return pci_is_bridge(function) ? function : function->parent;
 }
 
-static void recover(struct machine *machine, const struct pci_function *above, bool fatal)
+static void tell(struct machine *machine, const struct pci_function *above, bool reset)
 {
 	const struct device *device;
 
@@ -93,10 +94,20 @@ static void recover(struct machine *machine, const struct pci_function *above, b
 		if (!pci_is_below(device->function, above))
 			continue;
 		if (device->vfio)
-			vfio_device_error(device->vfio, fatal);
-		else if (fatal && !pci_is_bridge(device->function))
+			vfio_device_error(device->vfio, reset);
+		else if (reset && !pci_is_bridge(device->function))
 			function_reset(device->function);
 	}
+}
+
+/* A bus that must not be reset stays as it is, and its drivers hear once more: that they are lost. */
+static void recover(struct machine *machine, const struct pci_function *above, bool fatal)
+{
+	bool reset = fatal && !pci_bus_reset_obstacle(&machine->topology, above);
+
+	tell(machine, above, reset);
+	if (fatal && !reset)
+		tell(machine, above, false);
 }
 
 static int store_injection(struct node *node, const char *bytes, size_t size, struct why *why)

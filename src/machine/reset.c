@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a function can be reset, and doing it: sysfs `reset` and `reset_method`. */
+#include "pci/reset.h"
 #include "machine/device.h"
 #include "vfio/pci.h"
 
@@ -29,19 +30,6 @@ static bool has_pm_reset(const struct pci_function *function)
 	return function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & PCI_PM_NO_SOFT);
 }
 
-/* Only a device that is alone on its bus can be reset with it. */
-static bool has_bus_reset(const struct machine *machine, const struct pci_function *function)
-{
-	const struct pci_function *other;
-
-	if (!function->parent || pci_is_bridge(function))
-		return false;
-	list_for_each(other, &machine->topology.functions, link)
-		if (other != function && other->parent == function->parent)
-			return false;
-	return true;
-}
-
 static void choose(struct device *device, const u8 *order, unsigned count)
 {
 	memcpy(device->reset_order, order, count);
@@ -68,7 +56,7 @@ void device_init_reset(struct device *device)
 	device->reset_supported = (unsigned)has_flr(function) << RESET_FLR |
 				  (unsigned)has_af_flr(function) << RESET_AF_FLR |
 				  (unsigned)has_pm_reset(function) << RESET_PM |
-				  (unsigned)has_bus_reset(device->machine, function) << RESET_BUS;
+				  (unsigned)pci_can_reset_by_bus(&device->machine->topology, function) << RESET_BUS;
 	choose_all(device);
 }
 

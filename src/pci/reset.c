@@ -14,11 +14,52 @@ static bool is_hot_plug_port(const struct pci_function *bridge)
 	return (get_u16(capability + 2) & EXP_SLOT_IMPLEMENTED) && (get_u32(capability + 0x14) & EXP_SLOT_HOT_PLUG);
 }
 
+/* A virtual function on a bus number of its own. */
+static bool is_apart(const struct pci_function *function)
+{
+	return function->physical && function->physical->addr.bus != function->addr.bus;
+}
+
+bool pci_bus_reset_hits(const struct pci_function *bridge, const struct pci_function *function)
+{
+	return !is_apart(function) && pci_is_below(function, bridge);
+}
+
+const struct pci_function *pci_bus_bridge(const struct pci_function *function)
+{
+	return is_apart(function) ? NULL : function->parent;
+}
+
+/* Linux: drivers/pci/pci.c:pci_bus_resettable(), pci_slot_resettable() */
+const struct pci_function *pci_bus_reset_obstacle(const struct pci_topology *topology,
+						  const struct pci_function *bridge)
+{
+	const struct pci_function *function;
+
+	if (pci_reset_quirk_of(bridge))
+		return bridge;
+	list_for_each(function, &topology->functions, link)
+		if (pci_bus_reset_hits(bridge, function) && pci_reset_quirk_of(function))
+			return function;
+	return NULL;
+}
+
+/* Linux: drivers/pci/pci.c:pci_parent_bus_reset(), which does not look at what the bridge survives. */
+bool pci_can_reset_by_bus(const struct pci_topology *topology, const struct pci_function *function)
+{
+	const struct pci_function *bridge = pci_bus_bridge(function), *other;
+
+	if (!bridge || pci_is_bridge(function) || pci_reset_quirk_of(function))
+		return false;
+	list_for_each(other, &topology->functions, link)
+		if (other != function && pci_bus_bridge(other) == bridge)
+			return false;
+	return true;
+}
+
 bool pci_hot_reset_hits(const struct pci_hot_reset *reset, const struct pci_function *function)
 {
-	if (function->physical && function->physical->addr.bus != function->addr.bus)
-		return false;
-	return reset->over && pci_is_below(function, reset->over);
+	return reset->over && pci_bus_reset_hits(reset->over, function);
 }
 
 static bool forbids(const struct pci_grouping *grouping, const struct pci_function *function)

@@ -1,9 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* What a hot reset hits (spec 05 section 13; Linux: vfio_pci_for_each_slot_or_bus()). */
+/*
+ * Resets of a bus: what they hit, and what forbids them (spec 05 sections 6 and 13; Linux: pci_bus_resettable(),
+ * vfio_pci_for_each_slot_or_bus()).
+ *
+ * A function with the quirk "no-bus-reset" does not come back from one. That is looked up by its ids whenever it is
+ * asked, so whoever appears later (a virtual function) needs no preparation.
+ */
 #ifndef PCI_RESET_H
 #define PCI_RESET_H
 
 #include "pci/topology.h"
+
+/* ---- as the machine's own kernel does it ---- */
+
+/*
+ * Every function on the secondary bus of that bridge and below it. Virtual functions on a bus number of their own are
+ * not found that way: Linux gives that bus no bridge.
+ */
+bool pci_bus_reset_hits(const struct pci_function *bridge, const struct pci_function *function);
+
+/* The bridge whose secondary bus the function is on; NULL: that is a root bus, or one of virtual functions alone. */
+const struct pci_function *pci_bus_bridge(const struct pci_function *function);
+
+/* Who forbids the reset of that bus, or of its slot: the bridge itself, or the first that would be hit; NULL: nobody.
+ */
+const struct pci_function *pci_bus_reset_obstacle(const struct pci_topology *topology,
+						  const struct pci_function *bridge);
+
+/* Is the reset of its bus one way to reset this function alone? */
+bool pci_can_reset_by_bus(const struct pci_topology *topology, const struct pci_function *function);
+
+/* ---- under any rules, for explanations ---- */
 
 enum pci_reset_scope {
 	RESET_SCOPE_NONE, /* it cannot be: see `obstacle` */
@@ -21,7 +48,6 @@ struct pci_hot_reset {
 void pci_hot_reset_of(const struct pci_function *function, const struct pci_grouping *grouping,
 		      const struct pci_function *const *functions, struct pci_hot_reset *ret);
 
-/* Every function on the bus and below it. Virtual functions on a bus number of their own are not found that way. */
 bool pci_hot_reset_hits(const struct pci_hot_reset *reset, const struct pci_function *function);
 
 #endif

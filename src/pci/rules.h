@@ -103,6 +103,8 @@ void pci_rules_arm_acs(struct pci_rules *rules, bool arm);
 bool pci_rules_names(const struct pci_rules *rules, const struct pci_function *function);
 
 void pci_traits_of(const struct pci_function *function, const struct pci_rules *rules, struct pci_traits *ret);
+/* pci_traits.reset_quirk alone, as the latest kernel has it (PCI_DEV_FLAGS_NO_BUS_RESET). */
+const struct pci_quirk *pci_reset_quirk_of(const struct pci_function *function);
 
 /* Functions of one bus of which one uses the other's id (spec 01 section 2.3). */
 bool pci_share_id(const struct pci_function *a, const struct pci_traits *a_traits, const struct pci_function *b,

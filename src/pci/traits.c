@@ -172,6 +172,16 @@ void pci_traits_of(const struct pci_function *function, const struct pci_rules *
 	find_aliases(&view, rules, &known, ret);
 }
 
+const struct pci_quirk *pci_reset_quirk_of(const struct pci_function *function)
+{
+	struct pci_known known;
+	struct pci_view view;
+
+	pci_view_init(&view, function, &latest);
+	pci_quirks_find(&view, &known);
+	return known.reset;
+}
+
 static bool uses_id(const struct pci_traits *traits, u8 devfn)
 {
 	return traits->other_ids[devfn / 64] >> devfn % 64 & 1;

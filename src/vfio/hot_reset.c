@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "iommu/iommu.h"
 #include "iommufd/device.h"
+#include "pci/reset.h"
 #include "vfio/group.h"
 #include "vfio/ioctl.h"
 #include "vfio/pci.h"
@@ -71,11 +72,11 @@ static struct affected describe(const struct vfio_device *asker, const struct pc
 
 static unsigned collect(const struct vfio_device *asker, struct affected *ret)
 {
-	const struct pci_function *function;
+	const struct pci_function *bridge = pci_bus_bridge(asker->function), *function;
 	unsigned count = 0;
 
 	list_for_each(function, &asker->vfio->topology->functions, link) {
-		if (!pci_is_below(function, asker->function->parent))
+		if (!pci_bus_reset_hits(bridge, function))
 			continue;
 		if (ret)
 			ret[count] = describe(asker, function);
@@ -84,11 +85,31 @@ static unsigned collect(const struct vfio_device *asker, struct affected *ret)
 	return count;
 }
 
+static int decode_bus(const struct vfio_device *asker, struct why *why)
+{
+	const struct pci_function *bridge = pci_bus_bridge(asker->function), *obstacle;
+	const struct pci_quirk *quirk;
+	char name[PCI_ADDR_TEXT];
+
+	if (!bridge)
+		return refuse(why, HOT_RESET_IMPOSSIBLE, "%s is on a %s, which cannot be reset", asker->name,
+			      asker->function->parent ? "bus of virtual functions alone" : "root bus");
+	obstacle = pci_bus_reset_obstacle(asker->vfio->topology, bridge);
+	if (!obstacle)
+		return 0;
+	quirk = pci_reset_quirk_of(obstacle);
+	pci_addr_print(obstacle->addr, name);
+	return refuse(why, HOT_RESET_IMPOSSIBLE, "the bus of %s is never reset, because of %s (quirk %s: %s)",
+		      asker->name, name, quirk->name, quirk->text);
+}
+
 int affected_init(struct affected_set *set, struct vfio_device *asker, struct why *why)
 {
+	int err = decode_bus(asker, why);
+
 	*set = (struct affected_set){.asker = asker};
-	if (!asker->function->parent)
-		return refuse(why, HOT_RESET_IMPOSSIBLE, "%s is on a root bus, which cannot be reset", asker->name);
+	if (err < 0)
+		return err;
 	set->at = alloc_array(collect(asker, NULL), sizeof(set->at[0]), why);
 	if (!set->at)
 		return -why->err;

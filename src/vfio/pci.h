@@ -63,9 +63,10 @@ struct pci_session {
 	struct virtual_config config;
 	unsigned msi_qmax; /* log2 of the vectors the device asks for */
 	enum pci_irq_mode irq_mode;
-	bool intx_disabled;	  /* by COMMAND: masked whatever SET_IRQS says */
-	struct vfio_event unmask; /* INTx unmask eventfd */
-	int err_fd, req_fd;	  /* owned; -1: none */
+	u64 vectors[PCI_IRQ_VECTORS / 64]; /* of MSI or MSI-X, a bit for each that the host has given us */
+	bool intx_disabled;		   /* by COMMAND: masked whatever SET_IRQS says */
+	struct vfio_event unmask;	   /* INTx unmask eventfd */
+	int err_fd, req_fd;		   /* owned; -1: none */
 	enum low_power low_power;
 	int wake_fd; /* owned; -1: none */
 	struct list ioeventfds;
@@ -151,6 +152,7 @@ int pci_access(struct pci_session *session, struct file_access *access, struct w
 unsigned irq_count(const struct pci_session *session, unsigned index);
 void irq_intx_disable(struct pci_session *session, bool disable); /* the virtual bit of COMMAND */
 void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds closed */
+void irq_check(const struct pci_session *session);
 
 /* ---- pci_reset.c ---- */
 

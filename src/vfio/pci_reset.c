@@ -6,6 +6,7 @@
  * COMMAND, link and message control. So a program sees its device in D0, silent, but with its interrupts still enabled.
  */
 #include "iommu/attach.h"
+#include "pci/reset.h"
 #include "vfio/ioctl.h"
 #include "vfio/pci.h"
 
@@ -16,18 +17,8 @@
 
 /* ---- one function ---- */
 
-static unsigned count_on_bus(const struct vfio *vfio, const struct pci_function *bridge)
-{
-	const struct pci_function *function;
-	unsigned count = 0;
-
-	list_for_each(function, &vfio->topology->functions, link)
-		count += function->parent == bridge;
-	return count;
-}
-
 /* Some method works: its own of an emulated device, FLR, the conventional FLR, a trip through D3hot, or a bus reset
- * that hits nobody else. */
+ * that hits nobody else and that it survives. */
 bool function_can_reset(const struct vfio_device *device)
 {
 	const struct pci_function *function = device->function;
@@ -43,7 +34,7 @@ bool function_can_reset(const struct vfio_device *device)
 		return true;
 	if (function->cap_pm && !(get_u16(config + function->cap_pm + 4) & PM_NO_SOFT_RESET))
 		return true;
-	return function->parent && count_on_bus(device->vfio, function->parent) == 1;
+	return pci_can_reset_by_bus(device->vfio->topology, function);
 }
 
 static void restore_word(struct pci_function *function, const u8 *saved, unsigned offset)
@@ -145,6 +136,15 @@ int device_function_reset(struct iommu_device *device, struct pci_function *func
 	return 0;
 }
 
+static const char *no_bus_reset(const struct pci_function *function)
+{
+	if (!pci_bus_bridge(function))
+		return "is not below a bridge that could reset its bus";
+	if (pci_reset_quirk_of(function))
+		return "does not come back from a reset of its bus (quirk no-bus-reset)";
+	return "shares its bus";
+}
+
 long pci_device_reset(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
 {
 	struct pci_session *session = pci_session_of(file);
@@ -152,8 +152,8 @@ long pci_device_reset(struct file *file, struct client *client, const union vfio
 
 	if (!session->can_reset)
 		return refuse(why, DEVICE_NOT_RESETTABLE,
-			      "%s has no function-level reset, keeps its state in D3hot and shares its bus",
-			      session->device->name);
+			      "%s has no function-level reset, keeps its state in D3hot and %s", session->device->name,
+			      no_bus_reset(session->function));
 	if (session->function->reset_forbidden)
 		return refuse(why, RESET_UNSUPPORTED, "%s: its reset_method was emptied", session->device->name);
 	err = iommu_reset_prepare(session->device->iommu, why);

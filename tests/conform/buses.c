@@ -76,6 +76,35 @@ TEST(a_root_bus_is_no_bus_to_be_reset)
 	EXPECT(-ENODEV, ask_bus(device, 8, &told));
 }
 
+/* By its registers there would be a way: it is alone below its port. */
+static void expect_no_bus(int device, answer implied)
+{
+	struct bus_told told;
+
+	EXPECT(-ENODEV, ask_bus(device, 0, &told));
+	EXPECT(-ENODEV, ask_bus(device, 8, &told));
+	EXPECT(implied, RESET_IMPLIED(device));
+	EXPECT(-EINVAL, ask(device, VFIO_DEVICE_RESET, NULL));
+}
+
+TEST(a_bus_with_what_does_not_survive_it_is_none_to_be_reset)
+{
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+	struct names names = the_fragile();
+	int device = bound_node(&names, iommu());
+	struct legacy legacy;
+
+	EXPECT(0, ask(device, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQUAL(0, info.flags & VFIO_DEVICE_FLAGS_RESET);
+	expect_no_bus(device, -ENODEV);
+	drop(device);
+	legacy = enter_group(&names, VFIO_TYPE1v2_IOMMU);
+	open_device(&legacy, &names);
+	expect_no_bus(legacy.device, -EINVAL); /* a group has to be given before that is looked at */
+	EXPECT(-ENODEV, RESET_BY(legacy.device, legacy.group));
+	EXPECT(-ENODEV, RESET_BY(legacy.device, 999));
+}
+
 static void tell_into_little(int device)
 {
 	struct bus_told told;
@@ -411,9 +440,9 @@ TEST(a_reset_keeps_what_was_set_up)
 	EXPECT(4, read_at(first, CC, &value, 4));
 }
 
-SUITE(buses, CASE(a_root_bus_is_no_bus_to_be_reset), CASE(without_room_the_count_alone_is_told),
-      CASE(who_came_by_a_node_is_told_devices), CASE(who_came_by_a_group_is_told_groups),
-      CASE(who_came_by_a_group_with_an_iommufd_is_told_groups_too),
+SUITE(buses, CASE(a_root_bus_is_no_bus_to_be_reset), CASE(a_bus_with_what_does_not_survive_it_is_none_to_be_reset),
+      CASE(without_room_the_count_alone_is_told), CASE(who_came_by_a_node_is_told_devices),
+      CASE(who_came_by_a_group_is_told_groups), CASE(who_came_by_a_group_with_an_iommufd_is_told_groups_too),
       CASE(a_neighbour_is_owned_by_the_same_iommufd_alone), CASE(a_reset_by_a_node_is_refused_in_this_order),
       CASE(a_reset_by_a_group_is_refused_in_this_order), CASE(groups_prove_all_that_is_in_them),
       CASE(nodes_and_groups_prove_nothing_to_each_other), CASE(who_is_beside_another_drivers_cannot_reset),

@@ -124,6 +124,14 @@ static bool is_hidden(const struct names *names)
 	return got == -ENODEV || got == -ENOENT;
 }
 
+/* One that is got in spite of all is given back, or the unbind would wait for ever. */
+static answer try_device(int group, const char *bdf)
+{
+	answer got = get_device(group, bdf);
+
+	return got < 0 ? got : watch(got);
+}
+
 static u32 status_of(int group)
 {
 	struct vfio_group_status status = {.argsz = sizeof(status)};
@@ -144,7 +152,7 @@ static void expect_gone(int group, int container, const char *bdf)
 	EXPECT(-EBADF, set_container(group, 9999));
 	EXPECT(-ENODEV, set_container(group, container));
 	EXPECT(-ENODEV, set_container(group, new_file(PAGE))); /* whatever it is */
-	EXPECT(-ENODEV, get_device(group, bdf));
+	EXPECT(-ENODEV, try_device(group, bdf));
 	EXPECT(-EINVAL, unset_container(group));
 }
 
@@ -159,7 +167,7 @@ TEST(an_unbind_waits_for_who_has_it_by_its_group)
 	EXPECT(0, set_event(legacy.device, VFIO_PCI_REQ_IRQ_INDEX, event));
 	start_leaving((struct leaver){names.bdf}, event);
 	EXPECT_EQUAL(1, signals(event));
-	EXPECT(-ENODEV, get_device(legacy.group, names.bdf)); /* although it is open by just that */
+	EXPECT(-ENODEV, try_device(legacy.group, names.bdf)); /* although it is open by just that */
 	EXPECT_TRUE(is_hidden(&names));
 	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
 	EXPECT_EQUAL(VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE, status_of(legacy.group));
@@ -167,7 +175,7 @@ TEST(an_unbind_waits_for_who_has_it_by_its_group)
 	EXPECT(0, type1_map(legacy.container, memory(PAGE), 0x100000, PAGE));
 	drop(legacy.device);
 	stays(); /* a node that is not bound is waited for as well */
-	EXPECT(-ENODEV, get_device(legacy.group, names.bdf));
+	EXPECT(-ENODEV, try_device(legacy.group, names.bdf));
 	drop(unbound);
 	leaves();
 	/* Its group was the container's only one. */
@@ -189,8 +197,8 @@ TEST(an_unbind_waits_for_who_has_it_by_its_group)
 TEST(an_unbind_waits_for_who_has_it_by_its_node)
 {
 	struct names names = the_device();
-	int fd = iommu(), device = bound_node(&names, fd), second = open_cdev(&names), event = new_event(),
-	    before = new_event(), group;
+	int fd = iommu(), device = bound_node(&names, fd), second = open_cdev(&names), last = open_cdev(&names),
+	    event = new_event(), before = new_event(), group;
 
 	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, before));
 	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, event)); /* in its place */
@@ -202,14 +210,19 @@ TEST(an_unbind_waits_for_who_has_it_by_its_node)
 	drop(device);
 	stays();
 	EXPECT_TRUE(is_hidden(&names));
+	WORKS(bind_cdev(second, fd)); /* who had it open before may still have it */
+	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
+	EXPECT(0, attach_cdev(second, &(u32){new_ioas(fd)}));
+	drop(second);
+	stays();
 	/* The group is there as long as the device is, and has no name to give. */
 	group = open_group(&names);
-	EXPECT(-ENODEV, get_device(group, names.bdf)); /* before its want of a container */
+	EXPECT(-ENODEV, try_device(group, names.bdf)); /* before its want of a container */
 	EXPECT(0, set_container(group, fd));
-	EXPECT(-ENODEV, get_device(group, names.bdf));
+	EXPECT(-ENODEV, try_device(group, names.bdf));
 	EXPECT(0, unset_container(group));
 	drop(group);
-	drop(second);
+	drop(last);
 	leaves();
 	EXPECT(-ENODEV, write_driver("unbind", names.bdf));
 	WORKS(write_driver("bind", names.bdf));
@@ -236,10 +249,63 @@ TEST(a_request_without_an_eventfd_is_not_heard)
 	drop(other);
 	other = open_group(&pair[1]);
 	EXPECT(0, set_container(other, fd));
-	EXPECT(-ENODEV, get_device(other, pair[0].bdf));
+	EXPECT(-ENODEV, try_device(other, pair[0].bdf));
 	watch(get_device(other, pair[1].bdf));
 	WORKS(write_driver("bind", pair[0].bdf));
 	watch(get_device(other, pair[0].bdf));
+}
+
+/* Ten seconds later it is asked again. */
+TEST(requests_are_repeated)
+{
+	struct names names = the_device();
+	int device = bound_node(&names, iommu()), event = new_event();
+
+	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, event));
+	start_leaving((struct leaver){names.bdf}, event);
+	EXPECT_EQUAL(1, signals(event));
+	EXPECT_TRUE(!is_signalled(event, 8000));
+	EXPECT_TRUE(is_signalled(event, PATIENCE_MS));
+	EXPECT_TRUE(!has_left());
+	drop(device);
+	leaves();
+	WORKS(write_driver("bind", names.bdf));
+}
+
+/* A native driver keeps VFIO away from its group, and VFIO's user a native driver (04 sections 4 and 5). */
+TEST(a_native_driver_in_the_group_makes_it_not_viable)
+{
+	const char *native = "/sys/bus/pci/drivers/e1000e/bind";
+	struct names pair[2];
+	int fd = iommu(), container = new_container(), group, cdev;
+
+	two_siblings(pair);
+	cdev = open_cdev(&pair[0]);
+	WORKS(write_driver("unbind", pair[1].bdf));
+	WORKS(write_device(pair[1].bdf, "driver_override", "e1000e"));
+	WORKS(conform_write(native, pair[1].bdf));
+	group = open_group(&pair[0]);
+	EXPECT_EQUAL(0, status_of(group));
+	EXPECT(-EPERM, set_container(group, container));
+	EXPECT(0, set_container(group, fd)); /* claims nothing */
+	EXPECT_EQUAL(VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE, status_of(group));
+	EXPECT(-EPERM, try_device(group, pair[0].bdf));
+	EXPECT(0, unset_container(group));
+	drop(group);
+	EXPECT(-EPERM, bind_cdev(cdev, fd));
+	WORKS(conform_write("/sys/bus/pci/drivers/e1000e/unbind", pair[1].bdf));
+	WORKS(bind_cdev(cdev, fd));
+	EXPECT(-EBUSY, conform_write(native, pair[1].bdf));
+	drop(cdev);
+	group = open_group(&pair[0]);
+	EXPECT(0, set_container(group, fd));
+	WORKS(conform_write(native, pair[1].bdf)); /* nobody owns it yet */
+	WORKS(conform_write("/sys/bus/pci/drivers/e1000e/unbind", pair[1].bdf));
+	EXPECT(0, unset_container(group));
+	EXPECT(0, set_container(group, container));
+	EXPECT(-EBUSY, conform_write(native, pair[1].bdf));
+	WORKS(write_device(pair[1].bdf, "driver_override", "vfio-pci"));
+	WORKS(write_driver("bind", pair[1].bdf)); /* that one minds its user */
 }
 
 /* Nothing but the descriptor holds an iommufd there, and it stays set when the group is gone. */
@@ -253,7 +319,7 @@ TEST(an_iommufd_stays_set_when_the_group_goes)
 	WORKS(write_driver("unbind", names.bdf));
 	EXPECT(-ENODEV, ask(group, VFIO_GROUP_GET_STATUS, &status));
 	EXPECT(-EINVAL, set_container(group, container)); /* set already, before it is found gone */
-	EXPECT(-ENODEV, get_device(group, names.bdf));
+	EXPECT(-ENODEV, try_device(group, names.bdf));
 	EXPECT(0, unset_container(group));
 	expect_gone(group, container, names.bdf);
 	WORKS(write_driver("bind", names.bdf));
@@ -270,7 +336,7 @@ TEST(a_first_open_attaches_to_the_address_space_that_is_set_then)
 	EXPECT(0, ask(fd, IOMMU_VFIO_IOAS, &compat));
 	compat.op = IOMMU_VFIO_IOAS_CLEAR;
 	EXPECT(0, ask(fd, IOMMU_VFIO_IOAS, &compat));
-	EXPECT(-ENODEV, get_device(group, names.bdf));
+	EXPECT(-ENODEV, try_device(group, names.bdf));
 	/* Nothing of it is left: the device is anybody's. */
 	drop(group);
 	WORKS(bind_cdev(cdev, iommu()));
@@ -346,6 +412,33 @@ TEST(the_number_of_virtual_functions_is_refused_in_this_order)
 	WORKS(conform_write(ENABLE_SRIOV, "Y"));
 	EXPECT(1, write_device(bdf, "sriov_numvfs", "2"));
 	EXPECT(1, write_device(bdf, "sriov_numvfs", "0"));
+}
+
+static u32 power_register(int device)
+{
+	u32 at = get_config(device, 0x34, 1);
+
+	while (at && get_config(device, at, 1) != 1)
+		at = get_config(device, at + 1, 1);
+	EXPECT_TRUE(at);
+	return at + 4;
+}
+
+/* Asked to sleep it does not, and nobody says so; one that sleeps is woken to have them (05 sections 5 and 14). */
+TEST(a_function_with_virtual_ones_does_not_sleep)
+{
+	struct names virtual, physical = the_physical(&virtual);
+	int device = bound_with_token(&physical, iommu());
+	u32 power = power_register(device);
+
+	set_config(device, power, 2, 3);
+	EXPECT_EQUAL(0, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "0"));
+	set_config(device, power, 2, 3);
+	EXPECT_EQUAL(3, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "1"));
+	EXPECT_EQUAL(0, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "0"));
 }
 
 /* ---- hot resets (05 section 13) ---- */
@@ -489,10 +582,11 @@ TEST(an_error_is_told_to_all_whose_bus_it_is)
 }
 
 SUITE(leaving, CASE(an_unbind_waits_for_who_has_it_by_its_group), CASE(an_unbind_waits_for_who_has_it_by_its_node),
-      CASE(a_request_without_an_eventfd_is_not_heard), CASE(an_iommufd_stays_set_when_the_group_goes),
+      CASE(a_request_without_an_eventfd_is_not_heard), CASE_OUTSIDE(requests_are_repeated),
+      CASE(a_native_driver_in_the_group_makes_it_not_viable), CASE(an_iommufd_stays_set_when_the_group_goes),
       CASE(a_first_open_attaches_to_the_address_space_that_is_set_then),
       CASE(virtual_functions_leave_with_their_physical_one),
-      CASE(the_number_of_virtual_functions_is_refused_in_this_order),
+      CASE(the_number_of_virtual_functions_is_refused_in_this_order), CASE(a_function_with_virtual_ones_does_not_sleep),
       CASE(a_virtual_function_is_alone_in_what_is_reset_together),
       CASE(a_group_is_not_told_of_a_function_that_has_none), CASE(these_are_not_taken),
       CASE(an_error_is_told_to_all_whose_bus_it_is));

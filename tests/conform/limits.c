@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What keeps a group out of a container, and a mapping (spec 04 sections 7.1 and 7.2): addresses that not all can use,
- * interrupts that nobody keeps apart, limits. ISOLDE_REACHES names three devices, each alone in its group: the first
- * cannot use what is above 4 GiB, the second what is below, the third has a region at BASE that may be mapped over.
- * The interrupts of all are shared.
+ * interrupts that nobody keeps apart, limits. ISOLDE_REACHES names four devices, each alone in its group: the first
+ * cannot use what is above 4 GiB, the second what is below, the third has a region at BASE that may be mapped over, the
+ * fourth one that the firmware cannot do without. The interrupts of all are shared.
  */
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/conform/vfio.h"
 
-enum { LOW, HIGH, RELAXED };
+enum { LOW, HIGH, RELAXED, DIRECT, ALL };
 
 #define BASE 0x100000ul
 #define HALF (1ul << 32)
@@ -24,9 +24,9 @@ static void take_unsafe(const char *yes_or_no)
 	WORKS(conform_write("/sys/module/iommufd/parameters/allow_unsafe_interrupts", yes_or_no));
 }
 
-static void begin(struct names reaches[static 3])
+static void begin(struct names reaches[static ALL])
 {
-	three_reaches(reaches);
+	four_reaches(reaches);
 	take_unsafe("Y");
 }
 
@@ -52,7 +52,7 @@ static struct vfio_iova_range the_range(int container)
 
 TEST(a_group_that_leaves_no_address_is_refused)
 {
-	struct names at[3];
+	struct names at[ALL];
 	struct legacy legacy;
 	int other, both;
 
@@ -74,7 +74,7 @@ TEST(a_group_that_leaves_no_address_is_refused)
 TEST(set_iommu_takes_all_groups_or_none)
 {
 	int container, low, high;
-	struct names at[3];
+	struct names at[ALL];
 
 	begin(at);
 	container = new_container();
@@ -93,7 +93,7 @@ TEST(set_iommu_takes_all_groups_or_none)
 
 TEST(addresses_are_those_of_all_groups_that_are_in)
 {
-	struct names at[3];
+	struct names at[ALL];
 	struct legacy legacy;
 	int low;
 
@@ -111,7 +111,7 @@ TEST(addresses_are_those_of_all_groups_that_are_in)
 
 TEST(a_region_that_is_relaxable_is_no_hindrance)
 {
-	struct names at[3];
+	struct names at[ALL];
 	struct legacy legacy;
 	int relaxed;
 
@@ -127,7 +127,7 @@ TEST(a_region_that_is_relaxable_is_no_hindrance)
 /* Alone, an emulated device lets anything be mapped; who comes later has to reach it. */
 TEST(a_group_that_cannot_reach_what_is_mapped_is_refused)
 {
-	struct names emulated = the_mdev(), at[3];
+	struct names emulated = the_mdev(), at[ALL];
 	struct legacy legacy;
 	int group;
 
@@ -142,12 +142,35 @@ TEST(a_group_that_cannot_reach_what_is_mapped_is_refused)
 	EXPECT(-EINVAL, type1_map(legacy.container, memory(PAGE), FAR, PAGE));
 }
 
+/* Blocking its DMA is what ownership begins with, and that cannot be (spec 02 section 9, invariant 15). */
+TEST(what_firmware_needs_is_given_to_nobody)
+{
+	struct vfio_group_status status = {.argsz = sizeof(status)};
+	struct names at[ALL];
+	int group, container = new_container(), fd = iommu(), device;
+
+	begin(at);
+	group = open_group(&at[DIRECT]);
+	EXPECT(0, ask(group, VFIO_GROUP_GET_STATUS, &status));
+	EXPECT_EQUAL(VFIO_GROUP_FLAGS_VIABLE, status.flags); /* nobody has it */
+	EXPECT(-EINVAL, set_container(group, container));
+	EXPECT(-EINVAL, set_iommu(container, VFIO_TYPE1v2_IOMMU)); /* no group */
+	EXPECT(0, set_container(group, fd));			   /* claims nothing */
+	EXPECT(-EINVAL, get_device(group, at[DIRECT].bdf));
+	drop(group);
+	device = open_cdev(&at[DIRECT]);
+	EXPECT(-EINVAL, bind_cdev(device, fd));
+	take_unsafe("N");
+	EXPECT(-EPERM, bind_cdev(device, fd)); /* interrupts come first there */
+	take_unsafe("Y");
+}
+
 /* ---- interrupts (step 8) ---- */
 
 TEST(shared_interrupts_are_taken_when_the_module_says_so)
 {
 	int container, group;
-	struct names at[3];
+	struct names at[ALL];
 
 	begin(at);
 	take_unsafe("N");
@@ -167,7 +190,7 @@ TEST(shared_interrupts_are_taken_when_the_module_says_so)
 
 TEST(interrupts_are_looked_at_after_addresses)
 {
-	struct names emulated = the_mdev(), at[3];
+	struct names emulated = the_mdev(), at[ALL];
 	struct legacy legacy;
 	int low, high, group;
 	u8 *page = memory(PAGE);
@@ -197,7 +220,7 @@ TEST(interrupts_are_looked_at_after_addresses)
 
 TEST(an_iommufd_has_a_parameter_of_its_own)
 {
-	struct names at[3];
+	struct names at[ALL];
 	int device, fd = iommu();
 	u32 ioas = new_ioas(fd);
 
@@ -234,7 +257,7 @@ static u32 available(int container)
 
 TEST(a_container_has_so_many_mappings)
 {
-	struct names at[3];
+	struct names at[ALL];
 	struct legacy legacy;
 	u8 *pages = memory(3 * PAGE);
 	int container;
@@ -295,7 +318,7 @@ static void map_powerless(void *argument)
 /* What nobody had pinned so far is, when somebody with DMA comes; it is charged then, to who mapped it. */
 TEST(a_group_is_refused_when_what_is_mapped_cannot_be_locked)
 {
-	struct names emulated = the_mdev(), at[3];
+	struct names emulated = the_mdev(), at[ALL];
 	struct legacy legacy;
 	struct entry entry;
 	struct rlimit limit;
@@ -317,7 +340,7 @@ TEST(a_group_is_refused_when_what_is_mapped_cannot_be_locked)
 
 SUITE(limits, CASE(a_group_that_leaves_no_address_is_refused), CASE(set_iommu_takes_all_groups_or_none),
       CASE(addresses_are_those_of_all_groups_that_are_in), CASE(a_region_that_is_relaxable_is_no_hindrance),
-      CASE(a_group_that_cannot_reach_what_is_mapped_is_refused),
+      CASE(a_group_that_cannot_reach_what_is_mapped_is_refused), CASE(what_firmware_needs_is_given_to_nobody),
       CASE(shared_interrupts_are_taken_when_the_module_says_so), CASE(interrupts_are_looked_at_after_addresses),
       CASE(an_iommufd_has_a_parameter_of_its_own), CASE(a_container_has_so_many_mappings),
       CASE(a_group_is_refused_when_what_is_mapped_cannot_be_locked));

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Devices that no IOMMU covers (spec 04 sections 1, 3, 4.1, 4.2; spec 03 section 12): vfio's
- * enable_unsafe_noiommu_mode. ISOLDE_BARE names two of them, ISOLDE_BDF one that has an IOMMU. All of it is for who has
- * CAP_SYS_RAWIO.
+ * enable_unsafe_noiommu_mode. ISOLDE_BARE names two of one bus, ISOLDE_BDF one that has an IOMMU. All of it is for who
+ * has CAP_SYS_RAWIO.
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tests/conform/vfio.h"
+#include "tests/conform/buses.h"
 
 #define REQUEST(nr) (0x3b00ul | (nr))
 #define SWITCH	    "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
@@ -238,6 +239,35 @@ TEST(its_device_is_one_like_others)
 	EXPECT(-EINVAL, unset_container(group));
 }
 
+static u32 number_of(const struct names *names)
+{
+	return (u32)atoi(strrchr(names->group, '-') + 1);
+}
+
+/* Each has its own group, and each group has to be shown. */
+TEST(a_hot_reset_takes_the_groups_of_all)
+{
+	struct names bare[2];
+	int container = new_container(), group = begin(bare), beside, device;
+	struct bus_told told;
+
+	EXPECT(0, set_container(group, container));
+	EXPECT(0, set_iommu(container, VFIO_NOIOMMU_IOMMU));
+	device = watch(get_device(group, bare[0].bdf));
+	EXPECT(0, ask_bus(device, 8, &told));
+	EXPECT_EQUAL(2, told.head.count);
+	EXPECT_EQUAL(0, told.head.flags);
+	FOR_EACH(names, bare)
+	EXPECT_EQUAL(number_of(names), told_of(&told, names));
+	EXPECT(-EINVAL, RESET_IMPLIED(device));
+	EXPECT(-EINVAL, RESET_BY(device, group));
+	EXPECT(-EINVAL, RESET_BY(device, group, group));
+	beside = open_group(&bare[1]);
+	EXPECT(0, RESET_BY(device, group, beside)); /* it needs no container */
+	drop(beside);
+	EXPECT(-EINVAL, RESET_BY(device, group));
+}
+
 /* ---- /dev/iommu in place of a container ---- */
 
 TEST(an_iommufd_serves_one_kind)
@@ -375,6 +405,6 @@ TEST(with_an_iommufd_the_first_open_is_asked)
 SUITE(noiommu, CASE(it_has_a_group_of_its_own_and_no_character_device), CASE(without_the_mode_vfio_does_not_take_it),
       CASE(extension_8_is_of_groups_without_an_iommu), CASE(set_iommu_takes_8_and_nothing_else),
       CASE(its_container_knows_no_other_request), CASE(groups_of_two_kinds_do_not_mix),
-      CASE(its_device_is_one_like_others), CASE(an_iommufd_serves_one_kind),
+      CASE(its_device_is_one_like_others), CASE(a_hot_reset_takes_the_groups_of_all), CASE(an_iommufd_serves_one_kind),
       CASE(an_iommufd_that_translates_opens_none), CASE(each_step_of_a_container_asks_for_cap_sys_rawio),
       CASE(with_an_iommufd_the_first_open_is_asked));

@@ -36,4 +36,7 @@
 	X(stores)                                                                                                      \
 	X(limits)                                                                                                      \
 	X(noiommu)                                                                                                     \
-	X(leaving)
+	X(pasids)                                                                                                      \
+	X(incoherent)                                                                                                  \
+	X(leaving)                                                                                                     \
+	X(shortage)

@@ -104,9 +104,14 @@ struct names the_beside(void)
 	return device_named("ISOLDE_BESIDE");
 }
 
+struct names the_fragile(void)
+{
+	return device_named("ISOLDE_FRAGILE");
+}
+
 static void several(const char *variable, struct names (*of)(const char *name), struct names *ret, unsigned count)
 {
-	char list[4 * (UUID_LENGTH + 1)], *rest = list, *name;
+	char list[4 * (UUID_LENGTH + 1) + 1], *rest = list, *name;
 
 	snprintf(list, sizeof(list), "%s", getenv(variable) ?: "");
 	for (unsigned i = 0; i < count; i++) {
@@ -122,9 +127,14 @@ static void two_of(const char *variable, struct names pair[static 2])
 	several(variable, names_of, pair, 2);
 }
 
-void three_reaches(struct names ret[static 3])
+void four_reaches(struct names ret[static 4])
 {
-	several("ISOLDE_REACHES", names_of, ret, 3);
+	several("ISOLDE_REACHES", names_of, ret, 4);
+}
+
+void two_short(struct names pair[static 2])
+{
+	two_of("ISOLDE_SHORT", pair);
 }
 
 static struct names bare_names(const char *name)

@@ -5,9 +5,11 @@
  * driver can move them (or UUIDs of emulated devices that can be moved), ISOLDE_PHYSICAL an SR-IOV one that is alone in
  * its group; all belong to vfio-pci. ISOLDE_MDEV is the UUID of any emulated device, ISOLDE_MCOPY of one of
  * the model mcopy. ISOLDE_PCI has more devices of vfio-pci, of any kind. For resets of a bus, ISOLDE_TWINS names two
- * NVMe controllers that have a group each and one bus together, ISOLDE_ROOTED a device on a root bus, and ISOLDE_BESIDE
- * one that has another driver's beside it, each in its own group. ISOLDE_REACHES has three that differ in the addresses
- * they can use (limits.c), ISOLDE_BARE two that no IOMMU covers.
+ * NVMe controllers that have a group each and one bus together, ISOLDE_ROOTED a device on a root bus, ISOLDE_BESIDE one
+ * that has another driver's beside it, and ISOLDE_FRAGILE one that Linux never resets with its bus, each in its own
+ * group. ISOLDE_REACHES has four that differ in the addresses they can use (limits.c), ISOLDE_BARE two of one bus that
+ * no IOMMU covers. pasids.c wants a DSA in ISOLDE_BDF, and in ISOLDE_PROCESS_PASID the PASID that ENQCMD of every
+ * process takes along. ISOLDE_SHORT has two that would like more interrupt vectors than the host has (shortage.c).
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
@@ -22,10 +24,12 @@ struct names {
 struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
 void two_twins(struct names pair[static 2]);
-void three_reaches(struct names ret[static 3]);
+void two_short(struct names pair[static 2]);
+void four_reaches(struct names ret[static 4]);
 void two_bare(struct names pair[static 2]); /* no character device */
 struct names the_rooted(void);
 struct names the_beside(void);
+struct names the_fragile(void);
 void two_movable(struct names pair[static 2], bool nvme); /* skips what needs NVMe where they are none */
 struct names the_mdev(void);				  /* likewise */
 struct names the_mcopy(void);				  /* of the model mcopy: ISOLDE_MCOPY */

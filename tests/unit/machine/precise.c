@@ -257,6 +257,13 @@ TEST(precise, errno_and_the_mask_of_signals_are_left_alone)
 	close_room(f);
 }
 
+static void set_feature(struct fixture *f, u32 id)
+{
+	struct vfio_device_feature feature = {sizeof(feature), VFIO_DEVICE_FEATURE_SET | id};
+
+	OK(isolde_ioctl(f->machine, f->device, VFIO_DEVICE_FEATURE, &feature, &f->why));
+}
+
 TEST(precise, without_memory_the_program_gets_its_signal)
 {
 	struct fixture *f;
@@ -275,6 +282,13 @@ TEST(precise, without_memory_the_program_gets_its_signal)
 	EXPECT_SIGNAL(SIGBUS, BUS_ADRERR, f->bar + PROBE_MEMORY, put(f, PROBE_MEMORY, 1));
 	decode_memory(f, true);
 	assert_int_equal(get(f, PROBE_SCRATCH), 7);
+	/* Low power is the same, for the polled page, too. */
+	set_feature(f, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	EXPECT_SIGNAL(SIGBUS, BUS_ADRERR, f->bar + PROBE_SCRATCH, get(f, PROBE_SCRATCH));
+	EXPECT_SIGNAL(SIGBUS, BUS_ADRERR, f->bar + PROBE_MEMORY, put(f, PROBE_MEMORY, 1));
+	set_feature(f, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
+	assert_int_equal(get(f, PROBE_SCRATCH), 7);
+	put(f, PROBE_MEMORY, 1);
 	close_room(f);
 }
 

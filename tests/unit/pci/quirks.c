@@ -257,6 +257,34 @@ TEST(quirks, rows_came_with_a_version)
 	}
 }
 
+/* Linux: drivers/pci/quirks.c:quirk_no_bus_reset(), quirk_nvidia_no_bus_reset() */
+static const struct {
+	u16 vendor;
+	const char *ids;
+} never_reset[] = {
+	{0x104c, "b005"}, {0x10de, "22ce 22d0 2340-237f"}, {0x168c, "0030 0032-0034 003c 003e"},
+	{0x177d, "a100"}, {0x17cb, "0308 1103 1107"},	   {0x1b21, "1164"},
+};
+
+TEST(quirks, reset_rows_are_those_of_linux)
+{
+	static struct pci_function function;
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(never_reset); i++) {
+		for (unsigned id = 0; id < 0x10000; id++) {
+			function_make(&function, never_reset[i].vendor, (u16)id, PCIE_ENDPOINT);
+			if (!!pci_reset_quirk_of(&function) != lists(never_reset[i].ids, id))
+				fail_msg("%04x:%04x", never_reset[i].vendor, id);
+			found += pci_reset_quirk_of(&function) != NULL;
+		}
+	}
+	assert_int_equal(found, 78);
+	function_make(&function, 0x168c, 0x0030, PCIE_ENDPOINT);
+	assert_null(traits_in(&function, PCI_KERNEL(3, 18)).reset_quirk);
+	assert_ptr_equal(traits_in(&function, PCI_KERNEL(3, 19)).reset_quirk, pci_reset_quirk_of(&function));
+}
+
 /* A list that grew: what is on it now was on the wrong side of it before. */
 TEST(quirks, ports_not_yet_on_the_list_were_declared_not_isolating)
 {
@@ -541,6 +569,7 @@ int main(void)
 		CASE(quirks, vendors_without_a_row_are_left_alone),
 		CASE(quirks, table_is_in_order_and_complete),
 		CASE(quirks, rows_came_with_a_version),
+		CASE(quirks, reset_rows_are_those_of_linux),
 		CASE(quirks, ports_not_yet_on_the_list_were_declared_not_isolating),
 		CASE(quirks, sunrise_point_has_its_control_register_elsewhere),
 		CASE(quirks, chipset_ports_assume_what_boot_did),

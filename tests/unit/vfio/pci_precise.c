@@ -115,6 +115,13 @@ TEST(pci_precise, the_answer_to_an_enqueue_is_the_devices)
 	room_free(opened.room);
 }
 
+static void set_feature(struct opened opened, u32 id)
+{
+	struct vfio_device_feature feature = {sizeof(feature), VFIO_DEVICE_FEATURE_SET | id};
+
+	ASSERT_OK(opened.room->why, room_ioctl(opened.room, opened.device, VFIO_DEVICE_FEATURE, &feature));
+}
+
 TEST(pci_precise, nobody_answers_while_memory_is_off)
 {
 	struct opened opened = open_precise();
@@ -126,6 +133,12 @@ TEST(pci_precise, nobody_answers_while_memory_is_off)
 	EXPECT_SUBSTR(ROOM_NIC, why.text);
 	assert_int_equal(nseen, 0);
 	room_set_config(opened.room, opened.device, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	ASSERT_OK(why, pci_access(opened.session, &access, &why));
+	/* Nor in low power, whatever COMMAND says; a mapped access does not wake the device. */
+	set_feature(opened, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	EXPECT_REFUSED(MEMORY_DISABLED, why, pci_access(opened.session, &access, &why));
+	assert_int_equal(nseen, 1);
+	set_feature(opened, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
 	ASSERT_OK(why, pci_access(opened.session, &access, &why));
 	room_free(opened.room);
 }
