@@ -151,6 +151,8 @@ static void on_event(struct room *room, const struct epoll_event *event)
 			epoll_ctl(room->epoll, EPOLL_CTL_DEL, room->listener, NULL);
 			room->listening = false;
 		}
+	} else if (fd == stand_in_events(room->notifier.stand_in)) {
+		notify_handle_kept(&room->notifier);
 	} else if (fd == room->signals) {
 		on_signal(room);
 	} else if (fd == machine_close_events(room->machine)) {
@@ -173,6 +175,7 @@ static bool turn(struct room *room, int timeout_ms)
 	struct epoll_event events[64];
 	int count = epoll_wait(room->epoll, events, ARRAY_SIZE(events), timeout_ms);
 
+	stand_in_busy(room->notifier.stand_in);
 	/* What a call's program has closed before counts. */
 	kvm_sweep(&room->notifier.kvm);
 	for (int i = 0; i < count; i++)
@@ -181,6 +184,7 @@ static bool turn(struct room *room, int timeout_ms)
 	for (int i = 0; i < count; i++)
 		if (events[i].data.fd == room->listener)
 			on_event(room, &events[i]);
+	stand_in_idle(room->notifier.stand_in);
 	return count != 0;
 }
 
@@ -238,6 +242,11 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	room->listener = spawn_receive(&room->program, why);
 	if (room->listener < 0)
 		return room->listener;
+	err = stand_in_start(room->listener, notify_lets_go, &room->notifier.stand_in, why);
+	if (err < 0) {
+		close_descriptor(&room->listener);
+		return err;
+	}
 	room->listening = true;
 	notify_tune(room->listener);
 	tracees_init(&room->tracees, room->machine, room->files, room->listener, room->epoll);
@@ -246,6 +255,8 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	room->notifier.listener = room->listener;
 	room->notifier.program = room->program.pid;
 	err = watch(room, room->listener, why);
+	if (err == 0)
+		err = watch(room, stand_in_events(room->notifier.stand_in), why);
 	if (err == 0)
 		err = watch(room, room->signals, why);
 	if (err == 0)
@@ -323,6 +334,7 @@ static void finish(struct room *room)
 	tracer_stop(take(room->notifier.tracer));
 	if (room->listener >= 0)
 		drain(room);
+	stand_in_stop(take(room->notifier.stand_in));
 	/* From here on a signal ends us: nothing is left that it could be passed to. */
 	if (room->signals >= 0) {
 		close(room->signals);

@@ -99,24 +99,38 @@ static bool begins(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/*
- * 1 when fd may be one of our files, by its name: then what the host says of it. 0 when it is something else, -1 with
- * errno when it is not open. The name is looked at first: it costs no file system a call, and a file of the tree must
- * never be asked from here. What we serve ourselves (supervise/serve.h) may be: nobody there waits for us.
- */
-static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
+/* 1 when fd may be one of our files, by its name, 0 when it is something else, -1 with errno when it is not open. */
+static int name_descriptor(pid_t thread, int fd, char path[static 48])
 {
-	char path[48], name[sizeof(SERVED_PREFIX)];
+	char name[sizeof(SERVED_PREFIX)];
 	ssize_t length;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, fd);
+	snprintf(path, 48, "/proc/%d/fd/%d", thread, fd);
 	length = readlink(path, name, sizeof(name) - 1);
 	if (length < 0)
 		return -1;
 	name[length] = '\0';
-	if (!begins(name, "/memfd:") && !begins(name, SERVED_PREFIX))
-		return 0;
-	return stat(path, ret) == 0 ? 1 : -1;
+	return begins(name, "/memfd:") || begins(name, SERVED_PREFIX);
+}
+
+bool descriptor_is_foreign(pid_t thread, int fd)
+{
+	char path[48];
+
+	return name_descriptor(thread, fd, path) == 0;
+}
+
+/*
+ * The same, and 1 is what the host says of it. The name is looked at first: it costs no file system a call, and a file
+ * of the tree must never be asked from here. What we serve ourselves (supervise/serve.h) may be: nobody there waits for
+ * us.
+ */
+static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
+{
+	char path[48];
+	int found = name_descriptor(thread, fd, path);
+
+	return found > 0 && stat(path, ret) < 0 ? -1 : found;
 }
 
 int tracee_open_file(struct tracees *tracees, pid_t thread, int fd, struct file **ret, struct stat *ret_status)

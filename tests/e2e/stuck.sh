@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What a room must not wait for: people outside who hold its tree, and its own threads while somebody holds the
-# machine's lock. Each story would last for ever if it did.
+# What a room must not wait for: people outside who hold its tree, its own threads while somebody holds the
+# machine's lock, and a program of the room that needs it in turn. Each story would last for ever if it did.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 need timeout
@@ -49,5 +49,13 @@ healthy
 # Threads that wait for the machine's lock in sysfs, more than it has itself, while its holder reads an argument there.
 ending_room --quiet --bind vfio-pci=$bdf -- "$stuck" pool $bdf 300 >"$work/out" || fail "threads in sysfs: $(cat "$work/out")"
 grep -q '^ok' "$work/out" || fail "threads in sysfs: $(cat "$work/out")"
+healthy
+
+# A file system that is served by a process of the room: its server's calls are trapped like any, while the supervisor
+# waits for a page of it, with and without the machine's lock.
+mkdir "$work/served"
+ending_room --quiet --bind vfio-pci=$bdf -- "$stuck" served $bdf "$work/served" >"$work/out" ||
+	fail "a file system served in the room: $(cat "$work/out")"
+grep -q '^ok' "$work/out" || fail "a file system served in the room: $(cat "$work/out")"
 healthy
 echo ok
