@@ -81,16 +81,25 @@ static void answer(const struct fuse_loop *loop, const struct fuse_in_header *he
 /*
  * Only read(2) has an owner. What has none is a fault on a private mapping, and the one who faults may be the
  * supervisor, under machine.lock, reading an argument of the program's. sysfs has no such mappings.
- *
- * Decided from the host's own words, not in libfuse, which holds locks on paths while others wait.
  */
-static bool refused_fault(const struct fuse_loop *loop, const struct fuse_buf *buffer)
+static bool is_fault(const struct fuse_buf *buffer)
 {
 	const struct fuse_in_header *header = buffer->mem;
-	const struct fuse_read_in *fault = (const void *)(header + 1);
+	const struct fuse_read_in *read = (const void *)(header + 1);
 
-	if (buffer->size < sizeof(*header) + sizeof(*fault) || header->opcode != FUSE_READ ||
-	    fault->read_flags & FUSE_READ_LOCKOWNER)
+	return buffer->size >= sizeof(*header) + sizeof(*read) && header->opcode == FUSE_READ &&
+	       !(read->read_flags & FUSE_READ_LOCKOWNER);
+}
+
+/* Decided from the host's own words, not in libfuse, which holds locks on paths while others wait. */
+static bool is_done_at_once(const struct fuse_loop *loop, const struct fuse_buf *buffer)
+{
+	const struct fuse_in_header *header = buffer->mem;
+
+	/* Nothing here can be interrupted; libfuse would keep those that come late, and lose them at the end. */
+	if (header->opcode == FUSE_INTERRUPT)
+		return true;
+	if (!is_fault(buffer))
 		return false;
 	answer(loop, header, EIO);
 	return true;
@@ -171,7 +180,7 @@ static void *run(void *argument)
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	while (receive(self)) {
-		if (refused_fault(loop, &self->buffer) || !may_serve(self))
+		if (is_done_at_once(loop, &self->buffer) || !may_serve(self))
 			continue;
 		fuse_session_process_buf(loop->session, &self->buffer);
 		listen_again(loop);
