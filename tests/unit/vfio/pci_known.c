@@ -295,6 +295,27 @@ TEST(pci_known, product_data_behind_messages_survive_resets)
 	}
 }
 
+/* Linux has measured them: who erases the tags can write them again. */
+TEST(pci_known, product_data_can_be_rewritten)
+{
+	struct room *room = room_new();
+	int device = open_with_vpd(room);
+	struct pci_function *function = function_of(room, ROOM_ROOT);
+	unsigned at = function->cap_vpd;
+
+	for (unsigned i = 0; i < 2; i++) {
+		u32 value = i ? get_u32(product) : UINT32_MAX;
+
+		SET_CONFIG(at + 4, 4, value);
+		SET_CONFIG(at + 2, 2, 0x8000);
+		assert_int_equal(CONFIG(at + 2, 2), 0);
+		assert_int_equal(get_u32(function->vpd), value);
+	}
+	SET_CONFIG(at + 2, 2, 0x8000 | (sizeof(product) & ~3u));
+	assert_int_equal(CONFIG(at + 2, 2) >> 15, 1);
+	room_free(room);
+}
+
 TEST(pci_known, how_far_product_data_go)
 {
 	static const struct {
@@ -486,6 +507,7 @@ int main(void)
 		CASE(pci_known, a_copy_of_a_rom),
 		CASE(pci_known, product_data_by_the_window),
 		CASE(pci_known, product_data_behind_messages_survive_resets),
+		CASE(pci_known, product_data_can_be_rewritten),
 		CASE(pci_known, how_far_product_data_go),
 		CASE(pci_known, a_virtual_function_shows_what_its_own_registers_do_not),
 		CASE(pci_known, atomics_are_those_of_device_and_root_port),
