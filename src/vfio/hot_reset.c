@@ -224,7 +224,7 @@ static void perform_hot_reset(const struct affected_set *set)
 		if (device->session)
 			session_reset(device->session);
 		else
-			function_reset(device->function);
+			bound_reset(device);
 		device->needs_reset = false;
 	}
 }

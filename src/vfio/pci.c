@@ -76,7 +76,7 @@ void pci_session_begin(struct pci_session *session)
 	enable_device(function);
 	session->can_reset = function_can_reset(session->device);
 	if (session->can_reset) {
-		function_reset(function);
+		bound_reset(session->device);
 		session->device->needs_reset = false;
 	}
 	memcpy(session->saved, function->config, sizeof(session->saved));

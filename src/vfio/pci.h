@@ -158,6 +158,8 @@ bool function_can_reset(const struct vfio_device *device);
 void function_reset(struct pci_function *function);
 /* The same of an open device: what others use of its registers is taken back meanwhile. */
 void session_reset(struct pci_session *session);
+/* One bound to vfio-pci; of a session of its own the caller takes care. */
+void bound_reset(struct vfio_device *device);
 /* A reset by others, of the link: nothing is restored. */
 void session_lost(struct pci_session *session);
 /* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */

@@ -128,13 +128,41 @@ void function_reset(struct pci_function *function)
 	function_restore(function, saved);
 }
 
+/* They are in D0 again, too, whoever has them open. */
+static void virtuals_update(struct vfio *vfio, const struct pci_function *physical)
+{
+	struct vfio_device *device;
+
+	list_for_each(device, &vfio->devices, link)
+		if (device->session && device->function->physical == physical)
+			backing_update(device->session);
+}
+
+void bound_reset(struct vfio_device *device)
+{
+	function_reset(device->function);
+	virtuals_update(device->vfio, device->function);
+}
+
 void session_reset(struct pci_session *session)
 {
 	dmabufs_revoke(session, true);
-	function_reset(session->function);
+	bound_reset(session->device);
 	migration_reset(session);
 	backing_update(session); /* D0 again */
 	dmabufs_revoke(session, session->revoked);
+}
+
+void vfio_function_was_reset(struct vfio *vfio, const struct pci_function *function)
+{
+	struct vfio_device *device;
+
+	list_for_each(device, &vfio->devices, link)
+		if (device->session && device->function == function) {
+			migration_reset(device->session);
+			backing_update(device->session);
+		}
+	virtuals_update(vfio, function);
 }
 
 /* Registers as after power-on, and nobody puts anything back. The registers of BARs go home before they are not there.
@@ -143,6 +171,7 @@ void session_lost(struct pci_session *session)
 {
 	backing_revoke(session);
 	pci_function_reset(session->function);
+	virtuals_update(session->device->vfio, session->function);
 }
 
 /* Without an IOMMU nobody has to be told. */
