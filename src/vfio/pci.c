@@ -91,12 +91,17 @@ void pci_session_begin(struct pci_session *session)
 	vf_token_opened(session->device);
 }
 
-/* Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. */
-static void reset_at_close(struct vfio_device *device, bool can_reset)
+/*
+ * Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. It may have
+ * lost that since it was opened: then Linux's attempt fails.
+ */
+static void reset_at_close(struct vfio_device *device, bool could_reset)
 {
-	if (can_reset)
-		function_reset(device->function);
-	device->needs_reset = !can_reset;
+	bool resets = could_reset && !device->function->reset_forbidden;
+
+	if (resets)
+		bound_reset(device);
+	device->needs_reset = !resets;
 }
 
 void pci_session_end(struct pci_session *session)

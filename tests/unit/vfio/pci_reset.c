@@ -192,6 +192,25 @@ TEST(pci_reset, the_last_close_resets_the_bus)
 	room_free(room);
 }
 
+/* As it can be at its close: reset_method may have been emptied since it was opened. */
+TEST(pci_reset, a_device_that_may_not_be_reset_any_more_waits_too)
+{
+	struct room *room = room_new();
+	struct room_device opened = room_open_device(room, ROOM_PAIR_A, VFIO_TYPE1_IOMMU);
+	int second = (int)ASSERT_OK(room->why, IOCTL(opened.group, VFIO_GROUP_GET_DEVICE_FD, ROOM_PAIR_B));
+	unsigned resets = 0;
+
+	count(room, ROOM_PAIR_A, &resets);
+	room_device(room, ROOM_PAIR_A)->function->reset_forbidden = true;
+	room_close(room, opened.device);
+	assert_int_equal(resets, 0);
+	assert_true(room_bound(room, ROOM_PAIR_A)->needs_reset);
+	room_close(room, second);
+	assert_int_equal(resets, 1);
+	assert_false(room_bound(room, ROOM_PAIR_A)->needs_reset);
+	room_free(room);
+}
+
 /* Also when the last one to go could reset itself. */
 TEST(pci_reset, a_sibling_that_needs_it_is_not_forgotten)
 {
@@ -249,6 +268,7 @@ int main(void)
 		CASE(pci_reset, what_a_hot_reset_hits),
 		CASE(pci_reset, who_may_reset_a_bus),
 		CASE(pci_reset, the_last_close_resets_the_bus),
+		CASE(pci_reset, a_device_that_may_not_be_reset_any_more_waits_too),
 		CASE(pci_reset, a_sibling_that_needs_it_is_not_forgotten),
 		CASE(pci_reset, a_hot_reset_can_fail_anywhere),
 	};
