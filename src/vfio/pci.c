@@ -290,42 +290,56 @@ static int decode_region(const struct pci_session *session, u64 offset, unsigned
 	return 0;
 }
 
+static s64 region_read(struct pci_session *session, unsigned region, u64 offset, void *buffer, size_t size,
+		       struct why *why)
+{
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_read(session, offset, buffer, size, why);
+	if (region == VFIO_PCI_VGA_REGION_INDEX)
+		return vga_read(session, offset, buffer, size, why);
+	return bar_read(session, region, offset, buffer, size, why);
+}
+
 s64 pci_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why)
 {
-	u64 within = offset & (BIT(REGION_SHIFT) - 1);
 	unsigned region = 0;
-	int err;
+	s64 ret;
 
 	if (!size)
 		return 0;
-	err = decode_region(session, offset, &region, why);
-	if (err < 0)
-		return err;
+	ret = decode_region(session, offset, &region, why);
+	if (ret < 0)
+		return ret;
 	low_power_resume(session);
+	ret = region_read(session, region, offset & (BIT(REGION_SHIFT) - 1), buffer, size, why);
+	low_power_suspend(session);
+	return ret;
+}
+
+static s64 region_write(struct pci_session *session, unsigned region, u64 offset, const void *buffer, size_t size,
+			struct why *why)
+{
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return config_read(session, within, buffer, size, why);
+		return config_write(session, offset, buffer, size, why);
 	if (region == VFIO_PCI_VGA_REGION_INDEX)
-		return vga_read(session, within, buffer, size, why);
-	return bar_read(session, region, within, buffer, size, why);
+		return vga_write(session, offset, buffer, size, why);
+	return bar_write(session, region, offset, buffer, size, why);
 }
 
 s64 pci_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why)
 {
-	u64 within = offset & (BIT(REGION_SHIFT) - 1);
 	unsigned region = 0;
-	int err;
+	s64 ret;
 
 	if (!size)
 		return 0;
-	err = decode_region(session, offset, &region, why);
-	if (err < 0)
-		return err;
+	ret = decode_region(session, offset, &region, why);
+	if (ret < 0)
+		return ret;
 	low_power_resume(session);
-	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return config_write(session, within, buffer, size, why);
-	if (region == VFIO_PCI_VGA_REGION_INDEX)
-		return vga_write(session, within, buffer, size, why);
-	return bar_write(session, region, within, buffer, size, why);
+	ret = region_write(session, region, offset & (BIT(REGION_SHIFT) - 1), buffer, size, why);
+	low_power_suspend(session);
+	return ret;
 }
 
 /* ---- invariants ---- */
@@ -347,6 +361,8 @@ void pci_check(const struct vfio_device *device)
 	assert((session->wake_fd >= 0) == (session->low_power == LOW_POWER_WAKEUP));
 	assert(session->nioeventfds == list_length(&session->ioeventfds));
 	assert(session->revoked || session->low_power == LOW_POWER_NONE);
+	assert(!session->suspended || session->low_power != LOW_POWER_NONE);
+	assert(!session->intx_silent || session->suspended);
 	migration_check(session);
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
 		assert(function->bars[bar].memory ==

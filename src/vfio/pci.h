@@ -66,7 +66,9 @@ struct pci_session {
 	struct vfio_event unmask; /* INTx unmask eventfd */
 	int err_fd, req_fd;	  /* owned; -1: none */
 	enum low_power low_power;
-	int wake_fd; /* owned; -1: none */
+	int wake_fd;	  /* owned; -1: none */
+	bool suspended;	  /* in low power, with no request or access in progress */
+	bool intx_silent; /* the suspension has masked the line */
 	struct list ioeventfds;
 	unsigned nioeventfds;
 	struct list dmabufs; /* struct pci_dmabuf: pci_dmabuf.c */
@@ -149,6 +151,9 @@ int pci_access(struct pci_session *session, struct file_access *access, struct w
 
 unsigned irq_count(const struct pci_session *session, unsigned index);
 void irq_intx_disable(struct pci_session *session, bool disable); /* the virtual bit of COMMAND */
+bool irq_intx_silence(struct pci_session *session);		  /* masks the line; false: it is off, or masked */
+void irq_intx_revive(struct pci_session *session);		  /* the opposite, if the line is still on */
+void irq_restore(struct pci_session *session);			  /* the device's enable bits, as they should be */
 void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds closed */
 
 /* ---- pci_reset.c ---- */
@@ -186,8 +191,12 @@ void dmabufs_drop(struct pci_session *session);
 
 /* ---- feature.c ---- */
 
-/* Any access ends a suspension; the kind with wake-up for good. */
+/*
+ * Before and after each request and access: it ends a suspension, for its duration, and that with wake-up for good. A
+ * device that is suspended is in D0, for the system to put it to sleep from there, and its line is masked.
+ */
 void low_power_resume(struct pci_session *session);
+void low_power_suspend(struct pci_session *session);
 void low_power_exit(struct pci_session *session);
 
 /* ---- vfio.c ---- */

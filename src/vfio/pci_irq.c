@@ -208,6 +208,17 @@ void irq_intx_disable(struct pci_session *session, bool disable)
 		intx_unmask(session);
 }
 
+bool irq_intx_silence(struct pci_session *session)
+{
+	return session->irq_mode == PCI_IRQ_INTX && pci_irq_mask_intx(&session->function->irq);
+}
+
+void irq_intx_revive(struct pci_session *session)
+{
+	if (session->irq_mode == PCI_IRQ_INTX)
+		intx_unmask(session);
+}
+
 static void unmask_fired(struct vfio_event *event)
 {
 	intx_unmask(container_of(event, struct pci_session, unmask));
