@@ -60,7 +60,6 @@ struct pci_session {
 	bool revoked;		       /* the registers are in their home, the file is empty */
 	u8 saved[CONFIG_SIZE];	       /* of the device, as of open: restored at close */
 	struct virtual_config config;
-	unsigned msi_qmax; /* log2 of the vectors the device asks for */
 	enum pci_irq_mode irq_mode;
 	bool intx_disabled;	  /* by COMMAND: masked whatever SET_IRQS says */
 	struct vfio_event unmask; /* INTx unmask eventfd */

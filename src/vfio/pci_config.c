@@ -327,8 +327,6 @@ void config_init(struct pci_session *session)
 		put_u16(config->shadow + config->pm + PM_CONTROL,
 			get_u16(config->shadow + config->pm + PM_CONTROL) & 0x7eff);
 	}
-	if (config->msi)
-		session->msi_qmax = config->shadow[config->msi + MSI_CONTROL] >> 1 & 7;
 }
 
 /* ---- effects ---- */
@@ -455,9 +453,13 @@ static void write_header_after(struct pci_session *session, u16 at, unsigned wid
 		rom_fixup(session);
 }
 
-/* MSI is enabled by SET_IRQS only, whatever the program writes, and never with more vectors than asked for. */
+/*
+ * MSI is enabled by SET_IRQS only, whatever the program writes, and never with more vectors than SET_IRQS got, last
+ * time, whoever asked.
+ */
 static void write_msi(struct pci_session *session, u16 at, unsigned width)
 {
+	unsigned most = session->device->msi_qmax;
 	u16 control = (u16)(session->config.msi + MSI_CONTROL);
 	u16 flags = get_u16(session->config.shadow + control);
 
@@ -465,8 +467,8 @@ static void write_msi(struct pci_session *session, u16 at, unsigned width)
 		return;
 	if (session->irq_mode != PCI_IRQ_MSI)
 		flags &= (u16)~MSI_ENABLE;
-	if ((unsigned)(flags & MSI_QUEUE_SIZE) >> MSI_QUEUE_SHIFT > session->msi_qmax)
-		flags = (u16)((flags & ~MSI_QUEUE_SIZE) | session->msi_qmax << MSI_QUEUE_SHIFT);
+	if ((unsigned)(flags & MSI_QUEUE_SIZE) >> MSI_QUEUE_SHIFT > most)
+		flags = (u16)((flags & ~MSI_QUEUE_SIZE) | most << MSI_QUEUE_SHIFT);
 	put_u16(session->config.shadow + control, flags);
 	pci_config_write(session->function, control, 2, flags);
 }

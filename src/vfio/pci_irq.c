@@ -119,6 +119,8 @@ static int mode_enable(struct pci_session *session, enum pci_irq_mode mode, unsi
 	if (err < 0)
 		return err;
 	session->irq_mode = mode;
+	if (mode == PCI_IRQ_MSI)
+		session->device->msi_qmax = log2_up(vectors);
 	write_enables(session, mode, vectors);
 	return 0;
 }

@@ -196,12 +196,48 @@ TEST(pci_config, msi_is_enabled_by_set_irqs_only)
 
 	SET_CONFIG(at + 2, 2, 0x0071 | 0x0180);
 	assert_int_equal(get_u16(HARDWARE(at + 2)) & 1, 0);
-	/* 32 vectors at most: log2 is 5. */
-	assert_int_equal(CONFIG(at + 2, 1) & 0x71, 0x50);
-	assert_int_equal(get_u16(HARDWARE(at + 2)) & 0x70, 0x50);
+	/* As many vectors as SET_IRQS has asked for, which is none. */
+	assert_int_equal(CONFIG(at + 2, 1) & 0x71, 0);
+	assert_int_equal(get_u16(HARDWARE(at + 2)) & 0x70, 0);
 	SET_CONFIG(at + 4, 4, 0xfee01234);
 	assert_int_equal(CONFIG(at + 4, 4), 0xfee01234);
 	assert_int_equal(get_u32(HARDWARE(at + 4)), 0);
+	room_free(room);
+}
+
+/* Linux remembers how many vectors MSI was last enabled with, as long as it has the device. */
+TEST(pci_config, msi_has_no_more_vectors_than_set_irqs_gave)
+{
+	struct room *room = room_new();
+	struct pci_function *function = function_of(room, ROOM_ROOT);
+	struct room_device opened = room_open_device(room, ROOM_ROOT, TYPE1);
+	struct {
+		struct vfio_irq_set head;
+		s32 fds[5];
+	} set = {{40, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSI_IRQ_INDEX, 0, 5},
+		 {-1, -1, -1, -1, -1}};
+	int device = opened.device;
+	unsigned control = function->cap_msi + 2u;
+
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_SET_IRQS, &set));
+	assert_int_equal(get_u16(HARDWARE(control)) & 0x71, 0x31);
+	SET_CONFIG(control, 2, 0x0051);
+	assert_int_equal(CONFIG(control, 1) & 0x71, 0x31);
+	SET_CONFIG(control, 2, 0x0021);
+	assert_int_equal(get_u16(HARDWARE(control)) & 0x71, 0x21);
+	set.head.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	set.head.count = 0;
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_SET_IRQS, &set));
+	SET_CONFIG(control, 2, 0x0051);
+	assert_int_equal(CONFIG(control, 1) & 0x71, 0x30);
+	room_close_device(room, &opened);
+	device = open_device(room, ROOM_ROOT);
+	SET_CONFIG(control, 2, 0x0051);
+	assert_int_equal(CONFIG(control, 1) & 0x71, 0x30);
+	room_close(room, device);
+	room_unbind(room, ROOM_ROOT);
+	ASSERT_OK(room->why, room_bind(room, ROOM_ROOT, &room->why));
+	assert_int_equal(room_bound(room, ROOM_ROOT)->msi_qmax, 0);
 	room_free(room);
 }
 
@@ -489,6 +525,7 @@ int main(void)
 		CASE(pci_config, power_states_are_changed_for_the_program),
 		CASE(pci_config, a_way_back_from_d3hot_restores_the_device),
 		CASE(pci_config, msi_is_enabled_by_set_irqs_only),
+		CASE(pci_config, msi_has_no_more_vectors_than_set_irqs_gave),
 		CASE(pci_config, function_level_reset_by_register),
 		CASE(pci_config, request_sizes_have_a_floor),
 		CASE(pci_config, conventional_reset_by_register),

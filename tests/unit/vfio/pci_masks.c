@@ -9,6 +9,7 @@
  * exposed length is a gap: not virtual, raw writes; so lengths are tested too.
  */
 #include "tests/fixtures/room.h"
+#include "vfio/device.h"
 
 #define WHOLE	 0xffffffffu
 #define STANDARD 0x40u
@@ -196,6 +197,8 @@ static struct bench bench_new(const char *name)
 static void bench_open(struct bench *bench, const char *name)
 {
 	bench->device = room_open_device(bench->room, name, VFIO_TYPE1_IOMMU).device;
+	/* As if MSI had been enabled before, with as many vectors as there can be. */
+	room_bound(bench->room, name)->msi_qmax = 7;
 }
 
 static u8 *add_standard(struct bench *bench, u8 id, u16 at)
