@@ -36,6 +36,7 @@
 #define EXP_DEVCTL_FLR	 0x8000
 #define EXP_READ_REQUEST 0x7000
 #define EXP_PAYLOAD	 0x00e0
+#define EXP_REQUEST_MOST 5 /* 4096 bytes; 6 and 7 are reserved */
 #define VPD_ADDRESS	 2
 #define VPD_DATA	 4
 #define VPD_FLAG	 0x8000
@@ -481,7 +482,7 @@ static void reset_if_allowed(struct pci_session *session)
 
 /*
  * A function-level reset by register is a function reset by whatever method works. The payload size in effect is the
- * floor of the read request size, which goes to the device.
+ * floor of the read request size, which goes to the device, unless it is none.
  */
 static void write_exp(struct pci_session *session, u16 at, unsigned width, u16 before)
 {
@@ -502,6 +503,9 @@ static void write_exp(struct pci_session *session, u16 at, unsigned width, u16 b
 		return;
 	payload = (u16)((get_u16(function->config + control) & EXP_PAYLOAD) >> 5);
 	request = (u16)max_u64((value & EXP_READ_REQUEST) >> 12, payload);
+	/* drivers/pci/pci.c:pcie_set_readrq() */
+	if (request > EXP_REQUEST_MOST)
+		return;
 	pci_config_write(function, control, 2,
 			 (get_u16(function->config + control) & (u32)~EXP_READ_REQUEST) | (u32)request << 12);
 }

@@ -274,6 +274,12 @@ TEST(pci_config, request_sizes_have_a_floor)
 	assert_int_equal(get_u16(HARDWARE(at + 8)) & 0x70e0, 0x2040);
 	SET_CONFIG(at + 8, 2, 0x40e0);
 	assert_int_equal(get_u16(HARDWARE(at + 8)) & 0x70e0, 0x4040);
+	/* What is reserved only the program sees. */
+	for (u32 size = 6; size < 8; size++) {
+		SET_CONFIG(at + 8, 2, size << 12);
+		assert_int_equal(CONFIG(at + 8, 2), size << 12);
+		assert_int_equal(get_u16(HARDWARE(at + 8)) & 0x70e0, 0x4040);
+	}
 	room_free(room);
 }
 

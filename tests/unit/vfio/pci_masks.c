@@ -58,9 +58,10 @@ struct layout {
 #define PCIX_ECC	 8, 4, 0, WHOLE
 /*
  * PCI Express: phantom functions (bit 9) stay as they are; the reset bit (15), payload size (7:5) and read request
- * size (14:12) are virtual, and the last goes to the device. In the second register ARI forwarding is bit 5.
+ * size (14:12) are virtual. The last goes to the device if it is one, which all ones are not: pci_config has that. In
+ * the second register ARI forwarding is bit 5.
  */
-#define EXP_CONTROL   8, 2, 0xf0e0, 0x7dff, 0x7000, 0x8000
+#define EXP_CONTROL   8, 2, 0xf0e0, 0x7dff, 0, 0x8000
 #define EXP_CONTROL_2 0x28, 2, 0, 0xffdf
 
 static const struct layout standard[] = {
