@@ -80,6 +80,7 @@ void pci_session_begin(struct pci_session *session)
 		session->device->needs_reset = false;
 	}
 	memcpy(session->saved, function->config, sizeof(session->saved));
+	memcpy(session->awake, session->saved, sizeof(session->awake));
 	session->no_intx = !session->device->pci.nointxmask && pci_known_without_intx(function);
 	config_init(session);
 	migration_begin(session);

@@ -59,6 +59,7 @@ struct pci_session {
 	void *shared[PCI_BARS];	       /* owned mappings of the memory file; NULL where no memory BAR is */
 	bool revoked;		       /* the registers are in their home, the file is empty */
 	u8 saved[CONFIG_SIZE];	       /* of the device, as of open: restored at close */
+	u8 awake[CONFIG_SIZE];	       /* the same as it last went to D3hot */
 	struct virtual_config config;
 	enum pci_irq_mode irq_mode;
 	bool intx_disabled;	  /* by COMMAND: masked whatever SET_IRQS says */

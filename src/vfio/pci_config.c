@@ -369,8 +369,8 @@ static bool has_virtual_functions(const struct vfio_device *device)
 }
 
 /*
- * A device without No_Soft_Reset forgets its registers on the way from D3hot to D0; Linux puts back what the system had
- * written there.
+ * A device without No_Soft_Reset forgets its registers on the way from D3hot to D0. Linux puts back what they were when
+ * it went to D3hot; what was written to them meanwhile is lost.
  */
 static void set_power_state(struct pci_session *session, unsigned state)
 {
@@ -378,27 +378,39 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	u16 at = (u16)(session->config.pm + PM_CONTROL);
 	u16 control = get_u16(function->config + at);
 	unsigned before = control & PM_STATE;
-	u8 saved[CONFIG_SIZE];
 
 	/* A physical function is never lower than its virtual ones. */
 	if (state == before || (state && has_virtual_functions(session->device)))
 		return;
-	memcpy(saved, function->config, sizeof(saved));
+	if (state == PM_D3HOT)
+		memcpy(session->awake, function->config, sizeof(session->awake));
 	pci_config_write(function, at, 2, (control & (u32)~PM_STATE) | state);
-	if (before == PM_D3HOT && !(control & PM_NO_SOFT_RESET))
-		function_restore(function, saved);
+	if (before == PM_D3HOT && !state && !(control & PM_NO_SOFT_RESET)) {
+		function_restore(function, session->awake);
+		irq_restore(session);
+	}
 	backing_update(session);
+}
+
+/* Whoever put it to sleep, and without saying so. */
+static void wake(struct pci_function *function)
+{
+	u16 at = (u16)(function->cap_pm + PM_CONTROL), control = get_u16(function->config + at);
+	u8 saved[CONFIG_SIZE];
+
+	if (!(control & PM_STATE))
+		return;
+	memcpy(saved, function->config, sizeof(saved));
+	pci_config_write(function, at, 2, control & (u32)~PM_STATE);
+	function_restore(function, saved);
 }
 
 void power_up(struct vfio_device *device)
 {
-	struct pci_function *function = device->function;
-	u16 at = (u16)(function->cap_pm + PM_CONTROL);
-
 	if (device->session && device->session->config.pm)
 		set_power_state(device->session, 0);
-	else if (function->cap_pm)
-		pci_config_write(function, at, 2, get_u16(function->config + at) & (u32)~PM_STATE);
+	else if (device->function->cap_pm)
+		wake(device->function);
 }
 
 static bool touches(u16 at, unsigned width, unsigned offset)

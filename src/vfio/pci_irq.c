@@ -109,6 +109,11 @@ static void write_enables(struct pci_session *session, enum pci_irq_mode mode, u
 	pci_config_write(function, PCI_COMMAND, 2, command | (messages ? PCI_COMMAND_INTX_DISABLE : 0));
 }
 
+void irq_restore(struct pci_session *session)
+{
+	write_enables(session, session->irq_mode, session->function->irq.nvectors);
+}
+
 static int mode_enable(struct pci_session *session, enum pci_irq_mode mode, unsigned vectors, struct why *why)
 {
 	bool messages = mode == PCI_IRQ_MSI || mode == PCI_IRQ_MSIX;

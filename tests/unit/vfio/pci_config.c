@@ -163,22 +163,46 @@ TEST(pci_config, power_states_are_changed_for_the_program)
 	room_free(room);
 }
 
+static void count_reset(struct pci_function *function)
+{
+	(*(unsigned *)function->model)++;
+}
+
+static const struct pci_model_ops counting = {.name = "counting", .reset = count_reset};
+
 /* A device that forgets in D3hot gets its addresses and COMMAND back from the system. */
 TEST(pci_config, a_way_back_from_d3hot_restores_the_device)
 {
 	struct room *room = room_new();
 	struct pci_function *function = function_of(room, ROOM_NVME);
-	unsigned at = function->cap_pm + 4u;
+	unsigned at = function->cap_pm + 4u, resets = 0;
+	struct {
+		struct vfio_irq_set head;
+		s32 fd;
+	} set = {{24, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1}, -1};
 	int device;
-	u32 value;
+	u32 value, bar;
 
 	function->config[at] &= (u8)~0x08;
+	put_u16(HARDWARE(at - 2), get_u16(HARDWARE(at - 2)) | 0x0600); /* D1 and D2 */
 	device = open_device(room, ROOM_NVME);
+	function->ops = &counting;
+	function->model = &resets;
+	bar = get_u32(HARDWARE(PCI_BAR0));
 	SET_CONFIG(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	SET_CONFIG(at, 2, 3);
-	put_u32(HARDWARE(PCI_BAR0), 0);
+	/* It forgets in no other state. */
+	SET_CONFIG(at, 2, 2);
 	SET_CONFIG(at, 2, 0);
-	assert_int_not_equal(get_u32(HARDWARE(PCI_BAR0)), 0);
+	assert_int_equal(resets, 0);
+	SET_CONFIG(at, 2, 3);
+	assert_int_equal(get_u32(HARDWARE(PCI_BAR0)), bar);
+	/* What is written meanwhile is forgotten, too, unlike what SET_IRQS did. */
+	SET_CONFIG(PCI_COMMAND, 2, 0);
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_SET_IRQS, &set));
+	SET_CONFIG(at, 2, 0);
+	assert_int_equal(resets, 1);
+	assert_int_equal(get_u32(HARDWARE(PCI_BAR0)), bar);
+	assert_true(get_u16(HARDWARE(function->cap_msix + 2)) & 0x8000);
 	assert_int_equal(CONFIG(PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_int_equal(room_read(room, device, 0, &value, 4), 4);
 	/* The same state again is no change. */
