@@ -118,6 +118,14 @@ add src/dev/b.c 'static struct {' '	int a;' '} state;' && refuses check-style 'c
 add src/dev/b.c 'static const char *names[] = {"a"};' && refuses check-style 'can change: names'
 add src/dev/b.c 'DEFINE_FREE(noun)' 'static _Thread_local struct noun *last;' && refuses check-style 'can change: last'
 add src/dev/b.c 'struct noun {' '	int a;' '};' 'struct noun;' 'extern const int a;' 'enum { ONE, TWO };' && sound check-style
+add include/isolde/b.h 'int f(void);' && refuses check-style 'isolde/b.h:2: no comment'
+add include/isolde/b.h '/* What f does. */' '' 'int f(void);' && refuses check-style 'b.h:4: no comment'
+add include/isolde/b.h 'int f(void); /* this one */' 'struct s *g(int a);' && refuses check-style 'b.h:3: no comment'
+add include/isolde/b.h '#ifdef __cplusplus' 'extern "C" {' '#endif' '' '/* Data. */' 'struct s {' '	int (*f)(void);' '};' '' 'int f(void);' &&
+	refuses check-style 'b.h:11: no comment'
+add include/isolde/b.h '/*' ' * Both.' ' */' 'int f(void);' 'int g(int a);' '' 'void h(void); /* alone */' 'typedef int i(void);' &&
+	add include/isolde/b.h '' 'struct s {' '	int (*f)(void);' '};' && sound check-style && fresh
+mkdir include/isolde/abi && add include/isolde/abi/b.h 'int f(void);' && sound check-style && fresh
 add README.md "$(awk 'BEGIN { for (i = 0; i < 151; i++) print i }')" && refuses check-style 'README.md:151'
 if clang-format --version 2>/dev/null | grep -q ' 14\.'; then
 	add src/dev/b.c 'int  g( void );' && refuses check-style 'b.c:2: not as clang-format'

@@ -42,7 +42,11 @@ struct isolde_bdf {
 int isolde_topology_from_lspci(const char *text, size_t size, const char *name, const char *pci_ids,
 			       struct isolde_topology **ret, struct isolde_why *why);
 
-/* root: "/sys", or a copy of one. Only reads. */
+/*
+ * root: "/sys", or a copy of one, or a folder with one called sys in it. Only reads; without root's rights the
+ * capabilities of most functions stay unknown, and a remark says so. HOST_FAILED: root cannot be opened, with the errno
+ * of open(2); NO_PCI (ENODEV): there is no function in it.
+ */
 int isolde_topology_from_sysfs(const char *root, struct isolde_topology **ret, struct isolde_why *why);
 
 /*

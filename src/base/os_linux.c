@@ -112,10 +112,32 @@ int os_memfd(const char *name, u64 size, struct why *why)
 	return fd;
 }
 
+/* Past a limit on the size of files (`ulimit -f`) a signal comes besides the error, and would end a program that embeds
+ * us. 0 or a positive errno. */
+static int resize_without_signal(int fd, u64 size)
+{
+	const struct timespec at_once = {.tv_sec = 0};
+	sigset_t limit, before, pending;
+	int err;
+
+	sigemptyset(&limit);
+	sigaddset(&limit, SIGXFSZ);
+	pthread_sigmask(SIG_BLOCK, &limit, &before);
+	sigpending(&pending);
+	err = ftruncate(fd, (off_t)size) < 0 ? errno : 0;
+	if (err == EFBIG && !sigismember(&pending, SIGXFSZ))
+		sigtimedwait(&limit, NULL, &at_once);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
 int os_resize(int fd, u64 size, struct why *why)
 {
-	if (ftruncate(fd, (off_t)size) < 0)
-		return refuse_host(why, errno, "ftruncate to %llu bytes", (unsigned long long)size);
+	int err = resize_without_signal(fd, size);
+
+	if (err)
+		return refuse_host(why, err, "ftruncate to %llu bytes%s", (unsigned long long)size,
+				   err == EFBIG ? " (see `ulimit -f`)" : "");
 	return 0;
 }
 

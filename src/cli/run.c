@@ -57,9 +57,11 @@ static int build(const struct run_request *request, struct machine **ret, struct
 	return err;
 }
 
-static int run_in(struct machine *machine, const struct run_request *request, struct why *why)
+static int run_in(struct machine *machine, const struct run_request *request, struct inherited *inherited,
+		  struct why *why)
 {
-	struct run_options options = {.argv = request->argv, .quiet = request->quiet, .json = request->json};
+	struct run_options options = {
+		.argv = request->argv, .quiet = request->quiet, .json = request->json, .inherited = inherited};
 	char journal[JOURNAL_PATH], socket[JOURNAL_PATH];
 
 	/* A run without a journal, and that nobody can look into, is better than none. */
@@ -75,6 +77,7 @@ static int run_in(struct machine *machine, const struct run_request *request, st
 int verb_run(int argc, char **argv)
 {
 	struct run_request request;
+	struct inherited inherited;
 	struct machine *machine;
 	struct why why = WHY_INIT;
 	int status;
@@ -87,9 +90,10 @@ int verb_run(int argc, char **argv)
 		fputs(help_text, stdout);
 		return 0;
 	}
+	inherited_set_aside(&inherited);
 	status = build(&request, &machine, &why);
 	if (status == 0) {
-		status = run_in(machine, &request, &why);
+		status = run_in(machine, &request, &inherited, &why);
 		machine_free(machine);
 	}
 	if (status >= 0)

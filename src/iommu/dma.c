@@ -86,13 +86,11 @@ static u64 piece_address(const struct piece *piece)
 	return piece->extent->address + piece->offset;
 }
 
+/* Ours whatever becomes of the client, as pinned pages are. */
 static bool move_direct(const struct piece *piece, enum dma_direction direction)
 {
 	u8 *remote = piece->extent->direct + piece->offset;
-	struct client *client = piece->extent->client;
 
-	if (client && !client_memory_lives(client, piece_address(piece)))
-		return false;
 	return direction == DMA_READ ? guard_copy(piece->local, remote, piece->size)
 				     : guard_copy(remote, piece->local, piece->size);
 }
@@ -260,14 +258,13 @@ static bool gather_range(struct dma_context *context, const struct dma_segment *
 /* Where it is in our own address space; NULL: it is elsewhere, or no longer anywhere. */
 static u8 *reach(const struct piece *piece)
 {
-	struct client *client = piece->extent->client;
+	const struct client *client = piece->extent->client;
 
-	if (client && !client_memory_lives(client, piece_address(piece)))
-		return NULL;
 	if (piece->extent->direct)
 		return piece->extent->direct + piece->offset;
 	/* What it executed since has other memory at its addresses. */
-	if (!client->own || atomic_load_explicit(&client->execed, memory_order_acquire))
+	if (!client->own || atomic_load_explicit(&client->gone, memory_order_acquire) ||
+	    atomic_load_explicit(&client->execed, memory_order_acquire))
 		return NULL;
 	return (u8 *)(uintptr_t)piece_address(piece);
 }

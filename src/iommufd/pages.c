@@ -80,6 +80,9 @@ static int pages_new(const struct pages_maker *maker, enum pages_kind kind, u64 
 	pages->extent.node.last = align_up(size + (address - start), PAGE_SIZE) - 1;
 	pages->extent.address = start;
 	pages->client = client_get(maker->client);
+	/* What its addresses mean now, whatever the process becomes; and whose pages these are. */
+	if (kind != PAGES_BUFFER && !maker->client->own)
+		client_hold_memory(maker->client);
 	pages->refs = 1;
 	pages->account = payer.account;
 	pages->charge_mode = (u8)payer.mode;
@@ -91,12 +94,7 @@ static int pages_new(const struct pages_maker *maker, enum pages_kind kind, u64 
 
 int pages_new_user(const struct pages_maker *maker, u64 address, u64 size, struct pages **ret, struct why *why)
 {
-	int err = pages_new(maker, PAGES_USER, address, size, ret, why);
-
-	/* What the address means now, whatever the process becomes. */
-	if (err == 0 && !maker->client->own)
-		client_hold_memory(maker->client);
-	return err;
+	return pages_new(maker, PAGES_USER, address, size, ret, why);
 }
 
 int pages_new_file(const struct pages_maker *maker, struct memory_file *file, u64 start, u64 size, struct pages **ret,

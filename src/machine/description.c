@@ -85,6 +85,17 @@ static int read_entry_limit(struct yaml_reader *reader, yaml_node_t *node, void 
 	return 0;
 }
 
+static int read_vectors(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	struct description *description = target;
+	u64 vectors = 0;
+	int err = yaml_number(reader, node, UINT32_MAX, &vectors);
+
+	description->has_interrupt_vectors = err == 0;
+	description->interrupt_vectors = (u32)vectors;
+	return err;
+}
+
 #define PASID_MAX 0xfffffu /* IA32_PASID has 20 bits */
 
 static int read_process_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target)
@@ -111,17 +122,13 @@ static int read_linux_hot_reset(struct yaml_reader *reader, yaml_node_t *node, v
 /* Where the room is to do other than Linux, or than Linux does with its usual configuration. */
 static int read_options(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
-	static const struct yaml_key keys[] = {{"strict_intent", read_strict_intent},
-					       {"private_domains", read_private_domains},
-					       {"alias_domains", read_alias_domains},
-					       {"noiommu", read_noiommu},
-					       {"linux_hot_reset", read_linux_hot_reset},
-					       {"selftest", read_selftest},
-					       {"iommufd_provides_vfio", read_provides_vfio},
-					       {"unsafe_interrupts", read_unsafe_interrupts},
-					       {"dma_entry_limit", read_entry_limit},
-					       {"process_pasid", read_process_pasid},
-					       {"vfio_pci", read_vfio_pci}};
+	static const struct yaml_key keys[] = {
+		{"strict_intent", read_strict_intent},	       {"private_domains", read_private_domains},
+		{"alias_domains", read_alias_domains},	       {"noiommu", read_noiommu},
+		{"linux_hot_reset", read_linux_hot_reset},     {"selftest", read_selftest},
+		{"iommufd_provides_vfio", read_provides_vfio}, {"unsafe_interrupts", read_unsafe_interrupts},
+		{"dma_entry_limit", read_entry_limit},	       {"interrupt_vectors", read_vectors},
+		{"process_pasid", read_process_pasid},	       {"vfio_pci", read_vfio_pci}};
 
 	return yaml_read_mapping(reader, node, keys, ARRAY_SIZE(keys), "options", reading_of(reader)->description);
 }

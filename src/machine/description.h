@@ -161,6 +161,8 @@ struct description {
 	bool unsafe_interrupts; /* options of modules, at first: of both that ask for MSI */
 	bool has_dma_entry_limit;
 	u32 dma_entry_limit;
+	bool has_interrupt_vectors; /* of MSI and MSI-X: those of the host, for all devices together */
+	u32 interrupt_vectors;
 	bool selftest;		/* as a kernel with CONFIG_IOMMUFD_TEST and fault injection */
 	bool has_process_pasid; /* IA32_PASID of every process, for ENQCMD */
 	u32 process_pasid;

@@ -134,6 +134,8 @@ static void machine_init(struct machine *machine, struct description *descriptio
 	machine->iommufd.unsafe_interrupts = machine->vfio.unsafe_interrupts = description->unsafe_interrupts;
 	if (description->has_dma_entry_limit)
 		machine->vfio.dma_entry_limit = description->dma_entry_limit;
+	if (description->has_interrupt_vectors)
+		machine->vfio.vector_limit = description->interrupt_vectors;
 	machine->vfio.topology = &machine->topology;
 	machine->vfio.noiommu = description->noiommu;
 	machine->vfio.linux_hot_reset = description->linux_hot_reset;

@@ -77,13 +77,12 @@ static bool within(u64 limit, u64 locked, u64 bytes)
 
 /* ---- type1 ---- */
 
-int charge_grow(struct charge *charge, struct client *client, u64 bytes, struct why *why)
+int charge_check(struct client *client, u64 bytes, struct why *why)
 {
 	u64 limit = memlock_limit(client->pid), locked = client->locked_bytes;
 	struct powers powers = {0};
 	bool enough = true;
 
-	assert(!charge->client || charge->client == client);
 	if (limit != UINT64_MAX) {
 		powers = powers_of(client->own ? gettid() : client_task(client));
 		locked += powers.mlocked;
@@ -91,6 +90,16 @@ int charge_grow(struct charge *charge, struct client *client, u64 bytes, struct 
 	}
 	if (!fallible() || !enough)
 		return refuse_locked(client, "", locked, limit, bytes, why);
+	return 0;
+}
+
+int charge_grow(struct charge *charge, struct client *client, u64 bytes, struct why *why)
+{
+	int err = charge_check(client, bytes, why);
+
+	assert(!charge->client || charge->client == client);
+	if (err < 0)
+		return err;
 	if (!charge->client)
 		charge->client = client_get(client);
 	charge->bytes += bytes;

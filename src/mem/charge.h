@@ -19,6 +19,8 @@ struct charge {
  * with CAP_IPC_LOCK is counted but not limited.
  */
 int charge_init(struct charge *charge, struct client *client, u64 bytes, struct why *why);
+/* Would it? Nothing changes. */
+int charge_check(struct client *client, u64 bytes, struct why *why);
 /* More for the same, or for a first client of a zeroed charge; likewise. On failure nothing changed. */
 int charge_grow(struct charge *charge, struct client *client, u64 bytes, struct why *why);
 void charge_shrink(struct charge *charge, u64 bytes);

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -204,13 +205,35 @@ int client_read_string(struct client *client, u64 address, char *buffer, size_t 
 		      (unsigned long long)address, size - 1);
 }
 
+/* With tables of five levels the host gives such addresses to who asks for one. */
+static bool host_has_high_addresses(void)
+{
+	void *wanted = (void *)BIT(48);
+	void *given = mmap(wanted, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (given == MAP_FAILED)
+		return false;
+	munmap(given, PAGE_SIZE);
+	return (uintptr_t)given >= BIT(47);
+}
+
+bool client_could_have(u64 address, u64 size)
+{
+	u64 beyond = address + size;
+
+	if (beyond < address)
+		return false;
+	return beyond <= BIT(47) - PAGE_SIZE || (beyond <= BIT(56) - PAGE_SIZE && host_has_high_addresses());
+}
+
 void client_hold_memory(struct client *client)
 {
 	char path[32];
 
-	vma_open(client);
-	if (client->memory_fd >= 0)
+	/* After an execve() it may be the next address space that /proc has. */
+	if (client->memory_fd >= 0 || atomic_load_explicit(&client->execed, memory_order_acquire))
 		return;
+	vma_open(client);
 	snprintf(path, sizeof(path), "/proc/%d/mem", client->pid);
 	client->memory_fd = open(path, O_RDWR | O_CLOEXEC);
 }
@@ -226,7 +249,7 @@ static int refuse_mapping(struct why *why, const struct client *client, u64 addr
 
 struct check {
 	bool write;
-	u64 registers; /* bytes so far that are of files of the machine */
+	u64 locked; /* bytes so far that are not of files of the machine */
 };
 
 /* One mapping's part [start, last] of a pin. */
@@ -246,8 +269,8 @@ static int check_permission(struct client *client, const struct vma *vma, u64 st
 	if (!(check->write ? vma->writable : vma->readable))
 		return refuse_mapping(why, client, start, vma, check->write ? "write" : "read",
 				      vma->readable ? "read-only" : "inaccessible");
-	if (is_registers(client, vma))
-		check->registers += last - start + 1;
+	if (!is_registers(client, vma))
+		check->locked += last - start + 1;
 	return 0;
 }
 
@@ -286,7 +309,7 @@ int client_check_lock(struct client *client, u64 address, u64 size, bool write, 
 	struct check check = {.write = write};
 	int err = check_mappings(client, address, size, &check, check_permission, why);
 
-	*ret_locked = size - check.registers;
+	*ret_locked = check.locked;
 	return err;
 }
 

@@ -59,7 +59,7 @@ struct client {
 	pid_t thread; /* whose request it is now: capabilities are a thread's; 0: not known */
 	char name[16];
 	int maps_fd;	    /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
-	int memory_fd;	    /* owned: /proc/PID/mem of the same; both are opened at the first client_check_range() */
+	int memory_fd;	    /* owned: /proc/PID/mem of the same; both are opened by client_hold_memory() */
 	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
 	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
 	bool own;	    /* it is this very process: its memory is ours, as long as it is there */
@@ -122,11 +122,20 @@ int client_read_string(struct client *client, u64 address, char *buffer, size_t 
  */
 int client_check_range(struct client *client, u64 address, u64 size, bool write, struct why *why);
 
-/* The same, and how much of it counts as locked: registers do not, as in Linux. Only on success. */
+/*
+ * The same, and how much of it counts as locked: registers do not, as in Linux. When it fails, how much of what lies
+ * before the address that is named.
+ */
 int client_check_lock(struct client *client, u64 address, u64 size, bool write, u64 *ret_locked, struct why *why);
 
-/* Its addresses mean what they do now, whatever the process becomes: for memory that is looked at later. */
+/*
+ * Its addresses mean what they do now, whatever the process becomes: for memory that is looked at later. In a request
+ * of its own. It is too late when it may have called execve(); then it has no memory here.
+ */
 void client_hold_memory(struct client *client);
+
+/* Could any program have memory at [address, address + size)? arch/x86: access_ok(). */
+bool client_could_have(u64 address, u64 size);
 
 /*
  * Would pinning it for long, as iommufd does, succeed? Like client_check_range(), but a device's registers are refused

@@ -87,6 +87,13 @@ void extent_set_client(struct extent *extent, struct client *client, u64 address
 	extent->direct = shared_map(client, address, extent_size(extent));
 }
 
+void extent_share(struct extent *extent, const struct extent *other)
+{
+	assert(extent->client && extent_size(extent) == extent_size(other));
+	if (!extent->direct && other->direct)
+		extent->direct = shared_map_again(other->direct, extent_size(extent));
+}
+
 void extent_fini(struct extent *extent)
 {
 	assert(!itree_linked(&extent->node));

@@ -49,6 +49,9 @@ void frames_limit(struct frames *frames, unsigned bits);
 int extent_init(struct extent *extent, const struct frames *frames, u64 iova, u64 size, struct why *why);
 /* It stands for the client's address from now on; as direct memory, if that can be. Cannot fail. */
 void extent_set_client(struct extent *extent, struct client *client, u64 address);
+/* The client may have gone: what another extent of the same memory has of it by a mapping of ours, this one has, too.
+ */
+void extent_share(struct extent *extent, const struct extent *other);
 void extent_fini(struct extent *extent); /* not among the frames (any more) */
 
 void frames_insert(struct frames *frames, struct extent *extent); /* before the next extent_init() */

@@ -92,6 +92,14 @@ void *shared_map(struct client *client, u64 address, u64 size)
 	return shared_map_file(fd, vma.file_offset + (address - vma.start), size, true);
 }
 
+void *shared_map_again(void *memory, u64 size)
+{
+	/* mremap(2): of nothing of a shared mapping it makes a second one. */
+	void *again = mremap(memory, 0, size, MREMAP_MAYMOVE);
+
+	return again == MAP_FAILED ? NULL : again;
+}
+
 void shared_unmap(void *memory, u64 size)
 {
 	if (memory)

@@ -22,6 +22,8 @@ int shared_open_file(pid_t pid, const struct vma *vma);
 void *shared_map(struct client *client, u64 address, u64 size);
 /* The same for [offset, offset + size) of a file that is no client's mapping; NULL when the host cannot map it. */
 void *shared_map_file(int fd, u64 offset, u64 size, bool writable);
+/* The same memory once more, for another owner; NULL when the host cannot. */
+void *shared_map_again(void *memory, u64 size);
 void shared_unmap(void *memory, u64 size); /* NULL is legal */
 
 #endif

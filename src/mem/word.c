@@ -14,9 +14,10 @@ static u64 *mapped_word(const struct extent *extent, u64 offset)
 	return client->own ? (u64 *)(uintptr_t)(extent->address + offset) : NULL;
 }
 
+/* A mapping of ours stays. */
 static bool is_gone(const struct extent *extent, u64 offset)
 {
-	return extent->client && !client_memory_lives(extent->client, extent->address + offset);
+	return !extent->direct && !client_memory_lives(extent->client, extent->address + offset);
 }
 
 enum { TRIES = 16 };

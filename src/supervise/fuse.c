@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tree as a file system, by path, with nothing cached: what a program reads is what is so now, and an errno of a
- * store function is the errno of its write(2). Several threads, because an unbind may wait for a program to close.
+ * store function is the errno of its write(2). Several threads (supervise/fuse_loop.h), because an unbind may wait for
+ * a program to close.
  *
  * These threads must never wait on a path inside the mount: they only walk nodes, under machine.lock.
  */
@@ -10,8 +11,8 @@
 
 #include <errno.h>
 #include <fuse.h>
+#include <fuse_lowlevel.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,12 +21,12 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/os.h"
+#include "supervise/fuse_loop.h"
 #include "supervise/stranger.h"
 
 struct tree_server {
 	struct fuse *fuse;
-	pthread_t thread;
+	struct fuse_loop *loop;
 };
 
 static struct machine *served_machine(void)
@@ -136,13 +137,7 @@ static int tree_read(const char *path, char *buffer, size_t size, off_t offset, 
 
 	if (info->fh)
 		size = (u64)offset < info->fh ? min_u64(size, info->fh - (u64)offset) : 0;
-	/*
-	 * Only read(2) has an owner. What has none is a fault on a private mapping, and the one who faults may be the
-	 * supervisor, under machine.lock, reading an argument of the program's. sysfs has no such mappings.
-	 */
-	return info->lock_owner
-		       ? (int)machine_attribute_read(served_machine(), NULL, path + 1, (u64)offset, buffer, size, &why)
-		       : -EIO;
+	return (int)machine_attribute_read(served_machine(), NULL, path + 1, (u64)offset, buffer, size, &why);
 }
 
 static int tree_write(const char *path, const char *buffer, size_t size, off_t offset, struct fuse_file_info *info)
@@ -163,6 +158,7 @@ static int tree_truncate(const char *path, off_t size, struct fuse_file_info *in
 
 static void *tree_init(struct fuse_conn_info *connection, struct fuse_config *config)
 {
+	connection->want &= ~(unsigned)FUSE_CAP_SPLICE_READ;
 	config->use_ino = 1;
 	config->direct_io = 1;
 	config->entry_timeout = 0;
@@ -181,16 +177,6 @@ static const struct fuse_operations operations = {
 	.write = tree_write,
 	.truncate = tree_truncate,
 };
-
-static void *serve(void *argument)
-{
-	struct tree_server *server = argument;
-	/* None is given up for being idle: the loop would end without waiting for one that is about to. */
-	struct fuse_loop_config config = {.clone_fd = 0, .max_idle_threads = 1000};
-
-	fuse_loop_mt(server->fuse, &config);
-	return NULL;
-}
 
 static struct fuse *session_new(struct machine *machine, int fd)
 {
@@ -223,7 +209,7 @@ int tree_server_start(struct machine *machine, int fd, struct tree_server **ret,
 		free(server);
 		return refuse_host(why, EIO, "starting the file system of the room");
 	}
-	err = os_thread_start(&server->thread, serve, server, why);
+	err = fuse_loop_start(fuse_get_session(server->fuse), &server->loop, why);
 	if (err < 0) {
 		fuse_destroy(server->fuse);
 		free(server);
@@ -237,8 +223,8 @@ void tree_server_stop(struct tree_server *server)
 {
 	if (!server)
 		return;
-	fuse_exit(server->fuse);
-	pthread_join(server->thread, NULL);
+	fuse_loop_stop(server->loop);
+	/* Closes /dev/fuse: whoever is still inside is answered by the host. */
 	fuse_destroy(server->fuse);
 	free(server);
 }

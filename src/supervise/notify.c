@@ -189,19 +189,23 @@ static long do_open(struct call *call, int directory, u64 address, int flags)
 	pid_t owner;
 	int fd;
 
-	if (!path_argument(call, directory, address, path, sizeof(path)))
+	/* That opens nothing: a node's name is all it gets, and the host has it. */
+	if (flags & O_PATH || !path_argument(call, directory, address, path, sizeof(path)))
 		return GO_ON;
 	/* A device's descriptor cannot be opened again through /proc: it is an anonymous inode. */
 	if (path_is_descriptor(path, (pid_t)call->request.pid, "fd", &owner, &fd)) {
 		struct file file;
 
-		if (!tracee_look(call->notifier->tracees, owner, fd, &file, NULL))
+		if (tracee_look(call->notifier->tracees, owner, fd, &file, NULL)) {
+			if (file.path[0] != '/' && caller(call)) {
+				refuse(&call->why, FILE_ANONYMOUS, "%s is %s: it cannot be opened again", path,
+				       file.path);
+				return journalled(call, "open");
+			}
+			snprintf(path, sizeof(path), "%s", file.path);
+		} else if (!read_link(path, sizeof(path), "/proc/%d/fd/%d", owner, fd) || !machine_owns_path(path)) {
 			return GO_ON;
-		if (file.path[0] != '/' && caller(call)) {
-			refuse(&call->why, FILE_ANONYMOUS, "%s is %s: it cannot be opened again", path, file.path);
-			return journalled(call, "open");
 		}
-		snprintf(path, sizeof(path), "%s", file.path);
 	}
 	if (strncmp(path, "/proc/", strlen("/proc/")) == 0)
 		return do_open_process(call, path, flags);

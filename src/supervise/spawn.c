@@ -103,7 +103,7 @@ static int prepare(struct node *root, int socket, struct why *why)
 }
 
 /* In the child; never returns. */
-static void run_child(struct node *root, char *const *argv, const sigset_t *signals, int socket)
+static void run_child(struct node *root, char *const *argv, const struct inherited *inherited, int socket)
 {
 	struct why why = WHY_INIT;
 	int listener = prepare(root, socket, &why);
@@ -113,14 +113,14 @@ static void run_child(struct node *root, char *const *argv, const sigset_t *sign
 		_exit(EXIT_NOT_EXECUTABLE);
 	close(listener);
 	close(socket);
-	sigprocmask(SIG_SETMASK, signals, NULL);
+	inherited_restore(inherited);
 	execvp(argv[0], argv);
 	err = errno;
 	fprintf(stderr, "isolde: %s: %s\n", argv[0], strerror(err));
 	_exit(err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
-int spawn(struct node *root, char *const *argv, const sigset_t *signals, struct spawned *ret, struct why *why)
+int spawn(struct node *root, char *const *argv, const struct inherited *inherited, struct spawned *ret, struct why *why)
 {
 	int pair[2];
 	pid_t pid;
@@ -136,7 +136,7 @@ int spawn(struct node *root, char *const *argv, const sigset_t *signals, struct 
 	}
 	if (pid == 0) {
 		close(pair[0]);
-		run_child(root, argv, signals, pair[1]);
+		run_child(root, argv, inherited, pair[1]);
 	}
 	close(pair[1]);
 	*ret = (struct spawned){.pid = pid, .socket = pair[0]};

@@ -7,17 +7,17 @@
 #ifndef SUPERVISE_SPAWN_H
 #define SUPERVISE_SPAWN_H
 
-#include <signal.h>
-
 #include "machine/node.h"
+#include "supervise/inherited.h"
 
 struct spawned {
 	pid_t pid;
 	int socket; /* owned */
 };
 
-/* signals: the mask to restore in the program. The caller has no other thread that holds a lock. */
-int spawn(struct node *root, char *const *argv, const sigset_t *signals, struct spawned *ret, struct why *why);
+/* The program gets what is inherited. The caller has no other thread that holds a lock. */
+int spawn(struct node *root, char *const *argv, const struct inherited *inherited, struct spawned *ret,
+	  struct why *why);
 
 /* The next descriptor from the child; its refusal, or ROOM_UNAVAILABLE when it died. */
 int spawn_receive(const struct spawned *spawned, struct why *why);

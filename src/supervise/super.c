@@ -19,6 +19,7 @@
 #include "base/os.h"
 #include "supervise/failnth.h"
 #include "supervise/fuse.h"
+#include "supervise/inherited.h"
 #include "supervise/inspector.h"
 #include "supervise/notify.h"
 #include "supervise/say.h"
@@ -31,7 +32,7 @@ struct room {
 	struct spawned program;
 	int status; /* of the program; -1 while it runs */
 	int epoll, signals, listener;
-	sigset_t old_mask;
+	struct inherited *inherited; /* borrowed */
 	struct tree_server *tree;
 	struct file_server *files;
 	struct tracees tracees;
@@ -51,16 +52,28 @@ static int watch(struct room *room, int fd, struct why *why)
 	return 0;
 }
 
-/* Signals become events; the terminal's own reach the program directly, it decides. */
+/*
+ * Whatever would end us by default becomes an event: without us the program's calls find nobody. Not what our own
+ * faults raise, not the signal that kicks the tracer, and job control stops us with the program.
+ */
+static void choose_signals(sigset_t *ret)
+{
+	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP,	 SIGINT,  SIGQUIT, SIGUSR1,
+				    SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR};
+
+	sigemptyset(ret);
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(ret, taken[i]);
+	for (int number = SIGRTMIN; number < SIGRTMAX; number++)
+		sigaddset(ret, number);
+}
+
 static int take_signals(struct room *room, struct why *why)
 {
-	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 	sigset_t mask;
 
-	sigemptyset(&mask);
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
-		sigaddset(&mask, taken[i]);
-	sigprocmask(SIG_BLOCK, &mask, &room->old_mask);
+	choose_signals(&mask);
+	inherited_block(room->inherited, &mask);
 	room->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (room->signals < 0)
 		return refuse_host(why, errno, "signalfd");
@@ -87,17 +100,39 @@ static void reap(struct room *room)
 			room->status = status_of(status);
 }
 
+/* What it has sent to us, it has sent to its process group: to the program as well. */
+static bool is_in_room(pid_t process)
+{
+	pid_t self = getpid();
+
+	while (process > 1 && process != self) {
+		char text[OS_STATUS_TEXT];
+
+		os_task_status(process, text);
+		process = (pid_t)os_status_number(text, "PPid", 10);
+	}
+	return process == self;
+}
+
+/* The terminal's own signals reach the program directly. */
+static bool is_for_program(const struct signalfd_siginfo *info)
+{
+	bool sent = info->ssi_code <= 0;
+
+	if (!sent)
+		return info->ssi_signo != SIGINT && info->ssi_signo != SIGQUIT;
+	return !is_in_room((pid_t)info->ssi_pid);
+}
+
 static void on_signal(struct room *room)
 {
 	struct signalfd_siginfo info;
 
 	while (read(room->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		int number = (int)info.ssi_signo;
-
-		if (number == SIGCHLD)
+		if (info.ssi_signo == SIGCHLD)
 			reap(room);
-		else if (number == SIGTERM || number == SIGHUP || info.ssi_code <= 0)
-			kill(room->program.pid, number);
+		else if (is_for_program(&info))
+			kill(room->program.pid, (int)info.ssi_signo);
 	}
 }
 
@@ -193,7 +228,7 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	int err = take_signals(room, why);
 
 	if (err == 0)
-		err = spawn(room->machine->root, options->argv, &room->old_mask, &room->program, why);
+		err = spawn(room->machine->root, options->argv, room->inherited, &room->program, why);
 	if (err < 0)
 		return err;
 	err = start_servers(room, why);
@@ -288,19 +323,25 @@ static void finish(struct room *room)
 	tracer_stop(take(room->notifier.tracer));
 	if (room->listener >= 0)
 		drain(room);
+	/* From here on a signal ends us: nothing is left that it could be passed to. */
+	if (room->signals >= 0) {
+		close(room->signals);
+		inherited_restore(room->inherited);
+	}
 	tree_server_stop(room->tree);
 	file_server_stop(room->files);
 	close_descriptor(&room->listener);
 	close_descriptor(&room->program.socket);
-	if (room->signals >= 0) {
-		close(room->signals);
-		sigprocmask(SIG_SETMASK, &room->old_mask, NULL);
-	}
 }
 
 int supervise_run(struct machine *machine, const struct run_options *options, struct why *why)
 {
-	struct room room = {.machine = machine, .status = -1, .signals = -1, .listener = -1, .program = {.socket = -1}};
+	struct room room = {.machine = machine,
+			    .inherited = options->inherited,
+			    .status = -1,
+			    .signals = -1,
+			    .listener = -1,
+			    .program = {.socket = -1}};
 	int err = say_init(&room.say, options->quiet, options->json, options->journal_path, why);
 
 	if (err < 0)

@@ -8,13 +8,15 @@
 
 #include "base/why.h"
 #include "machine/machine.h"
+#include "supervise/inherited.h"
 
 struct run_options {
-	char *const *argv;	  /* NULL-terminated; argv[0] is looked up in PATH */
-	bool quiet;		  /* no refusal lines on stderr; the journal still has them */
-	bool json;		  /* refusal lines as JSON objects, one a line */
-	const char *journal_path; /* file that receives each refusal as a JSON line; NULL: none */
-	const char *inspect_path; /* socket to answer `isolde inspect` on (supervise/inspector.h); NULL: none */
+	char *const *argv;	     /* NULL-terminated; argv[0] is looked up in PATH */
+	bool quiet;		     /* no refusal lines on stderr; the journal still has them */
+	bool json;		     /* refusal lines as JSON objects, one a line */
+	const char *journal_path;    /* file that receives each refusal as a JSON line; NULL: none */
+	struct inherited *inherited; /* by inherited_set_aside(), which the program gets back */
+	const char *inspect_path;    /* socket to answer `isolde inspect` on (supervise/inspector.h); NULL: none */
 };
 
 /*

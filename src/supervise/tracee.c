@@ -269,7 +269,10 @@ static int tracee_new(struct tracees *tracees, pid_t process, struct tracee **re
 	return 0;
 }
 
-/* Has an execve() that was announced replaced the address space? Only that of a client with mappings matters. */
+/*
+ * Has an execve() that was announced replaced the address space? Only that of a client with mappings matters, and such
+ * a one has been held since the first of them; of any other nothing is lost when a new client takes its place.
+ */
 static bool has_new_space(struct tracee *tracee)
 {
 	char byte;

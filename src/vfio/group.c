@@ -355,13 +355,15 @@ static int find_device(const struct vfio_group *group, char *name, struct vfio_d
 		/* Only vfio-pci has a matcher of its own; the name of an emulated device is all there may be. */
 		if (name[length] && (name[length] != ' ' || device->soft))
 			continue;
+		/* One that leaves is none of the group's any more: drivers/vfio/group.c:vfio_device_group_unregister().
+		 */
+		if (device->hidden)
+			return refuse(why, DEVICE_LEAVING, "%s is being unbound from vfio-pci", device->name);
 		err = decode_options(name + length, token, &given, why);
 		if (err == 0)
 			err = vf_token_match(device, given ? token : NULL, why);
 		if (err < 0)
 			return err;
-		if (device->hidden)
-			return refuse(why, DEVICE_LEAVING, "%s is being unbound from vfio-pci", device->name);
 		*ret = device;
 		return 0;
 	}

@@ -359,6 +359,7 @@ void pci_check(const struct vfio_device *device)
 	assert(session->device == device && session->file == device->opened);
 	assert(session->irq_mode == pci_irq_current(&function->irq));
 	assert(session->unmask.fd < 0 || session->irq_mode == PCI_IRQ_INTX);
+	irq_check(session);
 	assert((session->wake_fd >= 0) == (session->low_power == LOW_POWER_WAKEUP));
 	assert(session->nioeventfds == list_length(&session->ioeventfds));
 	assert(session->revoked || session->low_power == LOW_POWER_NONE);

@@ -62,9 +62,10 @@ struct pci_session {
 	u8 awake[CONFIG_SIZE];	       /* the same as it last went to D3hot */
 	struct virtual_config config;
 	enum pci_irq_mode irq_mode;
-	bool intx_disabled;	  /* by COMMAND: masked whatever SET_IRQS says */
-	struct vfio_event unmask; /* INTx unmask eventfd */
-	int err_fd, req_fd;	  /* owned; -1: none */
+	u64 vectors[PCI_IRQ_VECTORS / 64]; /* of MSI or MSI-X, a bit for each that the host has given us */
+	bool intx_disabled;		   /* by COMMAND: masked whatever SET_IRQS says */
+	struct vfio_event unmask;	   /* INTx unmask eventfd */
+	int err_fd, req_fd;		   /* owned; -1: none */
 	enum low_power low_power;
 	int wake_fd;	  /* owned; -1: none */
 	bool suspended;	  /* in low power, with no request or access in progress */
@@ -155,6 +156,7 @@ bool irq_intx_silence(struct pci_session *session);		  /* masks the line; false:
 void irq_intx_revive(struct pci_session *session);		  /* the opposite, if the line is still on */
 void irq_restore(struct pci_session *session);			  /* the device's enable bits, as they should be */
 void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds closed */
+void irq_check(const struct pci_session *session);
 
 /* ---- pci_reset.c ---- */
 

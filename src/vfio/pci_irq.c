@@ -7,6 +7,9 @@
  *
  * A block of vectors is set one after the other, as Linux does. When one fails, the vectors of that call are removed
  * (drop_block), those that had an eventfd before included; if the mode was switched on by the call, it goes off again.
+ *
+ * The host may have only so many vectors for all devices. A device takes those of MSI and MSI-X as its mode goes on,
+ * and those that MSI-X grows by one by one; it keeps them, with an eventfd or without, until the mode goes off.
  */
 #include "base/alloc.h"
 #include "base/os.h"
@@ -76,6 +79,75 @@ long pci_get_irq_info(struct file *file, struct client *client, const union vfio
 	return client_write(client, arg, &info, sizeof(info), why);
 }
 
+/* ---- vectors of the host ---- */
+
+static unsigned vectors_left(const struct pci_session *session)
+{
+	return session->device->vfio->vector_limit - session->device->vfio->vectors_taken;
+}
+
+static bool has_vector(const struct pci_session *session, unsigned vector)
+{
+	return session->vectors[vector / 64] & BIT(vector % 64);
+}
+
+static void take_vectors(struct pci_session *session, unsigned start, unsigned count)
+{
+	for (unsigned i = start; i < start + count; i++)
+		session->vectors[i / 64] |= BIT(i % 64);
+	session->device->vfio->vectors_taken += count;
+}
+
+static unsigned count_vectors(const struct pci_session *session)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(session->vectors); i++)
+		count += (unsigned)__builtin_popcountll(session->vectors[i]);
+	return count;
+}
+
+static void give_back_vectors(struct pci_session *session)
+{
+	session->device->vfio->vectors_taken -= count_vectors(session);
+	memset(session->vectors, 0, sizeof(session->vectors));
+}
+
+static int refuse_vectors(const struct pci_session *session, unsigned index, unsigned count, struct why *why)
+{
+	return refuse(why, IRQ_VECTORS_SHORT, "%s of %s asks the host for %u vectors: of its %u, %u are left",
+		      index_names[index], session->device->name, count, session->device->vfio->vector_limit,
+		      vectors_left(session));
+}
+
+/*
+ * Before a mode goes on. More than 0 is a success in which nothing happens: so many could be had. Linux:
+ * vfio_pci_intrs.c:vfio_msi_enable(); of MSI, whose vectors are one block, it tries 1 when it cannot have all.
+ */
+static int decode_vectors(const struct pci_session *session, unsigned index, unsigned count, struct why *why)
+{
+	unsigned left = vectors_left(session);
+	int err;
+
+	if (count <= left)
+		return 0;
+	err = refuse_vectors(session, index, count, why);
+	if (!left)
+		return err;
+	return index == VFIO_PCI_MSI_IRQ_INDEX ? 1 : (int)left;
+}
+
+void irq_check(const struct pci_session *session)
+{
+	bool messages __attribute__((unused)) = session->irq_mode == PCI_IRQ_MSI || session->irq_mode == PCI_IRQ_MSIX;
+	const struct vfio *vfio __attribute__((unused)) = session->device->vfio;
+
+	assert(messages == (count_vectors(session) != 0));
+	assert(count_vectors(session) <= vfio->vectors_taken && vfio->vectors_taken <= vfio->vector_limit);
+	for (unsigned i = 0; i < PCI_IRQ_VECTORS; i++)
+		assert(!has_vector(session, i) || i < session->function->irq.nvectors);
+}
+
 /* ---- modes ---- */
 
 static unsigned log2_up(unsigned value)
@@ -126,6 +198,8 @@ static int mode_enable(struct pci_session *session, enum pci_irq_mode mode, unsi
 	session->irq_mode = mode;
 	if (mode == PCI_IRQ_MSI)
 		session->device->msi_qmax = log2_up(vectors);
+	if (messages)
+		take_vectors(session, 0, vectors);
 	write_enables(session, mode, vectors);
 	return 0;
 }
@@ -137,6 +211,7 @@ static void mode_disable(struct pci_session *session)
 	vfio_event_close(session->device->vfio, &session->unmask);
 	write_enables(session, PCI_IRQ_OFF, 0);
 	pci_irq_disable(&session->function->irq);
+	give_back_vectors(session);
 	session->irq_mode = PCI_IRQ_OFF;
 }
 
@@ -328,25 +403,38 @@ static int intx_trigger(struct pci_session *session, struct client *client, cons
 
 /* ---- MSI and MSI-X ---- */
 
+/* One that was not among those the mode went on with. Linux: vfio_pci_intrs.c:vfio_msi_alloc_irq() */
+static int add_vector(struct pci_session *session, unsigned index, unsigned vector, struct why *why)
+{
+	struct pci_irq *irq = &session->function->irq;
+	int err = 0;
+
+	if (index == VFIO_PCI_MSI_IRQ_INDEX)
+		return refuse(why, IRQ_NO_GROWTH, "MSI of %s was enabled with %u vectors, %u is not among them",
+			      session->device->name, irq->nvectors, vector);
+	if (!vectors_left(session))
+		return refuse_vectors(session, index, 1, why);
+	if (vector >= irq->nvectors)
+		err = pci_irq_grow(irq, vector + 1, why);
+	if (err == 0)
+		take_vectors(session, vector, 1);
+	return err;
+}
+
 static int set_vector(struct pci_session *session, struct client *client, const struct irq_request *request,
 		      unsigned vector, s32 fd, struct why *why)
 {
 	struct pci_irq *irq = &session->function->irq;
-	int own, err;
+	int own, err = 0;
 
 	if (vector < irq->nvectors)
 		pci_irq_set_vector(irq, vector, -1);
 	if (fd < 0)
 		return 0;
-	if (vector >= irq->nvectors) {
-		if (request->index == VFIO_PCI_MSI_IRQ_INDEX)
-			return refuse(why, IRQ_NO_GROWTH, "MSI of %s was enabled with %u vectors, %u is not among them",
-				      session->device->name, irq->nvectors, vector);
-		err = pci_irq_grow(irq, vector + 1, why);
-		if (err < 0)
-			return err;
-	}
-	err = take_eventfd(session, client, request, vector, fd, &own, why);
+	if (!has_vector(session, vector))
+		err = add_vector(session, request->index, vector, why);
+	if (err == 0)
+		err = take_eventfd(session, client, request, vector, fd, &own, why);
 	if (err < 0)
 		return err;
 	pci_irq_set_vector(irq, vector, own);
@@ -378,15 +466,18 @@ static int set_block(struct pci_session *session, struct client *client, const s
 static int message_set_triggers(struct pci_session *session, struct client *client, const struct irq_request *request,
 				enum pci_irq_mode mode, struct why *why)
 {
+	unsigned count = request->start + request->count;
 	int err;
 
 	if (session->irq_mode == mode)
 		return set_block(session, client, request, why);
-	if (request->start + request->count == 0)
+	if (!count)
 		return refuse(why, IRQ_NO_VECTORS, "%s of %s cannot be enabled with 0 vectors",
 			      index_names[request->index], session->device->name);
-	err = mode_enable(session, mode, request->start + request->count, why);
-	if (err < 0)
+	err = decode_vectors(session, request->index, count, why);
+	if (err == 0)
+		err = mode_enable(session, mode, count, why);
+	if (err != 0)
 		return err;
 	err = set_block(session, client, request, why);
 	if (err < 0)

@@ -162,6 +162,20 @@ static int decode_map(const struct type1 *type1, const struct vfio_iommu_type1_d
 	return 0;
 }
 
+/*
+ * Linux pins and counts batch by batch (vfio_pin_map_dma()), so of a limit that is passed and memory that is not there
+ * it meets what comes first.
+ */
+int type1_check_memory(struct client *client, u64 address, u64 size, bool write, u64 paid, u64 *ret_locked,
+		       struct why *why)
+{
+	int err = client_check_lock(client, address, size, write, ret_locked, why);
+
+	if (err < 0 && *ret_locked > paid && charge_check(client, *ret_locked - paid, why) < 0)
+		return -why->err;
+	return err;
+}
+
 static int decode_new_mapping(const struct type1 *type1, struct client *client,
 			      const struct vfio_iommu_type1_dma_map *map, u64 *ret_locked, struct why *why)
 {
@@ -179,7 +193,8 @@ static int decode_new_mapping(const struct type1 *type1, struct client *client,
 	err = type1->ranges.count ? type1_check_range(type1, map->iova, last, why) : 0;
 	if (err < 0 || list_empty(&type1->domains))
 		return err;
-	return client_check_lock(client, map->vaddr, map->size, map->flags & VFIO_DMA_MAP_FLAG_WRITE, ret_locked, why);
+	return type1_check_memory(client, map->vaddr, map->size, map->flags & VFIO_DMA_MAP_FLAG_WRITE, 0, ret_locked,
+				  why);
 }
 
 static void mapping_free(struct mapping *mapping)
@@ -224,6 +239,14 @@ static int map_areas(const struct type1 *type1, const struct mapping *mapping, s
 	return 0;
 }
 
+/* What the mapping's addresses mean is settled now: vfio_dma_do_map() takes the address space along with them. */
+static void mapping_set_client(struct mapping *mapping, struct client *client)
+{
+	mapping->client = client_get(client);
+	if (!client->own)
+		client_hold_memory(client);
+}
+
 static int map_new(struct type1 *type1, struct client *client, const struct vfio_iommu_type1_dma_map *map, u64 locked,
 		   struct why *why)
 {
@@ -235,7 +258,7 @@ static int map_new(struct type1 *type1, struct client *client, const struct vfio
 	mapping->node.start = map->iova;
 	mapping->node.last = map->iova + map->size - 1;
 	mapping->address = map->vaddr;
-	mapping->client = client_get(client);
+	mapping_set_client(mapping, client);
 	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
 		mapping->permission |= ISOLDE_PT_READ;
 	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
@@ -314,7 +337,7 @@ static int update_address(struct type1 *type1, struct client *client, const stru
 		charge_fini(&mapping->charge);
 		mapping->charge = charge;
 		client_put(mapping->client);
-		mapping->client = client_get(client);
+		mapping_set_client(mapping, client);
 	}
 	mapping->address = map->vaddr;
 	mapping->address_lost = false;

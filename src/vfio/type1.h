@@ -113,6 +113,13 @@ const char *mapping_describe(const struct mapping *mapping, char text[static MAP
 /* Is [start, last] inside one valid range? Otherwise refuses and names what is in the way. */
 int type1_check_range(const struct type1 *type1, u64 start, u64 last, struct why *why);
 
+/*
+ * Can a mapping of that memory be pinned? CLIENT_FAULT (EFAULT), or MEMLOCK_EXCEEDED (ENOMEM) if the limit is passed
+ * before what is not there. *ret_locked is what has to be charged, of which `paid` is already.
+ */
+int type1_check_memory(struct client *client, u64 address, u64 size, bool write, u64 paid, u64 *ret_locked,
+		       struct why *why);
+
 /* A mapping, when there is one, that [start, last] would cut. */
 int type1_check_bisection(const struct type1 *type1, u64 start, u64 last, struct why *why);
 
@@ -124,8 +131,8 @@ void type1_remove_user(struct type1_user *user);
 #define TYPE1_PIN_MOST 512u /* pages of one call */
 /*
  * Pins `count` pages from iova on, which is aligned to them: all or none. PIN_TOO_MANY (E2BIG), PIN_VERSION (EACCES),
- * RANGE_OVERFLOWS, VADDR_PENDING (EBUSY), then page by page PIN_UNMAPPED (EINVAL), PIN_PERMISSION (EPERM), CLIENT_FAULT
- * (EFAULT), MEMLOCK_EXCEEDED (ENOMEM).
+ * RANGE_OVERFLOWS, VADDR_PENDING (EBUSY), then page by page PIN_UNMAPPED (EINVAL), PIN_PERMISSION (EPERM),
+ * PIN_SPACE_GONE (ENODEV), CLIENT_FAULT (EFAULT), MEMLOCK_EXCEEDED (ENOMEM).
  */
 int type1_pin(struct type1 *type1, u64 iova, u64 count, unsigned permission, struct why *why);
 void type1_unpin(struct type1 *type1, u64 iova, u64 count); /* they are pinned */
@@ -139,7 +146,7 @@ void type1_ask_unpin(struct type1 *type1, struct mapping *mapping);
 
 /* ---- type1_dirty.c ---- */
 
-/* The checks of a dirty bitmap that need no mapping: its size fits the pages of `size` bytes. */
+/* The checks of a dirty bitmap that need no mapping: where it is, and that its size fits the pages of `size` bytes. */
 struct vfio_bitmap;
 int type1_check_bitmap(const struct vfio_bitmap *bitmap, u64 size, struct why *why);
 /* Reports one mapping into the client's bitmap, whose first bit is the page at base. */

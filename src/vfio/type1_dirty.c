@@ -25,8 +25,11 @@ static u64 bitmap_bytes(u64 pages)
 
 int type1_check_bitmap(const struct vfio_bitmap *bitmap, u64 size, struct why *why)
 {
-	u64 pages;
+	u64 address = (u64)(uintptr_t)bitmap->data, pages;
 
+	if (!client_could_have(address, bitmap->size))
+		return refuse(why, BITMAP_ADDRESS, "no program can have a bitmap of %#llx bytes at %#llx",
+			      (unsigned long long)bitmap->size, (unsigned long long)address);
 	if (!bitmap->pgsize)
 		return refuse(why, BITMAP_PAGE_SIZE, "the bitmap has pages of 0 bytes, only %#llx can be had",
 			      (unsigned long long)PAGE_SIZE);

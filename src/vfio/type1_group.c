@@ -267,7 +267,18 @@ static void domain_drop(struct type1_domain *domain)
 	free(domain);
 }
 
-/* A new domain translates what the others do already. */
+/* Where the memory of a mapping is for the domains that are there; NULL: there is none. */
+static const struct extent *extent_of(const struct type1 *type1, const struct mapping *mapping)
+{
+	const struct type1_domain *domain;
+
+	if (list_empty(&type1->domains))
+		return NULL;
+	domain = list_first(&type1->domains, struct type1_domain, link);
+	return domain_area_at(domain->domain, mapping->node.start)->extent;
+}
+
+/* A new domain translates what the others do already, to the same pages, whatever the mapper has there now. */
 static int replay(const struct type1 *type1, struct domain *domain, struct why *why)
 {
 	struct itree_node *node;
@@ -275,11 +286,14 @@ static int replay(const struct type1 *type1, struct domain *domain, struct why *
 
 	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
 		const struct mapping *mapping = container_of(node, struct mapping, node);
+		const struct extent *pinned = extent_of(type1, mapping);
 		int err = domain_map(domain, node->start, mapping_size(mapping), mapping->client, mapping->address,
 				     mapping->permission, 0, &area, why);
 
 		if (err < 0)
 			return err;
+		if (pinned)
+			extent_share(area->extent, pinned);
 	}
 	return 0;
 }
@@ -294,9 +308,14 @@ static u64 pinned_bytes(const struct mapping *mapping)
 static int pin_mapping(struct mapping *mapping, struct why *why)
 {
 	u64 pinned = pinned_bytes(mapping), locked;
-	int err = client_check_lock(mapping->client, mapping->address, mapping_size(mapping),
-				    mapping->permission & ISOLDE_PT_WRITE, &locked, why);
+	char text[MAPPING_DESCRIPTION], who[CLIENT_DESCRIPTION];
+	int err;
 
+	if (!client_memory_lives(mapping->client, mapping->address))
+		return refuse(why, CLIENT_FAULT, "%s, which mapped %s, has ended or executes another program",
+			      client_describe(mapping->client, who), mapping_describe(mapping, text));
+	err = type1_check_memory(mapping->client, mapping->address, mapping_size(mapping),
+				 mapping->permission & ISOLDE_PT_WRITE, pinned, &locked, why);
 	if (err < 0 || locked <= pinned)
 		return err;
 	return charge_grow(&mapping->charge, mapping->client, locked - pinned, why);

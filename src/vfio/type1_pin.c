@@ -76,9 +76,15 @@ static struct type1_pin *pin_at(const struct mapping *mapping, u64 iova)
 static int decode_memory(const struct mapping *mapping, u64 iova, struct why *why)
 {
 	u64 address = mapping->address + (iova - mapping->node.start), locked;
-	int err = client_check_lock(mapping->client, address, PAGE_SIZE, mapping->permission & ISOLDE_PT_WRITE, &locked,
-				    why);
+	char who[CLIENT_DESCRIPTION];
+	int err;
 
+	/* What the process has become may have other memory there: Linux's mappings have an address space, too. */
+	if (!client_memory_lives(mapping->client, address))
+		return refuse(why, PIN_SPACE_GONE, "%s, which mapped iova %#llx, has ended or executes another program",
+			      client_describe(mapping->client, who), (unsigned long long)iova);
+	err = client_check_lock(mapping->client, address, PAGE_SIZE, mapping->permission & ISOLDE_PT_WRITE, &locked,
+				why);
 	if (err < 0 || locked)
 		return err;
 	return refuse(why, PIN_REGISTERS, "iova %#llx is registers of a device, mapped at %#llx",
@@ -178,6 +184,7 @@ int type1_pin(struct type1 *type1, u64 iova, u64 count, unsigned permission, str
 
 /* ---- copies ---- */
 
+/* As a kernel thread's copies are, these are anybody's: it is not asked who rang the device's doorbell. */
 static bool move(struct client *client, u64 address, void *buffer, u64 size, bool write)
 {
 	struct iovec here = {buffer, size}, there = {(void *)(uintptr_t)address, size};
@@ -194,7 +201,8 @@ static int rw_mapping(struct mapping *mapping, u64 iova, void *buffer, u64 size,
 	if (err < 0)
 		return err;
 	if (!client_memory_lives(mapping->client, address))
-		return refuse(why, PIN_MEMORY_GONE, "%s, which mapped iova %#llx, has ended",
+		return refuse(why, PIN_MEMORY_GONE,
+			      "%s, which mapped iova %#llx, has ended or executes another program",
 			      client_describe(mapping->client, who), (unsigned long long)iova);
 	if (!move(mapping->client, address, buffer, size, write))
 		return refuse(why, CLIENT_FAULT, "%s has no memory to %s at %#llx (%llu bytes)",

@@ -18,6 +18,7 @@ void vfio_init(struct vfio *vfio, struct iommu *iommu, const struct vfio_listene
 	*vfio = (struct vfio){
 		.iommu = iommu,
 		.dma_entry_limit = DMA_ENTRY_LIMIT,
+		.vector_limit = UINT32_MAX,
 		.listener = listener,
 		.listener_context = context,
 		.poller = -1,

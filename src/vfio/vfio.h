@@ -46,6 +46,8 @@ struct vfio {
 	struct vfio_pci_options pci; /* parameters of the module vfio_pci, as of now; a device has those of its bind */
 	bool unsafe_interrupts;	     /* of vfio_iommu_type1: take groups without isolated MSI into containers */
 	unsigned dma_entry_limit;    /* mappings per container; Linux's module parameter, default 65535 */
+	unsigned vector_limit;	/* of MSI and MSI-X, for all devices together; UINT32_MAX: there are always enough */
+	unsigned vectors_taken; /* by devices that have them on */
 	const struct pci_topology *topology; /* borrowed: what a reset of a bus hits; set behind vfio_init() */
 	bool noiommu;			     /* Linux's module parameter enable_unsafe_noiommu_mode */
 	bool linux_hot_reset;		     /* no proof of ownership but Linux's: docs/hot-reset.md */

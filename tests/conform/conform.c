@@ -5,14 +5,17 @@
  */
 #include "tests/conform/conform.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/conform/suites.h"
@@ -37,7 +40,9 @@ static struct run {
 		void (*function)(void *);
 		void *argument;
 		pthread_t thread;
-	} * beside; /* owned; NULL: no thread runs beside the test */
+	} * beside;  /* owned; NULL: no thread runs beside the test */
+	pid_t child; /* 0: none */
+	int program; /* read end of a pipe whose other end is the child's until it executes another program */
 } run;
 
 #define SUITE_NAMED(id) extern const struct conform_suite conform_##id;
@@ -189,6 +194,58 @@ void join_beside(void)
 	run.beside = NULL;
 }
 
+/* ---- children ---- */
+
+void start_child(void (*function)(void *), void *argument)
+{
+	int ends[2];
+
+	EXPECT_TRUE(!run.child);
+	EXPECT_EQUAL(0, pipe2(ends, O_CLOEXEC));
+	run.program = ends[0];
+	run.child = fork();
+	if (run.child == 0) {
+		function(argument);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (run.child < 0) {
+		run.child = 0;
+		close(run.program);
+		EXPECT_TRUE(false);
+	}
+}
+
+void await_step(volatile int *step, int value)
+{
+	for (int i = 0; *step < value && i < 20000; i++)
+		usleep(1000);
+}
+
+void become_another(void)
+{
+	execl("/bin/sleep", "sleep", "60", NULL);
+	execl("/bin/busybox", "sleep", "60", NULL);
+	_exit(1);
+}
+
+void await_another(void)
+{
+	char byte;
+
+	EXPECT_EQUAL(0, read(run.program, &byte, 1));
+}
+
+void end_child(void)
+{
+	if (!run.child)
+		return;
+	kill(run.child, SIGKILL);
+	waitpid(run.child, NULL, 0);
+	run.child = 0;
+	close(run.program);
+}
+
 /* ---- what a test holds ---- */
 
 int watch(answer fd)
@@ -307,6 +364,7 @@ static void give_back(void)
 {
 	bool sound = run.outcome == PASSED;
 
+	end_child();
 	close_all();
 	join_beside();
 	unmap_all(FOREIGN);

@@ -96,6 +96,16 @@ void powerless(void (*function)(void *), void *argument);
 void start_beside(void (*function)(void *), void *argument);
 void join_beside(void);
 
+/*
+ * A child, for what is CASE_OUTSIDE. Nothing there may expect either. One at a time; it is killed at the end of the
+ * test at the latest.
+ */
+void start_child(void (*function)(void *), void *argument);
+void await_step(volatile int *step, int value);	     /* in shared_memory(), by whichever side; 20 s at most */
+void become_another(void) __attribute__((noreturn)); /* in the child: executes a program that only waits */
+void await_another(void);			     /* until it has, or has ended */
+void end_child(void);
+
 /* ---- descriptors and memory ---- */
 
 int iommu(void);			  /* opens /dev/iommu */
@@ -105,7 +115,6 @@ void *memory(size_t size);		  /* private, of zeros, with a page on each side tha
 void *shared_memory(size_t size);	  /* the same, shared anonymous */
 int new_file(size_t size);		  /* a memfd; watched */
 void *reserve(size_t size);		  /* addresses where nothing is */
-void *mapped(void *address, size_t size); /* what mmap() gave: unmapped at the end of the test */
 void unmap_mapped(void *address);	  /* or now */
 void *mapped(void *address, size_t size); /* what mmap() gave; unmapped at the end of the test */
 void protect(void *address, size_t size, int prot);

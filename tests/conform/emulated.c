@@ -3,6 +3,8 @@
  * Emulated devices in all three ways (spec 04 sections 4 and 6 to 8, spec 06 section 6). What needs no command to the
  * device is any's; Linux's own mtty is the judge there.
  */
+#include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/conform/vfio.h"
@@ -264,7 +266,114 @@ TEST(dirty_is_what_it_wrote_and_what_it_holds)
 	EXPECT_EQUAL(16, dirty(legacy.container));
 }
 
+/* ---- mappers that execute programs ---- */
+
+struct mapper {
+	int container;
+	u8 *page;		   /* private: each process's own */
+	volatile int *step, *more; /* the child's, and the test's */
+	pid_t pid;
+};
+
+static struct mapper new_mapper(const struct legacy *legacy)
+{
+	volatile int *steps = shared_memory(PAGE);
+
+	return (struct mapper){legacy->container, memory(2 * PAGE), steps, steps + 1, 0};
+}
+
+/* All that the process will ever have, each at its address. */
+#define EVERYTHING ((1ul << 47) - 2 * PAGE)
+
+static void map_all_and_execute(void *argument)
+{
+	const struct mapper *mapper = argument;
+
+	*mapper->step = type1_map(mapper->container, (void *)PAGE, PAGE, EVERYTHING) == 0 ? getpid() : -1;
+	await_step(mapper->more, 1);
+	become_another();
+}
+
+/* Any address of it that is there for as long as it is the same program; 0: none is (yet). */
+static u64 stack_of(pid_t pid)
+{
+	char path[32], line[256];
+	unsigned long start, found = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "r");
+	EXPECT_TRUE(maps != NULL);
+	while (!found && fgets(line, sizeof(line), maps))
+		if (strstr(line, "[stack]") && sscanf(line, "%*x-%lx", &start) == 1)
+			found = start - PAGE;
+	fclose(maps);
+	return found;
+}
+
+/* A mapping is of the address space that made it, not of what the process becomes. */
+TEST(what_the_next_program_has_is_not_reached)
+{
+	struct names names = the_mcopy();
+	struct legacy legacy = enter_group(&names, VFIO_TYPE1v2_IOMMU);
+	struct mapper mapper = new_mapper(&legacy);
+	u64 stack = 0, page = (uintptr_t)mapper.page;
+	pid_t child;
+
+	open_device(&legacy, &names);
+	start_child(map_all_and_execute, &mapper);
+	await_step(mapper.step, 1);
+	child = *mapper.step;
+	EXPECT_TRUE(child > 0);
+	EXPECT_EQUAL(DONE, command(legacy.device, FILL, 0, page, PAGE));
+	*mapper.more = 1;
+	await_another();
+	for (int i = 0; !stack && i < 1000; i++, usleep(1000))
+		stack = stack_of(child);
+	EXPECT_TRUE(stack != 0);
+	EXPECT_EQUAL(NO_WINDOW, command(legacy.device, PIN, stack, 0, PAGE));
+	EXPECT_EQUAL(NO_TARGET, command(legacy.device, FILL, 0, stack, 8));
+	EXPECT_EQUAL(NO_SOURCE, command(legacy.device, COPY, stack, stack, 8));
+	EXPECT(EVERYTHING, type1_unmap(legacy.container, 0, PAGE, EVERYTHING));
+}
+
+static void map_and_fail_to_execute(void *argument)
+{
+	const struct mapper *mapper = argument;
+	bool mapped = type1_map(mapper->container, mapper->page, BASE, PAGE) == 0;
+
+	*mapper->step = 1;
+	await_step(mapper->more, 1);
+	execl("/nonexistent", "nonexistent", NULL);
+	*mapper->step = 2;
+	await_step(mapper->more, 2);
+	mapped = mapped && type1_map(mapper->container, mapper->page + PAGE, BASE + PAGE, PAGE) == 0;
+	*mapper->step = mapped ? 3 : 4;
+	await_step(mapper->more, 3);
+}
+
+TEST(an_execve_that_fails_changes_nothing)
+{
+	struct names names = the_mcopy();
+	struct legacy legacy = enter_group(&names, VFIO_TYPE1v2_IOMMU);
+	struct mapper mapper = new_mapper(&legacy);
+
+	open_device(&legacy, &names);
+	start_child(map_and_fail_to_execute, &mapper);
+	for (int step = 1; step <= 3; step++) {
+		about("step %d", step);
+		await_step(mapper.step, step);
+		EXPECT_EQUAL(step, *mapper.step);
+		EXPECT_EQUAL(DONE, command(legacy.device, FILL, 0, BASE, step < 3 ? PAGE : 2 * PAGE));
+		if (step < 3)
+			*mapper.more = step;
+	}
+	about(NULL);
+	EXPECT_EQUAL(DONE, command(legacy.device, PIN, BASE, 0, 2 * PAGE));
+}
+
 SUITE(emulated, CASE(by_its_character_device), CASE(by_its_group_with_an_iommufd), CASE(by_its_group_with_a_container),
       CASE(alone_in_a_container_nothing_is_looked_at), CASE(a_group_that_comes_and_goes_pins_and_unpins),
       CASE(what_is_tracked_has_fewer_than_two_to_the_31_pages), CASE(what_it_pins_is_charged_until_it_lets_go),
-      CASE(a_group_with_dma_beside_it), CASE(dirty_is_what_it_wrote_and_what_it_holds));
+      CASE(a_group_with_dma_beside_it), CASE(dirty_is_what_it_wrote_and_what_it_holds),
+      CASE_OUTSIDE(what_the_next_program_has_is_not_reached), CASE_OUTSIDE(an_execve_that_fails_changes_nothing));

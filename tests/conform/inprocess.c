@@ -104,12 +104,12 @@ static void save(const struct call *call, struct saved *saved)
 	saved->size = peek(call->buffer, saved->bytes, size < SAVED ? size : SAVED);
 }
 
-static void restore(const struct call *call, struct saved *saved)
+/* False: it cannot be written. */
+static bool restore(const struct call *call, struct saved *saved)
 {
 	struct iovec local = {saved->bytes, (size_t)saved->size}, remote = {call->buffer, (size_t)saved->size};
 
-	if (saved->size > 0)
-		(void)!process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
+	return saved->size <= 0 || process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == saved->size;
 }
 
 static answer perform_mmap(struct call *call);
@@ -138,11 +138,24 @@ static bool may_leave_traces(const struct call *call)
 	return call->request == VFIO_IOMMU_UNMAP_DMA || call->perform == perform_mmap;
 }
 
-/* An event that cannot be stored counts as lost: no attempt is without effect. */
+/* The answer of an attach cannot be given: it is done, and the device itself detached (spec 04 section 6.2). */
+static bool loses_its_answer(const struct call *call)
+{
+	struct saved saved;
+
+	if (call->request != VFIO_DEVICE_ATTACH_IOMMUFD_PT)
+		return false;
+	save(call, &saved);
+	return saved.size > 0 && !restore(call, &saved);
+}
+
+/* No attempt is without effect. So is an event that cannot be stored: it counts as lost. */
 static bool always_counts(const struct call *call)
 {
 	const struct mock_request *request = call->buffer;
 
+	if (loses_its_answer(call))
+		return true;
 	return call->request == MOCK_CMD && request && request->op == MOCK_EVENT;
 }
 
@@ -183,7 +196,7 @@ static answer sweep_attempts(struct call *call, const char *before)
 			       last_why.text, last_why.err);
 		isolde_machine_check(inside.machine);
 		check_as_before(call, step, before);
-		restore(call, &saved);
+		(void)restore(call, &saved);
 	}
 }
 
@@ -477,7 +490,7 @@ static unsigned binds(char texts[static 8][32], const char *pointers[static 9])
 {
 	const char *variables[] = {"ISOLDE_BDF",     "ISOLDE_SIBLINGS", "ISOLDE_MOVABLE", "ISOLDE_PHYSICAL",
 				   "ISOLDE_PCI",     "ISOLDE_TWINS",	"ISOLDE_ROOTED",  "ISOLDE_BESIDE",
-				   "ISOLDE_FRAGILE", "ISOLDE_REACHES",	"ISOLDE_BARE"};
+				   "ISOLDE_FRAGILE", "ISOLDE_REACHES",	"ISOLDE_BARE",	  "ISOLDE_SHORT"};
 	unsigned count = 0;
 
 	FOR_EACH(variable, variables)

@@ -124,6 +124,14 @@ static bool is_hidden(const struct names *names)
 	return got == -ENODEV || got == -ENOENT;
 }
 
+/* One that is got in spite of all is given back, or the unbind would wait for ever. */
+static answer try_device(int group, const char *bdf)
+{
+	answer got = get_device(group, bdf);
+
+	return got < 0 ? got : watch(got);
+}
+
 static u32 status_of(int group)
 {
 	struct vfio_group_status status = {.argsz = sizeof(status)};
@@ -144,7 +152,7 @@ static void expect_gone(int group, int container, const char *bdf)
 	EXPECT(-EBADF, set_container(group, 9999));
 	EXPECT(-ENODEV, set_container(group, container));
 	EXPECT(-ENODEV, set_container(group, new_file(PAGE))); /* whatever it is */
-	EXPECT(-ENODEV, get_device(group, bdf));
+	EXPECT(-ENODEV, try_device(group, bdf));
 	EXPECT(-EINVAL, unset_container(group));
 }
 
@@ -159,7 +167,7 @@ TEST(an_unbind_waits_for_who_has_it_by_its_group)
 	EXPECT(0, set_event(legacy.device, VFIO_PCI_REQ_IRQ_INDEX, event));
 	start_leaving((struct leaver){names.bdf}, event);
 	EXPECT_EQUAL(1, signals(event));
-	EXPECT(-ENODEV, get_device(legacy.group, names.bdf)); /* although it is open by just that */
+	EXPECT(-ENODEV, try_device(legacy.group, names.bdf)); /* although it is open by just that */
 	EXPECT_TRUE(is_hidden(&names));
 	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
 	EXPECT_EQUAL(VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE, status_of(legacy.group));
@@ -167,7 +175,7 @@ TEST(an_unbind_waits_for_who_has_it_by_its_group)
 	EXPECT(0, type1_map(legacy.container, memory(PAGE), 0x100000, PAGE));
 	drop(legacy.device);
 	stays(); /* a node that is not bound is waited for as well */
-	EXPECT(-ENODEV, get_device(legacy.group, names.bdf));
+	EXPECT(-ENODEV, try_device(legacy.group, names.bdf));
 	drop(unbound);
 	leaves();
 	/* Its group was the container's only one. */
@@ -209,9 +217,9 @@ TEST(an_unbind_waits_for_who_has_it_by_its_node)
 	stays();
 	/* The group is there as long as the device is, and has no name to give. */
 	group = open_group(&names);
-	EXPECT(-ENODEV, get_device(group, names.bdf)); /* before its want of a container */
+	EXPECT(-ENODEV, try_device(group, names.bdf)); /* before its want of a container */
 	EXPECT(0, set_container(group, fd));
-	EXPECT(-ENODEV, get_device(group, names.bdf));
+	EXPECT(-ENODEV, try_device(group, names.bdf));
 	EXPECT(0, unset_container(group));
 	drop(group);
 	drop(last);
@@ -241,7 +249,7 @@ TEST(a_request_without_an_eventfd_is_not_heard)
 	drop(other);
 	other = open_group(&pair[1]);
 	EXPECT(0, set_container(other, fd));
-	EXPECT(-ENODEV, get_device(other, pair[0].bdf));
+	EXPECT(-ENODEV, try_device(other, pair[0].bdf));
 	watch(get_device(other, pair[1].bdf));
 	WORKS(write_driver("bind", pair[0].bdf));
 	watch(get_device(other, pair[0].bdf));
@@ -281,7 +289,7 @@ TEST(a_native_driver_in_the_group_makes_it_not_viable)
 	EXPECT(-EPERM, set_container(group, container));
 	EXPECT(0, set_container(group, fd)); /* claims nothing */
 	EXPECT_EQUAL(VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE, status_of(group));
-	EXPECT(-EPERM, get_device(group, pair[0].bdf));
+	EXPECT(-EPERM, try_device(group, pair[0].bdf));
 	EXPECT(0, unset_container(group));
 	drop(group);
 	EXPECT(-EPERM, bind_cdev(cdev, fd));
@@ -311,7 +319,7 @@ TEST(an_iommufd_stays_set_when_the_group_goes)
 	WORKS(write_driver("unbind", names.bdf));
 	EXPECT(-ENODEV, ask(group, VFIO_GROUP_GET_STATUS, &status));
 	EXPECT(-EINVAL, set_container(group, container)); /* set already, before it is found gone */
-	EXPECT(-ENODEV, get_device(group, names.bdf));
+	EXPECT(-ENODEV, try_device(group, names.bdf));
 	EXPECT(0, unset_container(group));
 	expect_gone(group, container, names.bdf);
 	WORKS(write_driver("bind", names.bdf));
@@ -328,7 +336,7 @@ TEST(a_first_open_attaches_to_the_address_space_that_is_set_then)
 	EXPECT(0, ask(fd, IOMMU_VFIO_IOAS, &compat));
 	compat.op = IOMMU_VFIO_IOAS_CLEAR;
 	EXPECT(0, ask(fd, IOMMU_VFIO_IOAS, &compat));
-	EXPECT(-ENODEV, get_device(group, names.bdf));
+	EXPECT(-ENODEV, try_device(group, names.bdf));
 	/* Nothing of it is left: the device is anybody's. */
 	drop(group);
 	WORKS(bind_cdev(cdev, iommu()));
@@ -404,6 +412,33 @@ TEST(the_number_of_virtual_functions_is_refused_in_this_order)
 	WORKS(conform_write(ENABLE_SRIOV, "Y"));
 	EXPECT(1, write_device(bdf, "sriov_numvfs", "2"));
 	EXPECT(1, write_device(bdf, "sriov_numvfs", "0"));
+}
+
+static u32 power_register(int device)
+{
+	u32 at = get_config(device, 0x34, 1);
+
+	while (at && get_config(device, at, 1) != 1)
+		at = get_config(device, at + 1, 1);
+	EXPECT_TRUE(at);
+	return at + 4;
+}
+
+/* Asked to sleep it does not, and nobody says so; one that sleeps is woken to have them (05 sections 5 and 14). */
+TEST(a_function_with_virtual_ones_does_not_sleep)
+{
+	struct names virtual, physical = the_physical(&virtual);
+	int device = bound_with_token(&physical, iommu());
+	u32 power = power_register(device);
+
+	set_config(device, power, 2, 3);
+	EXPECT_EQUAL(0, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "0"));
+	set_config(device, power, 2, 3);
+	EXPECT_EQUAL(3, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "1"));
+	EXPECT_EQUAL(0, get_config(device, power, 2) & 3);
+	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "0"));
 }
 
 /* ---- hot resets (05 section 13) ---- */
@@ -551,7 +586,7 @@ SUITE(leaving, CASE(an_unbind_waits_for_who_has_it_by_its_group), CASE(an_unbind
       CASE(a_native_driver_in_the_group_makes_it_not_viable), CASE(an_iommufd_stays_set_when_the_group_goes),
       CASE(a_first_open_attaches_to_the_address_space_that_is_set_then),
       CASE(virtual_functions_leave_with_their_physical_one),
-      CASE(the_number_of_virtual_functions_is_refused_in_this_order),
+      CASE(the_number_of_virtual_functions_is_refused_in_this_order), CASE(a_function_with_virtual_ones_does_not_sleep),
       CASE(a_virtual_function_is_alone_in_what_is_reset_together),
       CASE(a_group_is_not_told_of_a_function_that_has_none), CASE(these_are_not_taken),
       CASE(an_error_is_told_to_all_whose_bus_it_is));

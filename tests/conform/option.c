@@ -340,6 +340,7 @@ struct file_mapped {
 	int fd, file;
 	u32 ioas;
 	answer got;
+	long charged; /* KiB */
 };
 
 static void map_the_file(void *argument)
@@ -369,6 +370,32 @@ TEST(a_child_takes_the_charges_over)
 	EXPECT_TRUE(child > 0 && waitpid(child, &status, 0) == child);
 	EXPECT_EQUAL(0, status);
 	EXPECT_EQUAL(before, conform_pinned_kib());
+}
+
+static void fail_to_execute(void *argument)
+{
+	struct file_mapped *mapped = argument;
+	long before = conform_pinned_kib();
+
+	powerless(map_the_file, mapped);
+	execl("/nonexistent", "nonexistent", NULL);
+	destroy(mapped->fd, NOBODY);
+	mapped->charged = conform_pinned_kib() - before;
+}
+
+/* The process stays the same one. */
+TEST(an_execve_that_fails_moves_no_charges)
+{
+	struct file_mapped *mapped = shared_memory(sizeof(*mapped));
+
+	need_mock();
+	*mapped = (struct file_mapped){.fd = iommu(), .file = new_file(4 * PAGE), .charged = -1};
+	mapped->ioas = new_ioas(mapped->fd);
+	new_mock(mapped->fd, mapped->ioas, 0);
+	start_child(fail_to_execute, mapped);
+	await_another();
+	EXPECT(0, mapped->got);
+	EXPECT_EQUAL(4 * PAGE / KIB, mapped->charged);
 }
 
 /* ---- memory of processes that ended ---- */
@@ -436,6 +463,6 @@ SUITE(option, CASE(options_are_refused_in_this_order), CASE(only_the_value_of_an
       CASE(huge_pages_cannot_be_switched_off_over_odd_areas), CASE(huge_pages_cannot_be_switched_off_under_a_device),
       CASE(the_user_pays_for_what_is_pinned), CASE(or_the_process_pays), CASE(who_may_lock_memory_is_not_limited),
       CASE(the_limit_is_met_when_a_device_attaches), CASE(files_only_change_the_process),
-      CASE_OUTSIDE(a_child_takes_the_charges_over),
+      CASE_OUTSIDE(a_child_takes_the_charges_over), CASE_OUTSIDE(an_execve_that_fails_moves_no_charges),
       CASE_OUTSIDE(memory_of_a_process_that_ended_cannot_be_pinned_any_more),
       CASE_OUTSIDE(memory_of_another_process_is_pinned_while_it_lives));

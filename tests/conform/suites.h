@@ -36,5 +36,7 @@
 	X(stores)                                                                                                      \
 	X(limits)                                                                                                      \
 	X(noiommu)                                                                                                     \
+	X(pasids)                                                                                                      \
 	X(incoherent)                                                                                                  \
-	X(leaving)
+	X(leaving)                                                                                                     \
+	X(shortage)

@@ -76,7 +76,10 @@ TEST(a_bitmap_is_refused_in_this_order)
 		{1, 0, 0, 0, NULL, EINVAL},
 		{top, PAGE + 1, PAGE, 8, NULL, EOVERFLOW},
 		{top, 2 * PAGE, PAGE, 8, &word, EOVERFLOW},
-		{1, PAGE - 1, PAGE, 8, &word, EINVAL}, /* no page at all */
+		{BASE, 2 * PAGE, PAGE, 8, (void *)0xffff800000000000, EINVAL}, /* no program's */
+		{0, PAGE, PAGE, 8, (void *)0xffff800000000000, EINVAL},
+		{0, PAGE, PAGE, 16, (void *)(0ul - 8), EINVAL}, /* around the top */
+		{1, PAGE - 1, PAGE, 8, &word, EINVAL},		/* no page at all */
 		{1, PAGE + 1, PAGE, 0, &word, EINVAL},
 		{1, 64 * PAGE, PAGE, 7, &word, EINVAL},
 		{0, 65 * PAGE, PAGE, 8, &word, EINVAL},
@@ -189,6 +192,9 @@ TEST(an_unmap_may_tell_them_last)
 	size = 16 * PAGE;
 	EXPECT(0, unmap_dirty(container, BASE, &size, PAGE, NULL, 8));
 	EXPECT_EQUAL(0, size);
+	size = 16 * PAGE; /* at addresses that no program has, even of nothing */
+	EXPECT(-EINVAL, unmap_dirty(container, BASE, &size, PAGE, (void *)0xffff800000000000, 8));
+	EXPECT(-EINVAL, unmap_dirty(container, BASE, &size, PAGE, (void *)(0ul - 8), 16));
 }
 
 SUITE(tracking, CASE(the_first_type_has_none), CASE(requests_are_refused_in_this_order),

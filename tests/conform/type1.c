@@ -5,6 +5,7 @@
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/conform/vfio.h"
 
@@ -252,12 +253,17 @@ static void map_powerless(void *argument)
 	answers[1] = type1_map(container, (void *)answers[4], 0, 4 * PAGE);
 	answers[2] = type1_map(container, (void *)answers[4], 0, 2 * PAGE);
 	answers[3] = type1_map(container, (void *)answers[4], BASE, 2 * PAGE);
+	type1_unmap(container, ALL, 0, 0);
+	/* Whatever comes first, the limit or the page behind the memory, which nobody can touch. */
+	answers[5] = type1_map(container, (void *)answers[4], BASE, 5 * PAGE);
+	answers[6] = type1_map(container, (void *)(answers[4] + (answer)PAGE), BASE, 4 * PAGE);
+	answers[2] |= type1_map(container, (void *)answers[4], 0, 2 * PAGE);
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
 TEST(locked_memory_is_limited)
 {
-	answer answers[5] = {container_of_type(VFIO_TYPE1v2_IOMMU), 0, 0, 0, (answer)(uintptr_t)memory(4 * PAGE)};
+	answer answers[7] = {container_of_type(VFIO_TYPE1v2_IOMMU), 0, 0, 0, (answer)(uintptr_t)memory(4 * PAGE)};
 	struct rlimit limit;
 
 	/* Who may not raise it again would spoil it for the tests behind. */
@@ -268,6 +274,8 @@ TEST(locked_memory_is_limited)
 	EXPECT(-ENOMEM, answers[1]);
 	EXPECT(0, answers[2]);
 	EXPECT(-ENOMEM, answers[3]);
+	EXPECT(-ENOMEM, answers[5]);
+	EXPECT(-EFAULT, answers[6]);
 	EXPECT_EQUAL(2 * PAGE / KIB, conform_locked_kib());
 }
 
@@ -459,6 +467,117 @@ TEST(translations_stay_while_an_address_is_lost)
 	stop_nvme(&nvme);
 }
 
+/* ---- processes that map, and go ---- */
+
+struct mapper {
+	int container;
+	u8 *pages;
+	volatile int *step, *more; /* the child's, and the test's */
+	bool executes;
+};
+
+static struct nvme start_with_queues(struct legacy *legacy, const struct names *names)
+{
+	u8 *queues = memory(2 * PAGE);
+
+	open_device(legacy, names);
+	EXPECT(0, type1_map(legacy->container, queues, BASE, 2 * PAGE));
+	return start_nvme(legacy->device, queues, BASE);
+}
+
+static void expect_identify(struct nvme *nvme, u64 iova, u8 *page)
+{
+	memset(page, 0, PAGE);
+	identify_nvme(nvme, iova);
+	EXPECT_TRUE(page[24] > ' ');
+}
+
+/* Live update: another program goes on with the same memory, and DMA never stopped. */
+static void map_and_go(void *argument)
+{
+	const struct mapper *mapper = argument;
+	bool mapped = type1_map(mapper->container, mapper->pages, 2 * BASE, PAGE) == 0;
+
+	if (mapper->executes)
+		mapped = mapped && type1_unmap(mapper->container, LOST, 2 * BASE, PAGE) == (answer)PAGE;
+	*mapper->step = mapped ? 1 : 2;
+	await_step(mapper->more, 1);
+	if (mapper->executes)
+		become_another();
+}
+
+static void shared_memory_stays(bool executes)
+{
+	struct names names = the_device();
+	struct legacy legacy = enter_group(&names, VFIO_TYPE1v2_IOMMU);
+	struct nvme nvme = start_with_queues(&legacy, &names);
+	volatile int *steps = shared_memory(PAGE);
+	u8 *file = mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, new_file(PAGE), 0), PAGE);
+	struct mapper mapper = {legacy.container, file, steps, steps + 1, executes};
+
+	start_child(map_and_go, &mapper);
+	await_step(mapper.step, 1);
+	EXPECT_EQUAL(1, *mapper.step);
+	expect_identify(&nvme, 2 * BASE, file);
+	*mapper.more = 1;
+	await_another();
+	expect_identify(&nvme, 2 * BASE, file);
+	end_child();
+	expect_identify(&nvme, 2 * BASE, file);
+	if (executes) {
+		EXPECT(0, type1_map_as(legacy.container, VADDR, file, 2 * BASE, PAGE));
+		expect_identify(&nvme, 2 * BASE, file);
+	}
+	EXPECT(PAGE, type1_unmap(legacy.container, 0, 2 * BASE, PAGE));
+	stop_nvme(&nvme);
+}
+
+TEST(shared_memory_stays_when_its_process_ends)
+{
+	shared_memory_stays(false);
+}
+
+TEST(shared_memory_stays_when_its_process_executes_another_program)
+{
+	shared_memory_stays(true);
+}
+
+static void take_over(void *argument)
+{
+	const struct mapper *mapper = argument;
+	bool given = type1_map_as(mapper->container, VADDR, mapper->pages, 2 * BASE, PAGE) == 0;
+
+	execl("/nonexistent", "nonexistent", NULL);
+	*mapper->step = given ? 1 : 2;
+	await_step(mapper->more, 1);
+	*mapper->step = type1_map(mapper->container, mapper->pages, 3 * BASE, PAGE) == 0 ? 3 : 4;
+	await_step(mapper->more, 2);
+}
+
+/* Its memory is what devices reach then, though it had mapped nothing, and an execve() of it failed. */
+TEST(who_gives_an_address_has_the_mapping)
+{
+	struct names names = the_device();
+	struct legacy legacy = enter_group(&names, VFIO_TYPE1v2_IOMMU);
+	struct nvme nvme = start_with_queues(&legacy, &names);
+	volatile int *steps = shared_memory(PAGE);
+	struct mapper mapper = {legacy.container, shared_memory(PAGE), steps, steps + 1, false};
+
+	EXPECT(0, type1_map(legacy.container, mapper.pages, 2 * BASE, PAGE));
+	EXPECT(PAGE, type1_unmap(legacy.container, LOST, 2 * BASE, PAGE));
+	start_child(take_over, &mapper);
+	await_step(mapper.step, 1);
+	EXPECT_EQUAL(1, *mapper.step);
+	EXPECT_EQUAL(2 * PAGE / KIB, conform_locked_kib()); /* the queues */
+	expect_identify(&nvme, 2 * BASE, mapper.pages);
+	*mapper.more = 1;
+	await_step(mapper.step, 3);
+	EXPECT_EQUAL(3, *mapper.step);
+	expect_identify(&nvme, 2 * BASE, mapper.pages);
+	expect_identify(&nvme, 3 * BASE, mapper.pages);
+	stop_nvme(&nvme);
+}
+
 SUITE(type1, CASE(info_is_refused_in_this_order), CASE(info_tells_how_much_there_would_be),
       CASE(info_has_these_capabilities_in_this_order), CASE(map_is_refused_in_this_order),
       CASE(map_takes_any_argsz_from_32_on), CASE(memory_must_be_there_and_writable_if_it_is_to_be_written),
@@ -467,4 +586,6 @@ SUITE(type1, CASE(info_is_refused_in_this_order), CASE(info_tells_how_much_there
       CASE(an_answer_that_cannot_be_given_comes_too_late), CASE(the_second_type_removes_whole_mappings_and_holes),
       CASE(the_first_type_stops_at_what_starts_below_and_takes_what_starts_inside), CASE(all_is_of_both_types),
       CASE(all_is_of_the_first_type_too), CASE(an_address_is_taken_away_and_given_anew), CASE(addresses_go_all_or_none),
-      CASE(translations_stay_while_an_address_is_lost));
+      CASE(translations_stay_while_an_address_is_lost), CASE_OUTSIDE(shared_memory_stays_when_its_process_ends),
+      CASE_OUTSIDE(shared_memory_stays_when_its_process_executes_another_program),
+      CASE_OUTSIDE(who_gives_an_address_has_the_mapping));

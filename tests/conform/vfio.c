@@ -132,6 +132,11 @@ void four_reaches(struct names ret[static 4])
 	several("ISOLDE_REACHES", names_of, ret, 4);
 }
 
+void two_short(struct names pair[static 2])
+{
+	two_of("ISOLDE_SHORT", pair);
+}
+
 static struct names bare_names(const char *name)
 {
 	struct names names = {.bdf = ""};

@@ -8,7 +8,8 @@
  * NVMe controllers that have a group each and one bus together, ISOLDE_ROOTED a device on a root bus, ISOLDE_BESIDE one
  * that has another driver's beside it, and ISOLDE_FRAGILE one that Linux never resets with its bus, each in its own
  * group. ISOLDE_REACHES has four that differ in the addresses they can use (limits.c), ISOLDE_BARE two of one bus that
- * no IOMMU covers.
+ * no IOMMU covers. pasids.c wants a DSA in ISOLDE_BDF, and in ISOLDE_PROCESS_PASID the PASID that ENQCMD of every
+ * process takes along. ISOLDE_SHORT has two that would like more interrupt vectors than the host has (shortage.c).
  */
 #ifndef TESTS_CONFORM_VFIO_H
 #define TESTS_CONFORM_VFIO_H
@@ -23,6 +24,7 @@ struct names {
 struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
 void two_twins(struct names pair[static 2]);
+void two_short(struct names pair[static 2]);
 void four_reaches(struct names ret[static 4]);
 void two_bare(struct names pair[static 2]); /* no character device */
 struct names the_rooted(void);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/os.h"
@@ -231,6 +232,25 @@ TEST(os, file_access_is_all_or_nothing)
 	os_close(fd);
 }
 
+/* The signal of that limit would end this process. */
+TEST(os, a_limit_on_files_is_an_error_and_no_signal)
+{
+	struct rlimit before, low;
+	struct why why = WHY_INIT;
+	sigset_t pending;
+	int fd = memfd(0);
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	low = (struct rlimit){1 << 20, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	EXPECT_REFUSED(HOST_FAILED, why, os_resize(fd, 1ull << 30, &why));
+	assert_non_null(strstr(why.text, "ulimit"));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	sigpending(&pending);
+	assert_false(sigismember(&pending, SIGXFSZ));
+	close(fd);
+}
+
 TEST(os, a_task_is_told_of)
 {
 	static const char made_up[] =
@@ -267,6 +287,7 @@ int main(void)
 		CASE(os, thread_that_cannot_start_is_refused),
 		CASE(os, file_access_is_all_or_nothing),
 		CASE(os, a_task_is_told_of),
+		CASE(os, a_limit_on_files_is_an_error_and_no_signal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

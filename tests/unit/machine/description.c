@@ -53,6 +53,12 @@ TEST(description, errors_name_line_column_and_what_was_meant)
 	expect_refused(DEVICES "  - {slot: \"00.0\", flr: maybe}\n", "test.yaml:2:25", "true nor false");
 	expect_refused("options: {strict: true}\ndevices: []\n", "test.yaml:1:11", "strict");
 	expect_refused("options: {process_pasid: 0x100000}\ndevices: []\n", "test.yaml:1:26", "1048575");
+	expect_refused("options: {interrupt_vectors: many}\ndevices: []\n", "test.yaml:1:30", "4294967295");
+	expect_refused("options: {interrupt_vectors: -1}\ndevices: []\n", "test.yaml:1:30", "4294967295");
+	expect_refused("options: {interrupt_vectors: 0x100000000}\ndevices: []\n", "test.yaml:1:30", "4294967295");
+	expect_refused("options: {interrupt_vectors: [3]}\ndevices: []\n", "test.yaml:1:30", "");
+	expect_refused("options: {interrupt_vectors: 3, interrupt_vectors: 3}\ndevices: []\n", "test.yaml:1:33",
+		       "second time");
 	expect_refused("options: {private_domains: 2}\ndevices: []\n", "test.yaml:1:28", "true nor false");
 }
 

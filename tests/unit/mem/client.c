@@ -126,6 +126,40 @@ static bool read_word(struct client *client, const void *address, u32 *ret)
 	return client_dma_read(client, &local, 1, &remote, 1);
 }
 
+/* /proc has the next address space then, perhaps. */
+TEST(client, after_exec_it_is_too_late_to_hold_memory)
+{
+	static u32 word = 0xabcdef;
+	struct client *client;
+	u32 value = 0;
+	pid_t child;
+	int tell;
+
+	child = start_child(&tell, true);
+	client = self_client_new(child);
+	atomic_store(&client->execed, true);
+	client_hold_memory(client);
+	assert_int_equal(client->memory_fd, -1);
+	assert_false(client_memory_lives(client, (uintptr_t)&word));
+	assert_false(read_word(client, &word, &value));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(tell);
+	client_put(client);
+}
+
+TEST(client, addresses_that_a_program_could_have_end_below_the_kernels)
+{
+	assert_true(client_could_have(0, 0));
+	assert_true(client_could_have(BIT(47) - 2 * PAGE_SIZE, PAGE_SIZE));
+	assert_false(client_could_have(BIT(56) - PAGE_SIZE, 1));
+	assert_false(client_could_have(BIT(63), 0));
+	assert_false(client_could_have(PAGE_SIZE, UINT64_MAX - 1));
+	assert_false(client_could_have(UINT64_MAX, 1));
+	/* Where there are higher ones, a program can have them. */
+	assert_int_equal(client_could_have(BIT(47), 1), client_could_have(BIT(56) - 2 * PAGE_SIZE, PAGE_SIZE));
+}
+
 TEST(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched)
 {
 	static u32 word = 0xabcdef;
@@ -437,6 +471,8 @@ int main(void)
 		CASE(client, strings_may_stop_right_before_a_hole),
 		CASE(client, structures_may_grow),
 		CASE(client, a_range_with_a_hole_or_without_permission_is_refused_by_address),
+		CASE(client, after_exec_it_is_too_late_to_hold_memory),
+		CASE(client, addresses_that_a_program_could_have_end_below_the_kernels),
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
 		CASE(client, a_gone_client_has_no_memory),
 		CASE(client, both_ways_to_ask_for_mappings_agree),

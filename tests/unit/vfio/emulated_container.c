@@ -291,7 +291,27 @@ TEST(emulated_container, memory_that_ended_is_not_moved)
 	assert_int_equal(get_u32(memory + PAGE_SIZE - 4), 0);
 	atomic_store(&room->client->gone, true);
 	EXPECT_REFUSED(PIN_MEMORY_GONE, room->why, type1_rw(type1, IOVA, bytes, 8, false, &room->why));
+	EXPECT_REFUSED(PIN_SPACE_GONE, room->why, type1_pin(type1, IOVA, 1, ISOLDE_PT_WRITE, &room->why));
 	atomic_store(&room->client->gone, false);
+	room_free(room);
+}
+
+/* After an execve() a process has other memory at the same addresses: nobody looks there. */
+TEST(emulated_container, memory_of_the_next_program_is_not_looked_at)
+{
+	struct room *room = room_new();
+	struct room_device mdev = room_open_device(room, ROOM_MDEV, VFIO_TYPE1v2_IOMMU);
+	struct type1 *type1 = type1_in(room, mdev.container);
+	int group = (int)ASSERT_OK(room->why, room_open_group(room, ROOM_NVME));
+
+	ASSERT_OK(room->why, room_map(room, mdev.container, memory, IOVA, PAGE_SIZE, 3));
+	atomic_store(&room->client->execed, true);
+	EXPECT_REFUSED(PIN_SPACE_GONE, room->why, type1_pin(type1, IOVA, 1, ISOLDE_PT_WRITE, &room->why));
+	EXPECT_REFUSED(CLIENT_FAULT, room->why, IOCTL(group, VFIO_GROUP_SET_CONTAINER, &mdev.container));
+	EXPECT_SUBSTR("executes another program", room->why.text);
+	assert_int_equal(locked_pages(room), 0);
+	atomic_store(&room->client->execed, false);
+	ASSERT_OK(room->why, IOCTL(group, VFIO_GROUP_SET_CONTAINER, &mdev.container));
 	room_free(room);
 }
 
@@ -473,6 +493,7 @@ int main(void)
 		CASE(emulated_container, a_window_may_take_many_calls),
 		CASE(emulated_container, nothing_is_pinned_while_an_address_is_lost),
 		CASE(emulated_container, memory_that_ended_is_not_moved),
+		CASE(emulated_container, memory_of_the_next_program_is_not_looked_at),
 		CASE(emulated_container, dirty_is_what_it_wrote_and_what_it_holds),
 		CASE(emulated_container, with_real_dma_everything_is_dirty_and_once_more_after_it),
 		CASE(emulated_container, unmap_tells_what_was_pinned),

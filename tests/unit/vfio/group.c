@@ -195,6 +195,9 @@ TEST(group, a_device_is_opened_once_and_shared)
 	assert_int_equal(room->devices_closed, 1);
 	vfio_device_hide(device);
 	EXPECT_REFUSED(DEVICE_LEAVING, room->why, GET_FD(ROOM_NVME));
+	/* Its matcher is not asked any more: neither options nor tokens are looked at. */
+	EXPECT_REFUSED(DEVICE_LEAVING, room->why, GET_FD(ROOM_NVME " nonsense"));
+	EXPECT_REFUSED(DEVICE_LEAVING, room->why, GET_FD(ROOM_NVME " vf_token=12345678-1234-1234-1234-123456789abc"));
 	room_free(room);
 }
 

@@ -434,6 +434,112 @@ TEST(pci_irq, an_unbind_asks_by_the_request_eventfd)
 	irqs_free(irqs);
 }
 
+/* ---- a host with few vectors ---- */
+
+static struct irqs *irqs_short(const char *name, unsigned limit)
+{
+	struct irqs *irqs = irqs_new(name);
+
+	irqs->room->vfio.vector_limit = limit;
+	return irqs;
+}
+
+/* An answer above 0 is a success with a reason, and nothing has happened. */
+static void expect_short(struct irqs *irqs, long available, long answer)
+{
+	assert_int_equal(answer, available);
+	assert_int_equal(irqs->room->why.code, WHY_IRQ_VECTORS_SHORT);
+	assert_int_equal(pci_irq_current(&irqs->function->irq), PCI_IRQ_OFF);
+	assert_int_equal(get_u16(irqs->function->config + irqs->function->cap_msix + 2) & 0x8000, 0);
+}
+
+TEST(pci_irq, too_few_vectors_are_a_number)
+{
+	struct irqs *irqs = irqs_short(ROOM_NIC, 3);
+
+	expect_short(irqs, 3, set_fds(irqs, MSIX, TRIGGER, 0, 5, irqs->fd));
+	EXPECT_SUBSTR(ROOM_NIC, irqs->room->why.text);
+	EXPECT_SUBSTR("MSI-X", irqs->room->why.text);
+	/* What counts is where the block ends, not how many it is of. */
+	expect_short(irqs, 3, set_one(irqs, MSIX, TRIGGER, 3, irqs->fd[3]));
+	/* Descriptors are not looked at; another mode comes first. */
+	expect_short(irqs, 3, set_one(irqs, MSIX, TRIGGER, 4, 999));
+	OK(set_fds(irqs, MSIX, TRIGGER, 0, 3, irqs->fd));
+	assert_int_equal(irqs->room->why.code, WHY_NONE);
+	EXPECT_REFUSED(IRQ_MODE_ACTIVE, irqs->room->why, set_one(irqs, MSI, TRIGGER, 0, irqs->fd[0]));
+	OK(set_none(irqs, MSIX, TRIGGER, 0, 0));
+	OK(set_one(irqs, INTX, TRIGGER, 0, irqs->fd[0]));
+	EXPECT_REFUSED(IRQ_MODE_ACTIVE, irqs->room->why, set_fds(irqs, MSIX, TRIGGER, 0, 5, irqs->fd));
+	irqs_free(irqs);
+}
+
+/* Its vectors are one block: what cannot be had whole is tried with one. */
+TEST(pci_irq, of_msi_it_is_always_one)
+{
+	struct irqs *irqs = irqs_short(ROOM_ROOT, 3);
+
+	assert_int_equal(set_fds(irqs, MSI, TRIGGER, 0, 4, irqs->fd), 1);
+	assert_int_equal(irqs->room->why.code, WHY_IRQ_VECTORS_SHORT);
+	assert_int_equal(set_one(irqs, MSI, TRIGGER, 7, irqs->fd[0]), 1);
+	assert_int_equal(pci_irq_current(&irqs->function->irq), PCI_IRQ_OFF);
+	OK(set_fds(irqs, MSI, TRIGGER, 0, 3, irqs->fd));
+	OK(set_none(irqs, MSI, TRIGGER, 0, 0));
+	irqs->room->vfio.vector_limit = 0;
+	EXPECT_REFUSED(IRQ_VECTORS_SHORT, irqs->room->why, set_one(irqs, MSI, TRIGGER, 0, irqs->fd[0]));
+	EXPECT_REFUSED(IRQ_VECTORS_SHORT, irqs->room->why, set_fds(irqs, MSI, TRIGGER, 0, 4, irqs->fd));
+	EXPECT_REFUSED(IRQ_NO_VECTORS, irqs->room->why, set_fds(irqs, MSI, TRIGGER, 0, 0, irqs->fd));
+	irqs_free(irqs);
+}
+
+/* One by one, whichever it is; kept until the mode goes off. */
+TEST(pci_irq, msix_takes_more_while_there_are)
+{
+	struct irqs *irqs = irqs_short(ROOM_NIC, 3);
+	unsigned *taken = &irqs->room->vfio.vectors_taken;
+
+	OK(set_one(irqs, MSIX, TRIGGER, 0, irqs->fd[0]));
+	OK(set_one(irqs, MSIX, TRIGGER, 4, irqs->fd[4]));
+	assert_int_equal(*taken, 2);
+	OK(set_one(irqs, MSIX, TRIGGER, 2, -1));
+	assert_int_equal(*taken, 2);
+	OK(set_one(irqs, MSIX, TRIGGER, 2, irqs->fd[2]));
+	assert_int_equal(*taken, 3);
+	EXPECT_REFUSED(IRQ_VECTORS_SHORT, irqs->room->why, set_one(irqs, MSIX, TRIGGER, 3, irqs->fd[3]));
+	OK(set_one(irqs, MSIX, TRIGGER, 2, -1));
+	EXPECT_REFUSED(IRQ_VECTORS_SHORT, irqs->room->why, set_one(irqs, MSIX, TRIGGER, 3, irqs->fd[3]));
+	OK(set_one(irqs, MSIX, TRIGGER, 2, irqs->fd[2]));
+	pci_irq_message(&irqs->function->irq, 2);
+	assert_int_equal(fired(irqs, 2), 1);
+	/* A block that runs out of them takes its others with it; they stay the device's. */
+	EXPECT_REFUSED(IRQ_VECTORS_SHORT, irqs->room->why, set_fds(irqs, MSIX, TRIGGER, 2, 2, irqs->fd + 2));
+	pci_irq_message(&irqs->function->irq, 2);
+	assert_int_equal(fired(irqs, 2), 0);
+	assert_int_equal(*taken, 3);
+	OK(set_none(irqs, MSIX, TRIGGER, 0, 0));
+	assert_int_equal(*taken, 0);
+	/* The same when the block that switched the mode on fails. */
+	EXPECT_REFUSED(FD_BAD, irqs->room->why, set_fds(irqs, MSIX, TRIGGER, 0, 2, (int[]){irqs->fd[0], 999}));
+	assert_int_equal(*taken, 0);
+	irqs_free(irqs);
+}
+
+TEST(pci_irq, all_devices_share_the_hosts_vectors)
+{
+	struct irqs *irqs = irqs_short(ROOM_NIC, 4);
+	struct irqs other = *irqs;
+
+	other.opened = room_open_device(irqs->room, ROOM_NVME, VFIO_TYPE1_IOMMU);
+	other.function = room_device(irqs->room, ROOM_NVME)->function;
+	OK(set_fds(irqs, MSIX, TRIGGER, 0, 3, irqs->fd));
+	expect_short(&other, 1, set_fds(&other, MSIX, TRIGGER, 0, 2, other.fd));
+	OK(set_one(&other, MSIX, TRIGGER, 0, other.fd[0]));
+	EXPECT_REFUSED(IRQ_VECTORS_SHORT, irqs->room->why, set_one(&other, MSIX, TRIGGER, 64, other.fd[1]));
+	room_close(irqs->room, irqs->opened.device);
+	assert_int_equal(irqs->room->vfio.vectors_taken, 1);
+	OK(set_one(&other, MSIX, TRIGGER, 64, other.fd[1]));
+	irqs_free(irqs);
+}
+
 static struct irqs *sweep_irqs;
 
 static int enable_all(struct why *why)
@@ -479,6 +585,10 @@ int main(void)
 		CASE(pci_irq, a_block_that_fails_takes_its_vectors_with_it),
 		CASE(pci_irq, errors_and_requests),
 		CASE(pci_irq, an_unbind_asks_by_the_request_eventfd),
+		CASE(pci_irq, too_few_vectors_are_a_number),
+		CASE(pci_irq, of_msi_it_is_always_one),
+		CASE(pci_irq, msix_takes_more_while_there_are),
+		CASE(pci_irq, all_devices_share_the_hosts_vectors),
 		CASE(pci_irq, enabling_can_fail_anywhere),
 	};
 

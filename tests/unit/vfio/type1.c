@@ -145,6 +145,7 @@ TEST(type1, locked_memory_is_charged)
 	struct rlimit before, limit;
 	bool had = allow_locking(false);
 	u64 unmapped = 0;
+	u8 *pages;
 
 	getrlimit(RLIMIT_MEMLOCK, &before);
 	limit = (struct rlimit){.rlim_cur = 4 * PAGE, .rlim_max = before.rlim_max};
@@ -155,8 +156,13 @@ TEST(type1, locked_memory_is_charged)
 	EXPECT_SUBSTR("12288", room->why.text);
 	EXPECT_SUBSTR("16384", room->why.text);
 	EXPECT_SUBSTR("8192", room->why.text);
-	/* A bad address is found first: pinning comes before accounting. */
+	/* Of a bad address and the limit, what comes first: pages are pinned and counted one after the other. */
 	EXPECT_REFUSED(CLIENT_FAULT, room->why, room_map(room, container, (void *)PAGE, 0x100000, 2 * PAGE, 3));
+	pages = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(pages + 2 * PAGE, PAGE, PROT_NONE);
+	EXPECT_REFUSED(MEMLOCK_EXCEEDED, room->why, room_map(room, container, pages, 0x100000, 4 * PAGE, 3));
+	EXPECT_REFUSED(CLIENT_FAULT, room->why, room_map(room, container, pages + PAGE, 0x100000, 2 * PAGE, 3));
+	munmap(pages, 4 * PAGE);
 	assert_int_equal(room->client->locked_bytes, 3 * PAGE);
 	ASSERT_OK(room->why, UNMAP(0, 3 * PAGE));
 	assert_int_equal(room->client->locked_bytes, 0);

@@ -88,6 +88,9 @@ TEST(type1_dirty, bitmaps_it_refuses)
 	ASSERT_OK(room->why, dirty(room, container, 8, START));
 	EXPECT_REFUSED(DIRTY_RANGE, room->why, get(room, container, 0, 0, PAGE, bits, 8));
 	EXPECT_REFUSED(RANGE_OVERFLOWS, room->why, get(room, container, UINT64_MAX, PAGE, PAGE, bits, 8));
+	EXPECT_REFUSED(BITMAP_ADDRESS, room->why, get(room, container, 0, PAGE, 0, (void *)BIT(63), 0));
+	EXPECT_SUBSTR("0x8000000000000000", room->why.text);
+	EXPECT_REFUSED(BITMAP_ADDRESS, room->why, get(room, container, 0, PAGE, PAGE, bits, UINT64_MAX));
 	EXPECT_REFUSED(BITMAP_SIZE, room->why, get(room, container, 0, 65 * PAGE, PAGE, bits, 8));
 	EXPECT_REFUSED(BITMAP_SIZE, room->why, get(room, container, 0, 64 * PAGE, PAGE, bits, 0));
 	EXPECT_REFUSED(BITMAP_SIZE, room->why, get(room, container, 0, PAGE, PAGE, bits, (1ull << 28) + 8));
@@ -165,6 +168,9 @@ TEST(type1_dirty, unmap_reports_before_it_removes)
 	request.head.argsz = sizeof(request);
 	request.bitmap.size = 4;
 	EXPECT_REFUSED(BITMAP_SIZE, room->why, IOCTL(container, VFIO_IOMMU_UNMAP_DMA, &request));
+	request.bitmap.data = (void *)BIT(63);
+	EXPECT_REFUSED(BITMAP_ADDRESS, room->why, IOCTL(container, VFIO_IOMMU_UNMAP_DMA, &request));
+	request.bitmap.data = (void *)&bits;
 	request.bitmap.size = 8;
 	request.bitmap.pgsize = 1 << 21;
 	request.head.size = 2 << 20;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/fixtures/room.h"
 
@@ -67,6 +69,32 @@ TEST(type1_group, iova_ranges_follow_the_members)
 	assert_int_equal(room->client->locked_bytes, PAGE);
 	room_check(room);
 	room_free(room);
+}
+
+/* Its pages are pinned for the first domain, and another is given the same ones. */
+TEST(type1_group, shared_memory_of_a_process_that_ended_is_there_for_the_next_domain)
+{
+	struct room *room = room_new();
+	int container = container_with(room, ROOM_NVME), fd = memfd_create("shared", MFD_CLOEXEC);
+	const struct extent *first, *second;
+	u8 *file;
+
+	assert_int_equal(ftruncate(fd, 2 * PAGE), 0);
+	file = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_OK(room->why, room_map(room, container, file, 0x300000, 2 * PAGE, 3));
+	munmap(file, 2 * PAGE);
+	atomic_store(&room->client->gone, true);
+	ASSERT_OK(room->why, enter(room, ROOM_NARROW, container));
+	first = domain_area_at(room_device(room, ROOM_NVME)->group->domain, 0x300000)->extent;
+	second = domain_area_at(room_device(room, ROOM_NARROW)->group->domain, 0x300000)->extent;
+	assert_ptr_not_equal(first, second);
+	assert_non_null(second->direct);
+	assert_ptr_not_equal(first->direct, second->direct);
+	first->direct[2 * PAGE - 1] = 'x';
+	assert_int_equal(second->direct[2 * PAGE - 1], 'x');
+	room_check(room);
+	room_free(room);
+	close(fd);
 }
 
 TEST(type1_group, a_member_that_cannot_reach_what_is_mapped)
@@ -213,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(type1_group, iova_ranges_follow_the_members),
+		CASE(type1_group, shared_memory_of_a_process_that_ended_is_there_for_the_next_domain),
 		CASE(type1_group, a_member_that_cannot_reach_what_is_mapped),
 		CASE(type1_group, no_iova_for_all),
 		CASE(type1_group, set_iommu_takes_all_groups_or_none),

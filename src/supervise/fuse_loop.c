@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All threads do the same: read a request from the host, serve it, read the next. The host wakes one of those that
+ * read. Who has read one makes sure that somebody else still listens before it serves, with a new thread if need be;
+ * when there are enough threads already, it leaves the request to one that will be done with another, and listens on.
+ *
+ * A thread is cancelled where it waits for the host, and nowhere else.
+ */
+#define FUSE_USE_VERSION 35
+#include "supervise/fuse_loop.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/os.h"
+
+/* Those that wait for a program to close (an unbind does) are few; the rest is for who waits for machine.lock. */
+enum { MOST_THREADS = 256 };
+
+struct fuse_thread {
+	struct fuse_loop *loop;
+	pthread_t thread;
+	struct fuse_buf buffer; /* its memory is owned */
+	struct list_link link;	/* loop->threads */
+};
+
+/* A request that found all threads busy. */
+struct left {
+	struct fuse_buf buffer; /* its memory is owned */
+	struct list_link link;	/* loop->left */
+};
+
+struct fuse_loop {
+	struct fuse_session *session; /* borrowed */
+	struct mutex lock;	      /* all below; a leaf */
+	struct list threads;	      /* struct fuse_thread, owned, ended ones too */
+	struct list left;	      /* struct left, owned, the oldest first */
+	unsigned count;		      /* of threads */
+	unsigned listening;	      /* of those: read from the host, or will at once */
+	bool stopping;
+};
+
+static void *run(void *argument);
+
+/* Under loop->lock. The new thread listens. */
+static int add_thread(struct fuse_loop *loop, struct why *why)
+{
+	struct fuse_thread *thread = alloc_new(struct fuse_thread, why);
+	int err;
+
+	if (!thread)
+		return -why->err;
+	thread->loop = loop;
+	err = os_thread_start(&thread->thread, run, thread, why);
+	if (err < 0) {
+		free(thread);
+		return err;
+	}
+	list_append(&loop->threads, &thread->link);
+	loop->count++;
+	loop->listening++;
+	return 0;
+}
+
+static void answer(const struct fuse_loop *loop, const struct fuse_in_header *header, int error)
+{
+	struct fuse_out_header reply = {.len = sizeof(reply), .error = -error, .unique = header->unique};
+
+	/* Whoever asked may have been killed: then nobody waits. */
+	if (write(fuse_session_fd(loop->session), &reply, sizeof(reply)) < 0)
+		return;
+}
+
+/*
+ * Only read(2) has an owner. What has none is a fault on a private mapping, and the one who faults may be the
+ * supervisor, under machine.lock, reading an argument of the program's. sysfs has no such mappings.
+ *
+ * Decided from the host's own words, not in libfuse, which holds locks on paths while others wait.
+ */
+static bool refused_fault(const struct fuse_loop *loop, const struct fuse_buf *buffer)
+{
+	const struct fuse_in_header *header = buffer->mem;
+	const struct fuse_read_in *fault = (const void *)(header + 1);
+
+	if (buffer->size < sizeof(*header) + sizeof(*fault) || header->opcode != FUSE_READ ||
+	    fault->read_flags & FUSE_READ_LOCKOWNER)
+		return false;
+	answer(loop, header, EIO);
+	return true;
+}
+
+/* Under loop->lock: for whoever is done first. */
+static void leave(struct fuse_loop *loop, struct fuse_buf *buffer)
+{
+	struct why why;
+	struct left *left = alloc_new(struct left, &why);
+
+	if (!left) {
+		answer(loop, buffer->mem, ENOMEM);
+		return;
+	}
+	left->buffer = *buffer;
+	*buffer = (struct fuse_buf){.mem = NULL};
+	list_append(&loop->left, &left->link);
+}
+
+/* May this thread serve what it has read? If nobody else listens, nor can, it must not; the request is left, then. */
+static bool may_serve(struct fuse_thread *self)
+{
+	struct fuse_loop *loop = self->loop;
+	struct why why;
+	bool may;
+
+	mutex_lock(&loop->lock);
+	may = loop->listening > 1 || loop->stopping || (loop->count < MOST_THREADS && add_thread(loop, &why) == 0);
+	if (may)
+		loop->listening--;
+	else
+		leave(loop, &self->buffer);
+	mutex_unlock(&loop->lock);
+	return may;
+}
+
+static void serve_left(struct fuse_loop *loop, struct left *left)
+{
+	fuse_session_process_buf(loop->session, &left->buffer);
+	free(left->buffer.mem);
+	free(left);
+}
+
+/* Back from serving: what was left meanwhile comes first. */
+static void listen_again(struct fuse_loop *loop)
+{
+	mutex_lock(&loop->lock);
+	while (!list_empty(&loop->left)) {
+		struct left *left = list_first(&loop->left, struct left, link);
+
+		list_remove(&left->link);
+		mutex_unlock(&loop->lock);
+		serve_left(loop, left);
+		mutex_lock(&loop->lock);
+	}
+	loop->listening++;
+	mutex_unlock(&loop->lock);
+}
+
+/* false: the mount has gone. */
+static bool receive(struct fuse_thread *self)
+{
+	int got;
+
+	do {
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+		got = fuse_session_receive_buf(self->loop->session, &self->buffer);
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	} while (got == -EINTR || got == -EAGAIN);
+	return got > 0;
+}
+
+static void *run(void *argument)
+{
+	struct fuse_thread *self = argument;
+	struct fuse_loop *loop = self->loop;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	while (receive(self)) {
+		if (refused_fault(loop, &self->buffer) || !may_serve(self))
+			continue;
+		fuse_session_process_buf(loop->session, &self->buffer);
+		listen_again(loop);
+	}
+	return NULL;
+}
+
+static void free_loop(struct fuse_loop *loop)
+{
+	struct left *left, *next_left;
+
+	/* The host answers these when the session goes. */
+	list_for_each_safe(left, next_left, &loop->left, link) {
+		free(left->buffer.mem);
+		free(left);
+	}
+	mutex_fini(&loop->lock);
+	free(loop);
+}
+
+int fuse_loop_start(struct fuse_session *session, struct fuse_loop **ret, struct why *why)
+{
+	struct fuse_loop *loop = alloc_new(struct fuse_loop, why);
+	int err;
+
+	if (!loop)
+		return -why->err;
+	loop->session = session;
+	mutex_init(&loop->lock, RANK_WATCH);
+	list_init(&loop->threads);
+	list_init(&loop->left);
+	mutex_lock(&loop->lock);
+	err = add_thread(loop, why);
+	mutex_unlock(&loop->lock);
+	if (err < 0)
+		free_loop(loop);
+	else
+		*ret = loop;
+	return err;
+}
+
+void fuse_loop_stop(struct fuse_loop *loop)
+{
+	struct fuse_thread *thread, *next;
+
+	if (!loop)
+		return;
+	mutex_lock(&loop->lock);
+	loop->stopping = true; /* and so the list stays as it is */
+	mutex_unlock(&loop->lock);
+	list_for_each(thread, &loop->threads, link)
+		pthread_cancel(thread->thread);
+	list_for_each_safe(thread, next, &loop->threads, link) {
+		pthread_join(thread->thread, NULL);
+		list_remove(&thread->link);
+		free(thread->buffer.mem);
+		free(thread);
+	}
+	free_loop(loop);
+}
