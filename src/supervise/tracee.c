@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -99,14 +100,35 @@ static bool begins(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+static void stat_from(const struct statx *from, struct stat *ret)
+{
+	*ret = (struct stat){
+		.st_dev = makedev(from->stx_dev_major, from->stx_dev_minor),
+		.st_ino = from->stx_ino,
+		.st_mode = from->stx_mode,
+		.st_nlink = from->stx_nlink,
+		.st_uid = from->stx_uid,
+		.st_gid = from->stx_gid,
+		.st_rdev = makedev(from->stx_rdev_major, from->stx_rdev_minor),
+		.st_size = (off_t)from->stx_size,
+		.st_blksize = (blksize_t)from->stx_blksize,
+		.st_blocks = (blkcnt_t)from->stx_blocks,
+		.st_atim = {from->stx_atime.tv_sec, from->stx_atime.tv_nsec},
+		.st_mtim = {from->stx_mtime.tv_sec, from->stx_mtime.tv_nsec},
+		.st_ctim = {from->stx_ctime.tv_sec, from->stx_ctime.tv_nsec},
+	};
+}
+
 /*
  * 1 when fd may be one of our files, by its name: then what the host says of it. 0 when it is something else, -1 with
- * errno when it is not open. The name is looked at first: it costs no file system a call, and a file of the tree must
- * never be asked from here. What we serve ourselves (supervise/serve.h) may be: nobody there waits for us.
+ * errno when it is not open. By the time we ask, the number may mean a file of the machine's tree, whose server waits
+ * for the lock that we may have, or one that a program of the room serves. AT_STATX_DONT_SYNC: no file system is asked,
+ * the host says what it knows; of memory files that is all.
  */
 static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
 {
 	char path[48], name[sizeof(SERVED_PREFIX)];
+	struct statx status;
 	ssize_t length;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, fd);
@@ -116,7 +138,10 @@ static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
 	name[length] = '\0';
 	if (!begins(name, "/memfd:") && !begins(name, SERVED_PREFIX))
 		return 0;
-	return stat(path, ret) == 0 ? 1 : -1;
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &status) < 0)
+		return -1;
+	stat_from(&status, ret);
+	return 1;
 }
 
 int tracee_open_file(struct tracees *tracees, pid_t thread, int fd, struct file **ret, struct stat *ret_status)

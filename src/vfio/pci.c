@@ -367,6 +367,7 @@ void pci_check(const struct vfio_device *device)
 	assert(!session->intx_silent || session->suspended);
 	migration_check(session);
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
-		assert(function->bars[bar].memory ==
-		       (session->revoked || !session->shared[bar] ? function->bars[bar].home : session->shared[bar]));
+		assert(function->bars[bar].memory == (session->revoked || !session->shared[bar]
+							      ? function->bars[bar].home
+							      : kept_memory(session->shared[bar])));
 }

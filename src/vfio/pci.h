@@ -13,6 +13,7 @@
 #include "isolde/abi/vfio.h"
 #include "mem/buffer.h"
 #include "mem/file.h"
+#include "mem/kept.h"
 #include "vfio/device.h"
 #include "vfio/migration.h"
 
@@ -51,15 +52,15 @@ struct pci_ioeventfd {
 enum low_power { LOW_POWER_NONE, LOW_POWER_ENTRY, LOW_POWER_WAKEUP };
 
 struct pci_session {
-	struct device_file *file;      /* borrowed: it ends us before it goes. Its memory file is ours */
-	struct vfio_device *device;    /* borrowed */
-	struct pci_function *function; /* borrowed */
-	bool can_reset;		       /* a function reset worked at open */
-	bool no_intx;		       /* its line is known to be broken, and so not there */
-	void *shared[PCI_BARS];	       /* owned mappings of the memory file; NULL where no memory BAR is */
-	bool revoked;		       /* the registers are in their home, the file is empty */
-	u8 saved[CONFIG_SIZE];	       /* of the device, as of open: restored at close */
-	u8 awake[CONFIG_SIZE];	       /* the same as it last went to D3hot */
+	struct device_file *file;	   /* borrowed: it ends us before it goes. Its memory file is ours */
+	struct vfio_device *device;	   /* borrowed */
+	struct pci_function *function;	   /* borrowed */
+	bool can_reset;			   /* a function reset worked at open */
+	bool no_intx;			   /* its line is known to be broken, and so not there */
+	struct kept_map *shared[PCI_BARS]; /* owned mappings of the memory file; NULL where no memory BAR is */
+	bool revoked;			   /* the registers are in their home, the file is empty */
+	u8 saved[CONFIG_SIZE];		   /* of the device, as of open: restored at close */
+	u8 awake[CONFIG_SIZE];		   /* the same as it last went to D3hot */
 	struct virtual_config config;
 	enum pci_irq_mode irq_mode;
 	u64 vectors[PCI_IRQ_VECTORS / 64]; /* of MSI or MSI-X, a bit for each that the host has given us */
