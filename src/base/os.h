@@ -29,10 +29,10 @@ void os_punch(int fd, u64 offset, u64 size);
 void *os_map_shared(int fd, u64 offset, u64 size, struct why *why);
 void os_unmap(void *memory, u64 size);
 
-/* Adds one to an eventfd. Never blocks: a full counter is already a pending event. */
+/* Adds one to an eventfd, as drivers do. Never blocks, whatever others do to it meanwhile. */
 void os_eventfd_signal(int fd);
 
-/* Takes what an eventfd has; false when it has nothing. Never blocks. */
+/* Takes what an eventfd has; false when it has nothing. Never blocks either. */
 bool os_eventfd_consume(int fd);
 /* What all descriptors of one eventfd have in common, and no other has; 0 when the host does not tell. */
 u64 os_eventfd_id(int fd);

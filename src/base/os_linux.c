@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -176,28 +175,6 @@ void os_random(void *bytes, size_t size)
 	do
 		got = getrandom(bytes, size, 0);
 	while (got < 0 && errno == EINTR);
-}
-
-void os_eventfd_signal(int fd)
-{
-	struct pollfd room = {.fd = fd, .events = POLLOUT};
-	u64 one = 1;
-	ssize_t written;
-
-	/* A full counter would block us for the sake of a program that does not read; its event is pending anyway. */
-	if (poll(&room, 1, 0) != 1)
-		return;
-	do
-		written = write(fd, &one, sizeof(one));
-	while (written < 0 && errno == EINTR);
-}
-
-bool os_eventfd_consume(int fd)
-{
-	struct pollfd event = {.fd = fd, .events = POLLIN};
-	u64 count;
-
-	return poll(&event, 1, 0) == 1 && read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
 u64 os_eventfd_id(int fd)

@@ -90,8 +90,7 @@ static void context_release(struct file *file)
 {
 	struct context *context = context_of_file(file);
 
-	os_close(file->memfd);
-	file->memfd = -1;
+	context_close_file(context);
 	context->open = false;
 	context_put(context);
 }

@@ -41,6 +41,7 @@ struct object *context_next(const struct context *context, u32 *id);
 bool context_has_objects(const struct context *context);
 
 /* mmap.c: mmap(2) of the context, and whether regions of the object are still mapped: if not, it has fewer users. */
+void context_close_file(struct context *context); /* its memory file: nobody has it open any more */
 int context_mmap(struct file *file, u64 offset, u64 size, int prot, int flags, struct why *why);
 void mmap_settle(const struct object *owner);
 

@@ -8,20 +8,21 @@
  * that was mapped once counts as mapped until somebody wants to know better (mmap_settle()), and then all processes'
  * mappings are looked through.
  */
-#include <sys/mman.h>
-
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "base/os.h"
 #include "iommufd/context.h"
 #include "iommufd/viommu.h"
+#include "mem/kept.h"
 #include "mem/vma.h"
 
 struct mmap_region {
 	struct object *owner; /* borrowed: it frees us */
 	u64 offset, size;
-	void *memory;
+	struct kept_map *memory;
 	bool mapped;	       /* maybe: then the owner has a user more */
 	struct list_link link; /* context->regions, by offset */
 };
@@ -57,6 +58,20 @@ static int make_room(struct context *context, u64 size, struct why *why)
 	return memfd < 0 ? memfd : 0;
 }
 
+static int map_region(struct context *context, struct mmap_region *region, struct why *why)
+{
+	char name[KEPT_NAME], text[CONTEXT_TEXT];
+	int err;
+
+	context_describe(context, text);
+	snprintf(name, sizeof(name), "%.40s at %#llx", text, (unsigned long long)region->offset);
+	err = kept_map_new(context->iommufd, name, context->file.memfd, region->offset, region->size, &region->memory,
+			   why);
+	if (err == 0)
+		kept_expect(region->memory, region->offset + region->size);
+	return err;
+}
+
 /* Linux: drivers/iommu/iommufd/driver.c:_iommufd_alloc_mmap() */
 int mmap_region_new(struct object *owner, u64 size, struct mmap_region **ret, u64 *ret_offset, void **ret_memory,
 		    struct why *why)
@@ -74,15 +89,15 @@ int mmap_region_new(struct object *owner, u64 size, struct mmap_region **ret, u6
 	region->offset = find_offset(context, size, &before);
 	err = make_room(context, region->offset + size, why);
 	if (err == 0)
-		region->memory = os_map_shared(context->file.memfd, region->offset, size, why);
-	if (!region->memory) {
+		err = map_region(context, region, why);
+	if (err < 0) {
 		free(region);
-		return -why->err;
+		return err;
 	}
 	list_insert_between(&region->link, before->previous, before);
 	*ret = region;
 	*ret_offset = region->offset;
-	*ret_memory = region->memory;
+	*ret_memory = kept_memory(region->memory);
 	return 0;
 }
 
@@ -94,7 +109,7 @@ void mmap_region_free(struct mmap_region *region)
 		return;
 	assert(!region->mapped);
 	context = region->owner->context;
-	os_unmap(region->memory, region->size);
+	kept_map_free(region->memory);
 	/* Whoever gets the offset next finds zeroes. Closed, the file has no memory that anybody could map. */
 	if (context->file.memfd >= 0)
 		os_punch(context->file.memfd, region->offset, region->size);
@@ -102,10 +117,21 @@ void mmap_region_free(struct mmap_region *region)
 	free(region);
 }
 
+void context_close_file(struct context *context)
+{
+	struct mmap_region *region;
+
+	list_for_each(region, &context->regions, link)
+		kept_expect(region->memory, 0);
+	os_close(context->file.memfd);
+	context->file.memfd = -1;
+}
+
 static bool is_mapped(const struct mmap_region *region)
 {
 	/* Of a file that was closed nothing is: with the last descriptor its last mapping has gone. */
-	return memfd_is_mapped(region->owner->context->file.memfd, region->offset, region->size, region->memory);
+	return memfd_is_mapped(region->owner->context->file.memfd, region->offset, region->size,
+			       kept_memory(region->memory));
 }
 
 void mmap_settle(const struct object *owner)

@@ -482,6 +482,7 @@ static void machine_fini(struct machine *machine)
 	vfio_fini(&machine->vfio);
 	selftest_fini(&machine->selftest);
 	iommufd_fini(&machine->iommufd);
+	machine_tell_cuts(machine);
 	mdevs_free(machine);
 	sysfs_vfio_fini(machine);
 	node_remove(machine->root);

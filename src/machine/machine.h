@@ -113,6 +113,10 @@ int machine_bind(struct machine *machine, struct pci_addr addr, const char *driv
 int machine_close_events(struct machine *machine);
 void machine_handle_closes(struct machine *machine);
 
+/* Into the journal: memory files that programs have cut (mem/kept.h). Under machine.lock, or when nobody else is left.
+ */
+void machine_tell_cuts(struct machine *machine);
+
 /* Tells all there is, into an object that the caller began. docs/inspect.md has the names. */
 void machine_inspect(struct machine *machine, struct describer *describer);
 

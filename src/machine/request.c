@@ -13,6 +13,7 @@
 #include "machine/bus.h"
 #include "machine/files.h"
 #include "machine/machine.h"
+#include "mem/kept.h"
 #include "vfio/device.h"
 #include "vfio/group.h"
 
@@ -67,6 +68,25 @@ static void tell_remarks(struct machine *machine, const struct client *client, c
 	}
 }
 
+static void tell_cuts_of(struct machine *machine, const void *owner)
+{
+	char name[KEPT_NAME];
+	struct why why;
+
+	while (kept_next_cut(owner, name)) {
+		refuse(&why, FILE_CUT,
+		       "a program cut the file behind %s short; it is whole again, and what was in it reads as zero",
+		       name);
+		append(machine, NULL, "truncate", &why);
+	}
+}
+
+void machine_tell_cuts(struct machine *machine)
+{
+	tell_cuts_of(machine, &machine->vfio);
+	tell_cuts_of(machine, &machine->iommufd);
+}
+
 /* Refusals and remarks alike enter the journal, under the words the caller gives to the request. */
 static void request_finish(struct machine *machine, const struct client *client, const struct why *why,
 			   const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -84,6 +104,7 @@ static void request_finish(struct machine *machine, const struct client *client,
 		append(machine, client, request, why);
 		tell_remarks(machine, client, request);
 	}
+	machine_tell_cuts(machine);
 	mutex_unlock(&machine->lock);
 }
 
@@ -580,5 +601,6 @@ void machine_handle_closes(struct machine *machine)
 	mutex_lock(&machine->lock);
 	files_drain(machine->files);
 	vfio_handle_events(&machine->vfio);
+	machine_tell_cuts(machine);
 	mutex_unlock(&machine->lock);
 }

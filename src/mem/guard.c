@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 #include <ucontext.h>
 
+#include "mem/kept.h"
+
 static _Thread_local sigjmp_buf *recovery;
 static _Thread_local struct {
 	void *context;
@@ -108,6 +110,9 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	int left;
 
+	/* First: a guarded access of a device's registers shall find them, too. */
+	if (signal == SIGBUS && info->si_code == BUS_ADRERR && kept_restore(info->si_addr))
+		return;
 	if (recovery && signal != SIGILL) {
 		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
 		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);

@@ -25,6 +25,21 @@ static bool is_file_of(int directory, const char *name, const struct vma *vma)
 	       status.stx_dev_minor == vma->device_minor;
 }
 
+/*
+ * The number may mean another file by now, one that we serve ourselves: to open that would ask for it. O_PATH asks
+ * nobody and holds on to what was found, so that it is still the same when it is opened.
+ */
+static int open_if_file_of(int directory, const char *name, const struct vma *vma)
+{
+	_close_ int found = openat(directory, name, O_PATH | O_CLOEXEC);
+	char path[40];
+
+	if (found < 0 || !is_file_of(found, "", vma))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+	return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
 static int open_descriptor_of(pid_t pid, const struct vma *vma)
 {
 	struct dirent *entry;
@@ -37,14 +52,8 @@ static int open_descriptor_of(pid_t pid, const struct vma *vma)
 	if (!directory)
 		return -1;
 	while (fd < 0 && (entry = readdir(directory))) {
-		if (!is_file_of(dirfd(directory), entry->d_name, vma))
-			continue;
-		fd = openat(dirfd(directory), entry->d_name, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		/* The number may mean another file by now. */
-		if (fd >= 0 && !is_file_of(fd, "", vma)) {
-			close(fd);
-			fd = -1;
-		}
+		if (is_file_of(dirfd(directory), entry->d_name, vma))
+			fd = open_if_file_of(dirfd(directory), entry->d_name, vma);
 	}
 	closedir(directory);
 	return fd;

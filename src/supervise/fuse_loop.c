@@ -10,6 +10,7 @@
 #include "supervise/fuse_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
@@ -222,17 +223,37 @@ int fuse_loop_start(struct fuse_session *session, struct fuse_loop **ret, struct
 	return err;
 }
 
+/* No new request is read, nor a thread made: the list of threads stays as it is. */
+static void stop_listening(struct fuse_loop *loop)
+{
+	const struct fuse_thread *thread;
+
+	mutex_lock(&loop->lock);
+	loop->stopping = true;
+	mutex_unlock(&loop->lock);
+	list_for_each(thread, &loop->threads, link)
+		pthread_cancel(thread->thread);
+}
+
+/* The host ends a mount that nobody has open any more. Late answers must not go to who gets the number next. */
+void fuse_loop_abort(struct fuse_loop *loop)
+{
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	stop_listening(loop);
+	if (nowhere < 0)
+		return;
+	dup3(nowhere, fuse_session_fd(loop->session), O_CLOEXEC);
+	close(nowhere);
+}
+
 void fuse_loop_stop(struct fuse_loop *loop)
 {
 	struct fuse_thread *thread, *next;
 
 	if (!loop)
 		return;
-	mutex_lock(&loop->lock);
-	loop->stopping = true; /* and so the list stays as it is */
-	mutex_unlock(&loop->lock);
-	list_for_each(thread, &loop->threads, link)
-		pthread_cancel(thread->thread);
+	stop_listening(loop);
 	list_for_each_safe(thread, next, &loop->threads, link) {
 		pthread_join(thread->thread, NULL);
 		list_remove(&thread->link);

@@ -487,7 +487,7 @@ static long on_statx(struct call *call)
 	if (!empty_path(call, arg(call, 1)) || !look(call, &file, NULL))
 		return GO_ON;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (pid_t)call->request.pid, (int)arg(call, 0));
-	if (statx(AT_FDCWD, path, 0, (unsigned)arg(call, 3), &status) < 0)
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, (unsigned)arg(call, 3), &status) < 0)
 		return GO_ON;
 	status.stx_mode = (u16)file.mode;
 	status.stx_rdev_major = major(file.rdev);

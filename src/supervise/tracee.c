@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -120,17 +121,41 @@ bool descriptor_is_foreign(pid_t thread, int fd)
 	return name_descriptor(thread, fd, path) == 0;
 }
 
+static void stat_from(const struct statx *from, struct stat *ret)
+{
+	*ret = (struct stat){
+		.st_dev = makedev(from->stx_dev_major, from->stx_dev_minor),
+		.st_ino = from->stx_ino,
+		.st_mode = from->stx_mode,
+		.st_nlink = from->stx_nlink,
+		.st_uid = from->stx_uid,
+		.st_gid = from->stx_gid,
+		.st_rdev = makedev(from->stx_rdev_major, from->stx_rdev_minor),
+		.st_size = (off_t)from->stx_size,
+		.st_blksize = (blksize_t)from->stx_blksize,
+		.st_blocks = (blkcnt_t)from->stx_blocks,
+		.st_atim = {from->stx_atime.tv_sec, from->stx_atime.tv_nsec},
+		.st_mtim = {from->stx_mtime.tv_sec, from->stx_mtime.tv_nsec},
+		.st_ctim = {from->stx_ctime.tv_sec, from->stx_ctime.tv_nsec},
+	};
+}
+
 /*
- * The same, and 1 is what the host says of it. The name is looked at first: it costs no file system a call, and a file
- * of the tree must never be asked from here. What we serve ourselves (supervise/serve.h) may be: nobody there waits for
- * us.
+ * The same, and 1 is what the host says of it. By the time we ask, the number may mean a file of the machine's tree,
+ * whose server waits for the lock that we may have, or one that a program of the room serves. AT_STATX_DONT_SYNC: no
+ * file system is asked, the host says what it knows; of memory files that is all.
  */
 static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
 {
 	char path[48];
+	struct statx status;
 	int found = name_descriptor(thread, fd, path);
 
-	return found > 0 && stat(path, ret) < 0 ? -1 : found;
+	if (found > 0 && statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &status) < 0)
+		return -1;
+	if (found > 0)
+		stat_from(&status, ret);
+	return found;
 }
 
 int tracee_open_file(struct tracees *tracees, pid_t thread, int fd, struct file **ret, struct stat *ret_status)

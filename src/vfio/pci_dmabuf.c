@@ -146,7 +146,8 @@ static long export(struct pci_session *session, struct client *client,
 
 	if (!dmabuf)
 		return -why->err;
-	buffer_init(&dmabuf->buffer, &dmabuf_ops, (u8 *)session->shared[request->region_index] + first->offset, size);
+	buffer_init(&dmabuf->buffer, &dmabuf_ops,
+		    (u8 *)kept_memory(session->shared[request->region_index]) + first->offset, size);
 	dmabuf->buffer.importable = request->nr_ranges == 1;
 	dmabuf->buffer.revoked = session->revoked;
 	fd = client->ops->install_file(client, &dmabuf->buffer.file, request->open_flags & O_CLOEXEC, why);

@@ -5,7 +5,8 @@
  *
  * The registers move between the file and their home. Linux zaps the page tables when memory is switched off and
  * answers the next access with SIGBUS; here the file is cut to nothing, which does the same to every mapping, and comes
- * back by growing it, with the contents of before. Our own mapping of it stays and must not be touched in between.
+ * back by growing it, with the contents of before. Our own mapping of it stays and must not be touched in between. A
+ * program that cuts the file itself loses the registers that were in it (mem/kept.h).
  */
 #include <sys/mman.h>
 
@@ -20,6 +21,15 @@ static u64 mapped_size(const struct pci_function *function, unsigned bar)
 	return align_up(bar_size(function, bar), PAGE_SIZE);
 }
 
+static int map_bar(struct pci_session *session, unsigned bar, struct why *why)
+{
+	char name[KEPT_NAME];
+
+	snprintf(name, sizeof(name), "BAR %u of %s", bar, session->device->name);
+	return kept_map_new(session->device->vfio, name, session->file->file.memfd, (u64)bar << REGION_SHIFT,
+			    mapped_size(session->function, bar), &session->shared[bar], why);
+}
+
 /* What a program wrote into the file before it had the device is gone; what it mapped of it reads as zero. */
 int backing_init(struct pci_session *session, struct why *why)
 {
@@ -32,20 +42,16 @@ int backing_init(struct pci_session *session, struct why *why)
 	if (err < 0)
 		return err;
 	session->revoked = true;
-	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
-		if (!bar_is_memory(function, bar) || !function->bars[bar].home)
-			continue;
-		session->shared[bar] = os_map_shared(fd, (u64)bar << REGION_SHIFT, mapped_size(function, bar), why);
-		if (!session->shared[bar])
-			return -why->err;
-	}
-	return 0;
+	for (unsigned bar = 0; err == 0 && bar < PCI_BARS; bar++)
+		if (bar_is_memory(function, bar) && function->bars[bar].home)
+			err = map_bar(session, bar, why);
+	return err;
 }
 
 void backing_fini(struct pci_session *session)
 {
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
-		os_unmap(session->shared[bar], mapped_size(session->function, bar));
+		kept_map_free(session->shared[bar]);
 }
 
 /*
@@ -67,7 +73,7 @@ static void move(struct pci_session *session, bool home)
 	struct pci_function *function = session->function;
 
 	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
-		void *to = home ? function->bars[bar].home : session->shared[bar];
+		void *to = home ? function->bars[bar].home : kept_memory(session->shared[bar]);
 
 		if (!session->shared[bar])
 			continue;
@@ -78,12 +84,19 @@ static void move(struct pci_session *session, bool home)
 	}
 }
 
+static void expect_file(struct pci_session *session, u64 size)
+{
+	for (unsigned bar = 0; bar < PCI_BARS; bar++)
+		kept_expect(session->shared[bar], size);
+}
+
 /* The file keeps its pages: a mapping that outlives the session is memory with no device behind it. */
 void backing_send_home(struct pci_session *session)
 {
 	if (session->revoked)
 		return;
 	move(session, true);
+	expect_file(session, 0);
 	session->revoked = true;
 }
 
@@ -110,6 +123,7 @@ void backing_update(struct pci_session *session)
 	/* A host that limits the size of files (RLIMIT_FSIZE) leaves the mappings dead; requests still work. */
 	if (!session->revoked || os_resize(session->file->file.memfd, FILE_SIZE, &ignored) < 0)
 		return;
+	expect_file(session, FILE_SIZE);
 	move(session, false);
 	session->revoked = false;
 	dmabufs_revoke(session, false);

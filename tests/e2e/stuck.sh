@@ -4,7 +4,7 @@
 # machine's lock, and a program of the room that needs it in turn. Each story would last for ever if it did.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-need timeout
+need timeout bash
 stuck=${STUCK:?path of the stuck program}
 bdf=0000:01:00.0
 
@@ -57,5 +57,22 @@ mkdir "$work/served"
 ending_room --quiet --bind vfio-pci=$bdf -- "$stuck" served $bdf "$work/served" >"$work/out" ||
 	fail "a file system served in the room: $(cat "$work/out")"
 grep -q '^ok' "$work/out" || fail "a file system served in the room: $(cat "$work/out")"
+healthy
+
+# Who unbinds a device that it has open itself waits for its own end. The room ends when its program does, and when it is asked twice.
+# shellcheck disable=SC2016
+own='exec 3<>"/dev/vfio/devices/$(ls /sys/bus/pci/devices/'$bdf'/vfio-dev)"; unbind() { echo '$bdf' >/sys/bus/pci/drivers/vfio-pci/unbind; }'
+ending_room --bind vfio-pci=$bdf -- bash -c "$own; (unbind) & sleep 0.5" || fail "a process that waits for itself: $?"
+healthy
+"$ISOLDE" run --bind vfio-pci=$bdf -- bash -c "$own; echo there >$work/own; unbind" 2>"$said" &
+program=$!
+wait_for "$work/own" "the program did not start"
+sleep 0.5
+kill $program
+sleep 0.5
+kill -0 $program || fail "an unbind must wait for the device"
+kill $program
+wait $program
+[ $? = 143 ] || fail "a program that waits for itself must end by its second SIGTERM"
 healthy
 echo ok

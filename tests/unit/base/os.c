@@ -86,34 +86,6 @@ TEST(os, survives_every_failing_call)
 	SWEEP_FAILURES(make_and_map);
 }
 
-TEST(os, signalling_a_full_eventfd_does_not_block)
-{
-	int fd = eventfd(0, EFD_CLOEXEC);
-	u64 count = 0, most = UINT64_MAX - 1;
-
-	os_eventfd_signal(fd);
-	os_eventfd_signal(fd);
-	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
-	assert_int_equal(count, 2);
-	assert_int_equal(write(fd, &most, sizeof(most)), sizeof(most));
-	os_eventfd_signal(fd);
-	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
-	assert_true(count == most);
-	os_close(fd);
-}
-
-TEST(os, an_eventfd_is_consumed_once)
-{
-	int fd = eventfd(0, EFD_CLOEXEC);
-
-	assert_false(os_eventfd_consume(fd));
-	os_eventfd_signal(fd);
-	os_eventfd_signal(fd);
-	assert_true(os_eventfd_consume(fd));
-	assert_false(os_eventfd_consume(fd));
-	os_close(fd);
-}
-
 TEST(os, poller_names_who_is_readable)
 {
 	struct why why = WHY_INIT;
@@ -278,8 +250,6 @@ int main(void)
 		CASE(os, punched_pages_read_as_zero),
 		CASE(os, host_failures_name_the_call),
 		CASE(os, survives_every_failing_call),
-		CASE(os, signalling_a_full_eventfd_does_not_block),
-		CASE(os, an_eventfd_is_consumed_once),
 		CASE(os, poller_names_who_is_readable),
 		CASE(os, poller_that_cannot_be_made_is_refused),
 		CASE(os, clocks_go_forward_and_a_sleep_lasts),

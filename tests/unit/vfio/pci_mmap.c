@@ -98,6 +98,41 @@ TEST(pci_mmap, switching_memory_off_takes_the_pages)
 	room_free(room);
 }
 
+/* A program can cut the file that its descriptor is: the registers are lost, and that is all. */
+TEST(pci_mmap, a_file_that_a_program_cuts_is_whole_again)
+{
+	struct room *room = room_new();
+	struct pci_function *function = room_device(room, ROOM_NIC)->function;
+	int device = room_open_device(room, ROOM_NIC, VFIO_TYPE1_IOMMU).device;
+	int memfd = room_file(room, device)->memfd;
+	char name[KEPT_NAME];
+	u32 value = 0x1234;
+
+	assert_int_equal(room_write(room, device, 0x24, &value, 4), 4);
+	assert_int_equal(ftruncate(memfd, 0), 0);
+	assert_int_equal(room_read(room, device, 0x24, &value, 4), 4);
+	assert_int_equal(value, 0);
+	value = 0x5678;
+	assert_int_equal(room_write(room, device, 0x24, &value, 4), 4);
+	assert_true(kept_next_cut(&room->vfio, name));
+	assert_non_null(strstr(name, "BAR 0 of "));
+	/* Out of it with what is left, and back. */
+	assert_int_equal(ftruncate(memfd, 4096), 0);
+	room_set_config(room, device, PCI_COMMAND, 2, 0);
+	room_check(room);
+	assert_int_equal(ftruncate(memfd, 0), 0);
+	room_set_config(room, device, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(room_read(room, device, 0x24, &value, 4), 4);
+	assert_int_equal(value, 0x5678);
+	/* And at the end of a session. */
+	assert_int_equal(ftruncate(memfd, 0), 0);
+	room_close(room, device);
+	assert_int_equal(((u32 *)function->bars[0].memory)[9], 0);
+	while (kept_next_cut(&room->vfio, name))
+		assert_non_null(strstr(name, "BAR "));
+	room_free(room);
+}
+
 TEST(pci_mmap, mappings_it_refuses)
 {
 	struct room *room = room_new();
@@ -163,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(pci_mmap, a_mapping_is_the_registers),
 		CASE(pci_mmap, switching_memory_off_takes_the_pages),
+		CASE(pci_mmap, a_file_that_a_program_cuts_is_whole_again),
 		CASE(pci_mmap, mappings_it_refuses),
 		CASE(pci_mmap, a_bar_smaller_than_a_page),
 		CASE(pci_mmap, an_old_mapping_cannot_touch_the_next_session),
