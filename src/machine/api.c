@@ -379,16 +379,19 @@ int isolde_mmap(struct isolde_machine *machine, int fd, size_t size, int prot, i
 {
 	struct why why = WHY_INIT;
 	struct file *file;
+	void *address = NULL;
 	int err = file_of(machine, fd, &file, &why);
 
 	if (err == 0)
 		err = machine_mmap(machine->machine, &machine->client, file, offset, size, prot, flags, &why);
 	if (err == 0)
-		err = map_checked(fd, size, prot, flags, offset, ret, &why);
+		err = map_checked(fd, size, prot, flags, offset, &address, &why);
 	if (err == 0)
-		err = map_precise(machine, fd, *ret, size, prot, offset, &why);
+		err = map_precise(machine, fd, address, size, prot, offset, &why);
 	if (err == 0)
-		err = note_mapping(machine, *ret, size, &why);
+		err = note_mapping(machine, address, size, &why);
+	if (err == 0)
+		*ret = address;
 	why_export(reason, &why, err);
 	return err;
 }

@@ -74,8 +74,8 @@ int device_reset(struct device *device, struct why *why)
 			      device->name);
 	/* Whatever the method, afterwards the registers are as after power-on, and Linux restores what it needs. */
 	err = device_function_reset(device->iommu, device->function, why);
-	if (err == 0 && device->vfio)
-		vfio_device_was_reset(device->vfio);
+	if (err == 0)
+		vfio_function_was_reset(&device->machine->vfio, device->function);
 	return err;
 }
 

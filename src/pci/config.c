@@ -6,7 +6,10 @@
 #include "pci/caps.h"
 #include "pci/contents.h"
 
-#define ALL 0xffffffffu
+#define ALL		 0xffffffffu
+#define PM_STATE	 0x3u
+#define PM_D3HOT	 0x3u
+#define PM_NO_SOFT_RESET 0x8u
 
 /* Header type 0 (PCI Local Bus 3.0 section 6.1). The interrupt line is firmware's note to the system. */
 static const struct pci_config_rule header_rules[] = {
@@ -279,10 +282,19 @@ static void move_vpd(struct pci_function *function, u16 dword)
 	put_u32(function->config + dword, control ^ 0x80000000);
 }
 
-/* What a write does besides being stored. written is the dword, zero where the access did not reach. */
-static void take_effect(struct pci_function *function, u16 dword, u32 written, u32 lanes)
+/* Between D3hot and D0 a function without No_Soft_Reset goes through a reset (PCI Power Management 1.2, 3.2.4). */
+static bool forgets(const struct pci_function *function, u16 dword, u32 before)
 {
-	bool flr = false;
+	u32 now = get_u32(function->config + dword);
+
+	return function->cap_pm && dword == function->cap_pm + 4 && (before & PM_STATE) == PM_D3HOT &&
+	       !(now & PM_STATE) && !(now & PM_NO_SOFT_RESET);
+}
+
+/* What a write does besides being stored. written is the dword, zero where the access did not reach. */
+static void take_effect(struct pci_function *function, u16 dword, u32 before, u32 written, u32 lanes)
+{
+	bool flr = false, soft = forgets(function, dword, before);
 
 	if (function->cap_vpd && dword == function->cap_vpd && function->vpd && lanes >> 24)
 		move_vpd(function, dword);
@@ -294,7 +306,7 @@ static void take_effect(struct pci_function *function, u16 dword, u32 written, u
 		flr = written & 0x8000 && get_u32(function->config + function->cap_pcie + 4) & 0x10000000;
 	else if (function->cap_af && dword == function->cap_af + 4)
 		flr = written & 0x01;
-	if (flr)
+	if (flr || soft)
 		pci_function_reset(function);
 }
 
@@ -306,13 +318,14 @@ void pci_config_write(struct pci_function *function, u16 offset, unsigned width,
 	u32 written = value << shift & lanes;
 	const struct pci_config_rule *rule = rule_at(function, dword);
 	u32 writable = writable_bits(function, dword, rule, written) & lanes;
-	u32 old;
+	u32 before, old;
 
 	assert(is_aligned(offset, width) && offset + width <= function->config_size);
 	refresh(function);
-	old = load_dword(function, dword) & ~(rule ? rule->clears & written : 0);
+	before = load_dword(function, dword);
+	old = before & ~(rule ? rule->clears & written : 0);
 	store_dword(function, dword, (old & ~writable) | (written & writable));
-	take_effect(function, dword, written, lanes);
+	take_effect(function, dword, before, written, lanes);
 }
 
 /* The registers forget their addresses, the system does not: see pci_function_restore(). */

@@ -38,7 +38,7 @@ static u32 resource_length(const struct pci_function *function, u32 at)
 	return 1 + (tag & 7u);
 }
 
-u32 pci_vpd_length(const struct pci_function *function)
+static u32 measure_vpd(const struct pci_function *function)
 {
 	u32 at = 0;
 
@@ -55,6 +55,15 @@ u32 pci_vpd_length(const struct pci_function *function)
 		at += length;
 	}
 	return at;
+}
+
+u32 pci_vpd_length(struct pci_function *function)
+{
+	if (!function->vpd_measured) {
+		function->vpd_length = measure_vpd(function);
+		function->vpd_measured = true;
+	}
+	return function->vpd_length;
 }
 
 /* ---- expansion ROM: images one behind the other (PCI Local Bus 3.0 section 6.3.1) ---- */

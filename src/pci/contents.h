@@ -13,9 +13,10 @@ void pci_vpd_store(struct pci_function *function, u32 at, u32 value);
 
 /*
  * How many bytes of it Linux shows: up to the end tag, or to where tags make no sense any more. 0: not even the first
- * does, and Linux takes it for absent (drivers/pci/vpd.c:pci_vpd_size()).
+ * does, and Linux takes it for absent (drivers/pci/vpd.c:pci_vpd_size()). That is measured once: whoever rewrites the
+ * tags meanwhile is not locked out.
  */
-u32 pci_vpd_length(const struct pci_function *function);
+u32 pci_vpd_length(struct pci_function *function);
 
 /* The bytes of the ROM's images together, at most `room`; 0: there is no valid one (drivers/pci/rom.c). */
 u32 pci_rom_length(const struct pci_function *function, u64 room);

@@ -188,6 +188,8 @@ struct pci_function {
 	u32 rom_size;
 	u8 *vpd; /* owned: vital product data, behind the window of its capability; NULL: none */
 	u32 vpd_size;
+	u32 vpd_length; /* of what Linux shows of it, once it has measured that: pci_vpd_length() */
+	bool vpd_measured;
 	u8 *vga;	      /* owned: what a VGA device has at the legacy addresses; NULL: it is none (pci/vga.h) */
 	u8 *extra_writable;   /* owned, of 4096 bytes: registers that only this device has; NULL: none */
 	bool reset_forbidden; /* the system may not reset it: sysfs' reset_method was emptied */

@@ -134,11 +134,15 @@ void pci_irq_loopback(struct pci_irq *irq, unsigned vector)
 	mutex_unlock(&irq->lock);
 }
 
-void pci_irq_mask_intx(struct pci_irq *irq)
+bool pci_irq_mask_intx(struct pci_irq *irq)
 {
+	bool before;
+
 	mutex_lock(&irq->lock);
+	before = irq->intx_masked;
 	irq->intx_masked = true;
 	mutex_unlock(&irq->lock);
+	return !before;
 }
 
 void pci_irq_unmask_intx(struct pci_irq *irq)

@@ -51,7 +51,7 @@ int pci_irq_grow(struct pci_irq *irq, unsigned nvectors, struct why *why);
 void pci_irq_set_vector(struct pci_irq *irq, unsigned vector, int fd);
 /* Signals the descriptor of vector, as if the model had (VFIO's loopback); respects no mask. */
 void pci_irq_loopback(struct pci_irq *irq, unsigned vector);
-void pci_irq_mask_intx(struct pci_irq *irq);
+bool pci_irq_mask_intx(struct pci_irq *irq);   /* false: it was masked */
 void pci_irq_unmask_intx(struct pci_irq *irq); /* delivers at once if still asserted */
 
 #endif

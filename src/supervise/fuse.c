@@ -219,6 +219,11 @@ int tree_server_start(struct machine *machine, int fd, struct tree_server **ret,
 	return 0;
 }
 
+void tree_server_abort(struct tree_server *server)
+{
+	fuse_loop_abort(server->loop);
+}
+
 void tree_server_stop(struct tree_server *server)
 {
 	if (!server)

@@ -12,6 +12,10 @@ struct tree_server;
  */
 int tree_server_start(struct machine *machine, int fd, struct tree_server **ret, struct why *why);
 
+/* Answers everybody who waits with ECONNABORTED, and nobody from now on (fuse_loop_abort()). To be stopped all the
+ * same. */
+void tree_server_abort(struct tree_server *server);
+
 /* Who is still inside, from outside the room, gets ENOTCONN from now on. NULL is legal. */
 void tree_server_stop(struct tree_server *server);
 

@@ -10,6 +10,7 @@
 #include "supervise/fuse_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
@@ -81,16 +82,25 @@ static void answer(const struct fuse_loop *loop, const struct fuse_in_header *he
 /*
  * Only read(2) has an owner. What has none is a fault on a private mapping, and the one who faults may be the
  * supervisor, under machine.lock, reading an argument of the program's. sysfs has no such mappings.
- *
- * Decided from the host's own words, not in libfuse, which holds locks on paths while others wait.
  */
-static bool refused_fault(const struct fuse_loop *loop, const struct fuse_buf *buffer)
+static bool is_fault(const struct fuse_buf *buffer)
 {
 	const struct fuse_in_header *header = buffer->mem;
-	const struct fuse_read_in *fault = (const void *)(header + 1);
+	const struct fuse_read_in *read = (const void *)(header + 1);
 
-	if (buffer->size < sizeof(*header) + sizeof(*fault) || header->opcode != FUSE_READ ||
-	    fault->read_flags & FUSE_READ_LOCKOWNER)
+	return buffer->size >= sizeof(*header) + sizeof(*read) && header->opcode == FUSE_READ &&
+	       !(read->read_flags & FUSE_READ_LOCKOWNER);
+}
+
+/* Decided from the host's own words, not in libfuse, which holds locks on paths while others wait. */
+static bool is_done_at_once(const struct fuse_loop *loop, const struct fuse_buf *buffer)
+{
+	const struct fuse_in_header *header = buffer->mem;
+
+	/* Nothing here can be interrupted; libfuse would keep those that come late, and lose them at the end. */
+	if (header->opcode == FUSE_INTERRUPT)
+		return true;
+	if (!is_fault(buffer))
 		return false;
 	answer(loop, header, EIO);
 	return true;
@@ -171,7 +181,7 @@ static void *run(void *argument)
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	while (receive(self)) {
-		if (refused_fault(loop, &self->buffer) || !may_serve(self))
+		if (is_done_at_once(loop, &self->buffer) || !may_serve(self))
 			continue;
 		fuse_session_process_buf(loop->session, &self->buffer);
 		listen_again(loop);
@@ -213,17 +223,37 @@ int fuse_loop_start(struct fuse_session *session, struct fuse_loop **ret, struct
 	return err;
 }
 
+/* No new request is read, nor a thread made: the list of threads stays as it is. */
+static void stop_listening(struct fuse_loop *loop)
+{
+	const struct fuse_thread *thread;
+
+	mutex_lock(&loop->lock);
+	loop->stopping = true;
+	mutex_unlock(&loop->lock);
+	list_for_each(thread, &loop->threads, link)
+		pthread_cancel(thread->thread);
+}
+
+/* The host ends a mount that nobody has open any more. Late answers must not go to who gets the number next. */
+void fuse_loop_abort(struct fuse_loop *loop)
+{
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	stop_listening(loop);
+	if (nowhere < 0)
+		return;
+	dup3(nowhere, fuse_session_fd(loop->session), O_CLOEXEC);
+	close(nowhere);
+}
+
 void fuse_loop_stop(struct fuse_loop *loop)
 {
 	struct fuse_thread *thread, *next;
 
 	if (!loop)
 		return;
-	mutex_lock(&loop->lock);
-	loop->stopping = true; /* and so the list stays as it is */
-	mutex_unlock(&loop->lock);
-	list_for_each(thread, &loop->threads, link)
-		pthread_cancel(thread->thread);
+	stop_listening(loop);
 	list_for_each_safe(thread, next, &loop->threads, link) {
 		pthread_join(thread->thread, NULL);
 		list_remove(&thread->link);

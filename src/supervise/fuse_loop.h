@@ -15,6 +15,12 @@ struct fuse_session;
 /* session: borrowed; mounted, and without FUSE_CAP_SPLICE_READ. */
 int fuse_loop_start(struct fuse_session *session, struct fuse_loop **ret, struct why *why);
 
+/*
+ * As if the mount had gone: whoever waits for an answer gets ECONNABORTED at once, and nothing is answered any more.
+ * For a process that has been killed while it waits for what only its own end brings about.
+ */
+void fuse_loop_abort(struct fuse_loop *loop);
+
 /* Requests under way are finished, no other is begun. NULL is legal. */
 void fuse_loop_stop(struct fuse_loop *loop);
 

@@ -5,7 +5,8 @@
  * read once, and after reading we ask the kernel whether the call still waits, because a pid may mean another process
  * by then.
  *
- * Handlers return what the call returns, or -errno, or GO_ON.
+ * Handlers return what the call returns, or -errno, or GO_ON. They may wait for the program's memory, which another
+ * program of the room may have to fetch: meanwhile a stand-in (supervise/stand_in.h) lets go on what is_foreign().
  */
 #include "supervise/notify.h"
 
@@ -42,10 +43,12 @@
 #define MAX_TRANSFER 0x7ffff000 /* of one read(2), Linux's own limit */
 
 struct call {
-	struct notifier *notifier;
+	struct notifier *notifier; /* NULL while the stand-in looks at it */
+	int listener;
 	struct seccomp_notif request;
 	struct tracee *tracee; /* the caller; NULL until a handler needs it */
 	struct why why;
+	bool hurried; /* memory that is not at hand cannot be read */
 };
 
 void notify_tune(int listener)
@@ -72,7 +75,7 @@ static bool still_waits(const struct call *call)
 {
 	u64 id = call->request.id;
 
-	return ioctl(call->notifier->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+	return ioctl(call->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 static struct client *caller(struct call *call)
@@ -109,11 +112,22 @@ static bool is_queue(struct call *call)
 	       file.ops->poll;
 }
 
+/* Is the page there in the caller's memory? Asks for its place, which fetches nothing. */
+static bool at_hand(const struct call *call, u64 address)
+{
+	void *page = (void *)(uintptr_t)(address & PAGE_MASK);
+	int place;
+
+	return syscall(SYS_move_pages, (pid_t)call->request.pid, 1ul, &page, NULL, &place, 0) == 0 && place >= 0;
+}
+
 /* Reads without making the process a client: most paths are none of our business. */
 static bool peek(const struct call *call, u64 address, void *buffer, size_t size)
 {
 	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
 
+	if (call->hurried && !(at_hand(call, address) && at_hand(call, address + size - 1)))
+		return false;
 	return process_vm_readv((pid_t)call->request.pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
 
@@ -590,6 +604,57 @@ static long dispatch(struct call *call)
 	return GO_ON;
 }
 
+static bool has_foreign_path(const struct call *call, int directory, u64 address)
+{
+	char path[PATH_MAX];
+
+	return path_argument(call, directory, address, path, sizeof(path)) &&
+	       strncmp(path, "/proc/", strlen("/proc/")) != 0 && !machine_owns_path(path);
+}
+
+static bool has_foreign_descriptor(const struct call *call, unsigned index)
+{
+	return descriptor_is_foreign((pid_t)call->request.pid, (int)arg(call, index));
+}
+
+/* Will its handler say GO_ON? What is not certain, is not. */
+static bool is_foreign(const struct call *call)
+{
+	switch (call->request.data.nr) {
+	case SYS_ioctl:
+		return (unsigned)arg(call, 1) != KVM_SET_DEVICE_ATTR && has_foreign_descriptor(call, 0);
+	case SYS_read:
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_fstat:
+	case SYS_newfstatat:
+	case SYS_statx:
+	case SYS_ftruncate:
+	case SYS_fallocate:
+		return has_foreign_descriptor(call, 0);
+	case SYS_mmap:
+		return arg(call, 3) & MAP_ANONYMOUS || has_foreign_descriptor(call, 4);
+	case SYS_open:
+	case SYS_creat:
+	case SYS_readlink:
+	case SYS_truncate:
+		return has_foreign_path(call, AT_FDCWD, arg(call, 0));
+	case SYS_openat:
+	case SYS_openat2:
+	case SYS_readlinkat:
+		return has_foreign_path(call, (int)arg(call, 0), arg(call, 1));
+	default:
+		return false;
+	}
+}
+
+bool notify_lets_go(int listener, const struct seccomp_notif *request)
+{
+	const struct call call = {.listener = listener, .request = *request, .hurried = true};
+
+	return is_foreign(&call);
+}
+
 static void respond(const struct call *call, long result)
 {
 	struct seccomp_notif_resp response = {.id = call->request.id};
@@ -601,15 +666,25 @@ static void respond(const struct call *call, long result)
 	else
 		response.val = result;
 	/* The caller may have been killed meanwhile: nobody waits then. */
-	ioctl(call->notifier->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	ioctl(call->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 bool notify_handle(struct notifier *notifier)
 {
-	struct call call = {.notifier = notifier};
+	struct call call = {.notifier = notifier, .listener = notifier->listener};
+	int got = stand_in_receive(notifier->stand_in, &call.request);
 
-	if (ioctl(notifier->listener, SECCOMP_IOCTL_NOTIF_RECV, &call.request) < 0)
+	if (got < 0)
 		return errno == EINTR || errno == ENOENT || errno == EAGAIN;
-	respond(&call, dispatch(&call));
+	if (got)
+		respond(&call, dispatch(&call));
 	return true;
+}
+
+void notify_handle_kept(struct notifier *notifier)
+{
+	struct call call = {.notifier = notifier, .listener = notifier->listener};
+
+	if (stand_in_kept(notifier->stand_in, &call.request))
+		respond(&call, dispatch(&call));
 }

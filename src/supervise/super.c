@@ -32,6 +32,7 @@ struct room {
 	struct spawned program;
 	int status; /* of the program; -1 while it runs */
 	int epoll, signals, listener;
+	unsigned requests_to_end;    /* SIGTERM from outside */
 	struct inherited *inherited; /* borrowed */
 	struct tree_server *tree;
 	struct file_server *files;
@@ -100,6 +101,9 @@ static void reap(struct room *room)
 			room->status = status_of(status);
 }
 
+/* Rounds of 20 ms that those that are killed get, before they are answered no more. */
+enum { PATIENT_ROUNDS = 50 };
+
 /* What it has sent to us, it has sent to its process group: to the program as well. */
 static bool is_in_room(pid_t process)
 {
@@ -124,6 +128,22 @@ static bool is_for_program(const struct signalfd_siginfo *info)
 	return !is_in_room((pid_t)info->ssi_pid);
 }
 
+/*
+ * A program that unbinds a device it has open itself waits for ever, as on Linux, where no signal helps. Here the
+ * second request to end does: the host answers for us, and the program takes its signals.
+ */
+static void pass_on(struct room *room, int number)
+{
+	char text[OS_STATUS_TEXT];
+
+	kill(room->program.pid, number);
+	if (number != SIGTERM || ++room->requests_to_end < 2)
+		return;
+	os_task_status(room->program.pid, text);
+	if (*os_status_value(text, "State") == 'D')
+		tree_server_abort(room->tree);
+}
+
 static void on_signal(struct room *room)
 {
 	struct signalfd_siginfo info;
@@ -132,7 +152,7 @@ static void on_signal(struct room *room)
 		if (info.ssi_signo == SIGCHLD)
 			reap(room);
 		else if (is_for_program(&info))
-			kill(room->program.pid, (int)info.ssi_signo);
+			pass_on(room, (int)info.ssi_signo);
 	}
 }
 
@@ -151,6 +171,8 @@ static void on_event(struct room *room, const struct epoll_event *event)
 			epoll_ctl(room->epoll, EPOLL_CTL_DEL, room->listener, NULL);
 			room->listening = false;
 		}
+	} else if (fd == stand_in_events(room->notifier.stand_in)) {
+		notify_handle_kept(&room->notifier);
 	} else if (fd == room->signals) {
 		on_signal(room);
 	} else if (fd == machine_close_events(room->machine)) {
@@ -173,6 +195,7 @@ static bool turn(struct room *room, int timeout_ms)
 	struct epoll_event events[64];
 	int count = epoll_wait(room->epoll, events, ARRAY_SIZE(events), timeout_ms);
 
+	stand_in_busy(room->notifier.stand_in);
 	/* What a call's program has closed before counts. */
 	kvm_sweep(&room->notifier.kvm);
 	for (int i = 0; i < count; i++)
@@ -181,6 +204,7 @@ static bool turn(struct room *room, int timeout_ms)
 	for (int i = 0; i < count; i++)
 		if (events[i].data.fd == room->listener)
 			on_event(room, &events[i]);
+	stand_in_idle(room->notifier.stand_in);
 	return count != 0;
 }
 
@@ -238,6 +262,11 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	room->listener = spawn_receive(&room->program, why);
 	if (room->listener < 0)
 		return room->listener;
+	err = stand_in_start(room->listener, notify_lets_go, &room->notifier.stand_in, why);
+	if (err < 0) {
+		close_descriptor(&room->listener);
+		return err;
+	}
 	room->listening = true;
 	notify_tune(room->listener);
 	tracees_init(&room->tracees, room->machine, room->files, room->listener, room->epoll);
@@ -246,6 +275,8 @@ static int start(struct room *room, const struct run_options *options, struct wh
 	room->notifier.listener = room->listener;
 	room->notifier.program = room->program.pid;
 	err = watch(room, room->listener, why);
+	if (err == 0)
+		err = watch(room, stand_in_events(room->notifier.stand_in), why);
 	if (err == 0)
 		err = watch(room, room->signals, why);
 	if (err == 0)
@@ -275,7 +306,8 @@ static unsigned kill_children(void)
 
 /*
  * The program has ended. What it left running would find nobody to answer its calls: it ends too. Killing a parent
- * gives us its children, so this goes on until there are none.
+ * gives us its children, so this goes on until there are none. One that unbinds a device it has open itself waits for
+ * its own end, and the host for the answer to its write: so after a while there are no answers any more.
  */
 static void end_leftovers(struct room *room)
 {
@@ -286,6 +318,8 @@ static void end_leftovers(struct room *room)
 
 		if (!found)
 			break;
+		if (round == PATIENT_ROUNDS)
+			tree_server_abort(room->tree);
 		ended += found;
 		turn(room, 20);
 		reap(room);
@@ -323,6 +357,7 @@ static void finish(struct room *room)
 	tracer_stop(take(room->notifier.tracer));
 	if (room->listener >= 0)
 		drain(room);
+	stand_in_stop(take(room->notifier.stand_in));
 	/* From here on a signal ends us: nothing is left that it could be passed to. */
 	if (room->signals >= 0) {
 		close(room->signals);

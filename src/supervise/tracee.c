@@ -100,6 +100,27 @@ static bool begins(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+/* 1 when fd may be one of our files, by its name, 0 when it is something else, -1 with errno when it is not open. */
+static int name_descriptor(pid_t thread, int fd, char path[static 48])
+{
+	char name[sizeof(SERVED_PREFIX)];
+	ssize_t length;
+
+	snprintf(path, 48, "/proc/%d/fd/%d", thread, fd);
+	length = readlink(path, name, sizeof(name) - 1);
+	if (length < 0)
+		return -1;
+	name[length] = '\0';
+	return begins(name, "/memfd:") || begins(name, SERVED_PREFIX);
+}
+
+bool descriptor_is_foreign(pid_t thread, int fd)
+{
+	char path[48];
+
+	return name_descriptor(thread, fd, path) == 0;
+}
+
 static void stat_from(const struct statx *from, struct stat *ret)
 {
 	*ret = (struct stat){
@@ -120,28 +141,21 @@ static void stat_from(const struct statx *from, struct stat *ret)
 }
 
 /*
- * 1 when fd may be one of our files, by its name: then what the host says of it. 0 when it is something else, -1 with
- * errno when it is not open. By the time we ask, the number may mean a file of the machine's tree, whose server waits
- * for the lock that we may have, or one that a program of the room serves. AT_STATX_DONT_SYNC: no file system is asked,
- * the host says what it knows; of memory files that is all.
+ * The same, and 1 is what the host says of it. By the time we ask, the number may mean a file of the machine's tree,
+ * whose server waits for the lock that we may have, or one that a program of the room serves. AT_STATX_DONT_SYNC: no
+ * file system is asked, the host says what it knows; of memory files that is all.
  */
 static int stat_descriptor(pid_t thread, int fd, struct stat *ret)
 {
-	char path[48], name[sizeof(SERVED_PREFIX)];
+	char path[48];
 	struct statx status;
-	ssize_t length;
+	int found = name_descriptor(thread, fd, path);
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, fd);
-	length = readlink(path, name, sizeof(name) - 1);
-	if (length < 0)
+	if (found > 0 && statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &status) < 0)
 		return -1;
-	name[length] = '\0';
-	if (!begins(name, "/memfd:") && !begins(name, SERVED_PREFIX))
-		return 0;
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &status) < 0)
-		return -1;
-	stat_from(&status, ret);
-	return 1;
+	if (found > 0)
+		stat_from(&status, ret);
+	return found;
 }
 
 int tracee_open_file(struct tracees *tracees, pid_t thread, int fd, struct file **ret, struct stat *ret_status)

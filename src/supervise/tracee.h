@@ -37,6 +37,9 @@ void tracees_fini(struct tracees *tracees); /* all end */
 /* The process of a thread, which the host is asked for. */
 pid_t process_of_thread(pid_t thread);
 
+/* Is fd of a thread open, and none of our files? For any thread: asks only the host, and no file system. */
+bool descriptor_is_foreign(pid_t thread, int fd);
+
 /* The client of a thread, made at its first request. */
 int tracee_of(struct tracees *tracees, pid_t thread, u64 notification, struct tracee **ret, struct why *why);
 

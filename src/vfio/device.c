@@ -188,12 +188,16 @@ static long device_ioctl(struct file *file, struct client *client, unsigned int 
 {
 	const struct device_file *opened = device_file_of(file);
 	const struct vfio_ioctl *row = device_file_request(file, cmd);
+	long ret;
 
 	if (!device_file_granted(opened) && cmd != VFIO_DEVICE_BIND_IOMMUFD)
 		return refuse_unbound(opened, row ? row->name : "a request", why);
 	if (cmd != VFIO_DEVICE_BIND_IOMMUFD)
 		low_power_resume(opened->device->session);
-	return vfio_ioctl_dispatch(row ? row->kind : VFIO_KIND_DEVICE, file, client, cmd, arg, why);
+	ret = vfio_ioctl_dispatch(row ? row->kind : VFIO_KIND_DEVICE, file, client, cmd, arg, why);
+	if (cmd != VFIO_DEVICE_BIND_IOMMUFD)
+		low_power_suspend(opened->device->session);
+	return ret;
 }
 
 static s64 device_read(struct file *file, u64 offset, void *buffer, size_t size, struct why *why)

@@ -39,6 +39,7 @@ struct vfio_device {
 	struct vfio_pci_options pci;   /* parameters of the module as it was bound */
 	bool hidden;		       /* an unbind has begun */
 	bool needs_reset;	       /* closed without one */
+	unsigned msi_qmax;	       /* log2 of the vectors that MSI was last enabled with; 0 before */
 	struct list files;	       /* struct device_file */
 	struct device_file *opened;    /* the one of files that has the session; NULL while closed */
 	struct pci_session *session;   /* owned; NULL while closed */

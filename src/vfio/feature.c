@@ -35,6 +35,32 @@ static int enter(struct pci_session *session, enum low_power kind, int wake_fd, 
 	return 0;
 }
 
+/* Nobody else keeps it awake: neither the module's parameter nor virtual functions (vfio_pci_core_sriov_configure()).
+ */
+static bool may_suspend(const struct vfio_device *device)
+{
+	return !device->pci.disable_idle_d3 && !(device->token && device->token->sriov);
+}
+
+/* Linux: drivers/vfio/pci/vfio_pci_core.c:vfio_pci_core_runtime_suspend() */
+void low_power_suspend(struct pci_session *session)
+{
+	if (session->low_power == LOW_POWER_NONE || session->suspended || !may_suspend(session->device))
+		return;
+	session->suspended = true;
+	power_up(session->device);
+	session->intx_silent = irq_intx_silence(session);
+}
+
+static void resume(struct pci_session *session)
+{
+	bool silent = session->intx_silent;
+
+	session->suspended = session->intx_silent = false;
+	if (silent)
+		irq_intx_revive(session);
+}
+
 static long set_entry(const struct feature_request *request, struct why *why)
 {
 	return enter(request->session, LOW_POWER_ENTRY, -1, why);
@@ -66,13 +92,16 @@ void low_power_exit(struct pci_session *session)
 	session->low_power = LOW_POWER_NONE;
 	os_close(session->wake_fd);
 	session->wake_fd = -1;
+	resume(session);
 	backing_update(session);
 }
 
 void low_power_resume(struct pci_session *session)
 {
-	if (session->low_power != LOW_POWER_WAKEUP)
+	if (session->low_power != LOW_POWER_WAKEUP) {
+		resume(session);
 		return;
+	}
 	os_eventfd_signal(session->wake_fd);
 	low_power_exit(session);
 }

@@ -218,15 +218,21 @@ long pci_get_hot_reset_info(struct file *file, struct client *client, const unio
 
 static void perform_hot_reset(const struct affected_set *set)
 {
+	for (unsigned i = 0; i < set->count; i++)
+		if (set->at[i].device->session)
+			low_power_resume(set->at[i].device->session);
 	for (unsigned i = 0; i < set->count; i++) {
 		struct vfio_device *device = set->at[i].device;
 
 		if (device->session)
 			session_reset(device->session);
 		else
-			function_reset(device->function);
+			bound_reset(device);
 		device->needs_reset = false;
 	}
+	for (unsigned i = 0; i < set->count; i++)
+		if (set->at[i].device->session)
+			low_power_suspend(set->at[i].device->session);
 }
 
 void reset_idle_set(struct vfio_device *device)

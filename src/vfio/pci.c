@@ -76,10 +76,11 @@ void pci_session_begin(struct pci_session *session)
 	enable_device(function);
 	session->can_reset = function_can_reset(session->device);
 	if (session->can_reset) {
-		function_reset(function);
+		bound_reset(session->device);
 		session->device->needs_reset = false;
 	}
 	memcpy(session->saved, function->config, sizeof(session->saved));
+	memcpy(session->awake, session->saved, sizeof(session->awake));
 	session->no_intx = !session->device->pci.nointxmask && pci_known_without_intx(function);
 	config_init(session);
 	migration_begin(session);
@@ -91,12 +92,17 @@ void pci_session_begin(struct pci_session *session)
 	vf_token_opened(session->device);
 }
 
-/* Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. */
-static void reset_at_close(struct vfio_device *device, bool can_reset)
+/*
+ * Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. It may have
+ * lost that since it was opened: then Linux's attempt fails.
+ */
+static void reset_at_close(struct vfio_device *device, bool could_reset)
 {
-	if (can_reset)
-		function_reset(device->function);
-	device->needs_reset = !can_reset;
+	bool resets = could_reset && !device->function->reset_forbidden;
+
+	if (resets)
+		bound_reset(device);
+	device->needs_reset = !resets;
 }
 
 void pci_session_end(struct pci_session *session)
@@ -285,42 +291,56 @@ static int decode_region(const struct pci_session *session, u64 offset, unsigned
 	return 0;
 }
 
+static s64 region_read(struct pci_session *session, unsigned region, u64 offset, void *buffer, size_t size,
+		       struct why *why)
+{
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_read(session, offset, buffer, size, why);
+	if (region == VFIO_PCI_VGA_REGION_INDEX)
+		return vga_read(session, offset, buffer, size, why);
+	return bar_read(session, region, offset, buffer, size, why);
+}
+
 s64 pci_read(struct pci_session *session, u64 offset, void *buffer, size_t size, struct why *why)
 {
-	u64 within = offset & (BIT(REGION_SHIFT) - 1);
 	unsigned region = 0;
-	int err;
+	s64 ret;
 
 	if (!size)
 		return 0;
-	err = decode_region(session, offset, &region, why);
-	if (err < 0)
-		return err;
+	ret = decode_region(session, offset, &region, why);
+	if (ret < 0)
+		return ret;
 	low_power_resume(session);
+	ret = region_read(session, region, offset & (BIT(REGION_SHIFT) - 1), buffer, size, why);
+	low_power_suspend(session);
+	return ret;
+}
+
+static s64 region_write(struct pci_session *session, unsigned region, u64 offset, const void *buffer, size_t size,
+			struct why *why)
+{
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return config_read(session, within, buffer, size, why);
+		return config_write(session, offset, buffer, size, why);
 	if (region == VFIO_PCI_VGA_REGION_INDEX)
-		return vga_read(session, within, buffer, size, why);
-	return bar_read(session, region, within, buffer, size, why);
+		return vga_write(session, offset, buffer, size, why);
+	return bar_write(session, region, offset, buffer, size, why);
 }
 
 s64 pci_write(struct pci_session *session, u64 offset, const void *buffer, size_t size, struct why *why)
 {
-	u64 within = offset & (BIT(REGION_SHIFT) - 1);
 	unsigned region = 0;
-	int err;
+	s64 ret;
 
 	if (!size)
 		return 0;
-	err = decode_region(session, offset, &region, why);
-	if (err < 0)
-		return err;
+	ret = decode_region(session, offset, &region, why);
+	if (ret < 0)
+		return ret;
 	low_power_resume(session);
-	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return config_write(session, within, buffer, size, why);
-	if (region == VFIO_PCI_VGA_REGION_INDEX)
-		return vga_write(session, within, buffer, size, why);
-	return bar_write(session, region, within, buffer, size, why);
+	ret = region_write(session, region, offset & (BIT(REGION_SHIFT) - 1), buffer, size, why);
+	low_power_suspend(session);
+	return ret;
 }
 
 /* ---- invariants ---- */
@@ -343,6 +363,8 @@ void pci_check(const struct vfio_device *device)
 	assert((session->wake_fd >= 0) == (session->low_power == LOW_POWER_WAKEUP));
 	assert(session->nioeventfds == list_length(&session->ioeventfds));
 	assert(session->revoked || session->low_power == LOW_POWER_NONE);
+	assert(!session->suspended || session->low_power != LOW_POWER_NONE);
+	assert(!session->intx_silent || session->suspended);
 	migration_check(session);
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
 		assert(function->bars[bar].memory == (session->revoked || !session->shared[bar]

@@ -60,15 +60,17 @@ struct pci_session {
 	struct kept_map *shared[PCI_BARS]; /* owned mappings of the memory file; NULL where no memory BAR is */
 	bool revoked;			   /* the registers are in their home, the file is empty */
 	u8 saved[CONFIG_SIZE];		   /* of the device, as of open: restored at close */
+	u8 awake[CONFIG_SIZE];		   /* the same as it last went to D3hot */
 	struct virtual_config config;
-	unsigned msi_qmax; /* log2 of the vectors the device asks for */
 	enum pci_irq_mode irq_mode;
 	u64 vectors[PCI_IRQ_VECTORS / 64]; /* of MSI or MSI-X, a bit for each that the host has given us */
 	bool intx_disabled;		   /* by COMMAND: masked whatever SET_IRQS says */
 	struct vfio_event unmask;	   /* INTx unmask eventfd */
 	int err_fd, req_fd;		   /* owned; -1: none */
 	enum low_power low_power;
-	int wake_fd; /* owned; -1: none */
+	int wake_fd;	  /* owned; -1: none */
+	bool suspended;	  /* in low power, with no request or access in progress */
+	bool intx_silent; /* the suspension has masked the line */
 	struct list ioeventfds;
 	unsigned nioeventfds;
 	struct list dmabufs; /* struct pci_dmabuf: pci_dmabuf.c */
@@ -151,6 +153,9 @@ int pci_access(struct pci_session *session, struct file_access *access, struct w
 
 unsigned irq_count(const struct pci_session *session, unsigned index);
 void irq_intx_disable(struct pci_session *session, bool disable); /* the virtual bit of COMMAND */
+bool irq_intx_silence(struct pci_session *session);		  /* masks the line; false: it is off, or masked */
+void irq_intx_revive(struct pci_session *session);		  /* the opposite, if the line is still on */
+void irq_restore(struct pci_session *session);			  /* the device's enable bits, as they should be */
 void irq_fini(struct pci_session *session);			  /* all modes off, all eventfds closed */
 void irq_check(const struct pci_session *session);
 
@@ -161,6 +166,8 @@ bool function_can_reset(const struct vfio_device *device);
 void function_reset(struct pci_function *function);
 /* The same of an open device: what others use of its registers is taken back meanwhile. */
 void session_reset(struct pci_session *session);
+/* One bound to vfio-pci; of a session of its own the caller takes care. */
+void bound_reset(struct vfio_device *device);
 /* A reset by others, of the link: nothing is restored. */
 void session_lost(struct pci_session *session);
 /* The same as a reset that somebody asked for: the IOMMU blocks the device meanwhile, if it can. */
@@ -187,8 +194,12 @@ void dmabufs_drop(struct pci_session *session);
 
 /* ---- feature.c ---- */
 
-/* Any access ends a suspension; the kind with wake-up for good. */
+/*
+ * Before and after each request and access: it ends a suspension, for its duration, and that with wake-up for good. A
+ * device that is suspended is in D0, for the system to put it to sleep from there, and its line is masked.
+ */
 void low_power_resume(struct pci_session *session);
+void low_power_suspend(struct pci_session *session);
 void low_power_exit(struct pci_session *session);
 
 /* ---- vfio.c ---- */

@@ -36,6 +36,7 @@
 #define EXP_DEVCTL_FLR	 0x8000
 #define EXP_READ_REQUEST 0x7000
 #define EXP_PAYLOAD	 0x00e0
+#define EXP_REQUEST_MOST 5 /* 4096 bytes; 6 and 7 are reserved */
 #define VPD_ADDRESS	 2
 #define VPD_DATA	 4
 #define VPD_FLAG	 0x8000
@@ -327,8 +328,6 @@ void config_init(struct pci_session *session)
 		put_u16(config->shadow + config->pm + PM_CONTROL,
 			get_u16(config->shadow + config->pm + PM_CONTROL) & 0x7eff);
 	}
-	if (config->msi)
-		session->msi_qmax = config->shadow[config->msi + MSI_CONTROL] >> 1 & 7;
 }
 
 /* ---- effects ---- */
@@ -370,8 +369,8 @@ static bool has_virtual_functions(const struct vfio_device *device)
 }
 
 /*
- * A device without No_Soft_Reset forgets its registers on the way from D3hot to D0; Linux puts back what the system had
- * written there.
+ * A device without No_Soft_Reset forgets its registers on the way from D3hot to D0. Linux puts back what they were when
+ * it went to D3hot; what was written to them meanwhile is lost.
  */
 static void set_power_state(struct pci_session *session, unsigned state)
 {
@@ -379,27 +378,39 @@ static void set_power_state(struct pci_session *session, unsigned state)
 	u16 at = (u16)(session->config.pm + PM_CONTROL);
 	u16 control = get_u16(function->config + at);
 	unsigned before = control & PM_STATE;
-	u8 saved[CONFIG_SIZE];
 
 	/* A physical function is never lower than its virtual ones. */
 	if (state == before || (state && has_virtual_functions(session->device)))
 		return;
-	memcpy(saved, function->config, sizeof(saved));
+	if (state == PM_D3HOT)
+		memcpy(session->awake, function->config, sizeof(session->awake));
 	pci_config_write(function, at, 2, (control & (u32)~PM_STATE) | state);
-	if (before == PM_D3HOT && !(control & PM_NO_SOFT_RESET))
-		function_restore(function, saved);
+	if (before == PM_D3HOT && !state && !(control & PM_NO_SOFT_RESET)) {
+		function_restore(function, session->awake);
+		irq_restore(session);
+	}
 	backing_update(session);
+}
+
+/* Whoever put it to sleep, and without saying so. */
+static void wake(struct pci_function *function)
+{
+	u16 at = (u16)(function->cap_pm + PM_CONTROL), control = get_u16(function->config + at);
+	u8 saved[CONFIG_SIZE];
+
+	if (!(control & PM_STATE))
+		return;
+	memcpy(saved, function->config, sizeof(saved));
+	pci_config_write(function, at, 2, control & (u32)~PM_STATE);
+	function_restore(function, saved);
 }
 
 void power_up(struct vfio_device *device)
 {
-	struct pci_function *function = device->function;
-	u16 at = (u16)(function->cap_pm + PM_CONTROL);
-
 	if (device->session && device->session->config.pm)
 		set_power_state(device->session, 0);
-	else if (function->cap_pm)
-		pci_config_write(function, at, 2, get_u16(function->config + at) & (u32)~PM_STATE);
+	else if (device->function->cap_pm)
+		wake(device->function);
 }
 
 static bool touches(u16 at, unsigned width, unsigned offset)
@@ -455,9 +466,13 @@ static void write_header_after(struct pci_session *session, u16 at, unsigned wid
 		rom_fixup(session);
 }
 
-/* MSI is enabled by SET_IRQS only, whatever the program writes, and never with more vectors than asked for. */
+/*
+ * MSI is enabled by SET_IRQS only, whatever the program writes, and never with more vectors than SET_IRQS got, last
+ * time, whoever asked.
+ */
 static void write_msi(struct pci_session *session, u16 at, unsigned width)
 {
+	unsigned most = session->device->msi_qmax;
 	u16 control = (u16)(session->config.msi + MSI_CONTROL);
 	u16 flags = get_u16(session->config.shadow + control);
 
@@ -465,8 +480,8 @@ static void write_msi(struct pci_session *session, u16 at, unsigned width)
 		return;
 	if (session->irq_mode != PCI_IRQ_MSI)
 		flags &= (u16)~MSI_ENABLE;
-	if ((unsigned)(flags & MSI_QUEUE_SIZE) >> MSI_QUEUE_SHIFT > session->msi_qmax)
-		flags = (u16)((flags & ~MSI_QUEUE_SIZE) | session->msi_qmax << MSI_QUEUE_SHIFT);
+	if ((unsigned)(flags & MSI_QUEUE_SIZE) >> MSI_QUEUE_SHIFT > most)
+		flags = (u16)((flags & ~MSI_QUEUE_SIZE) | most << MSI_QUEUE_SHIFT);
 	put_u16(session->config.shadow + control, flags);
 	pci_config_write(session->function, control, 2, flags);
 }
@@ -479,7 +494,7 @@ static void reset_if_allowed(struct pci_session *session)
 
 /*
  * A function-level reset by register is a function reset by whatever method works. The payload size in effect is the
- * floor of the read request size, which goes to the device.
+ * floor of the read request size, which goes to the device, unless it is none.
  */
 static void write_exp(struct pci_session *session, u16 at, unsigned width, u16 before)
 {
@@ -500,6 +515,9 @@ static void write_exp(struct pci_session *session, u16 at, unsigned width, u16 b
 		return;
 	payload = (u16)((get_u16(function->config + control) & EXP_PAYLOAD) >> 5);
 	request = (u16)max_u64((value & EXP_READ_REQUEST) >> 12, payload);
+	/* drivers/pci/pci.c:pcie_set_readrq() */
+	if (request > EXP_REQUEST_MOST)
+		return;
 	pci_config_write(function, control, 2,
 			 (get_u16(function->config + control) & (u32)~EXP_READ_REQUEST) | (u32)request << 12);
 }

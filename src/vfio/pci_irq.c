@@ -181,6 +181,11 @@ static void write_enables(struct pci_session *session, enum pci_irq_mode mode, u
 	pci_config_write(function, PCI_COMMAND, 2, command | (messages ? PCI_COMMAND_INTX_DISABLE : 0));
 }
 
+void irq_restore(struct pci_session *session)
+{
+	write_enables(session, session->irq_mode, session->function->irq.nvectors);
+}
+
 static int mode_enable(struct pci_session *session, enum pci_irq_mode mode, unsigned vectors, struct why *why)
 {
 	bool messages = mode == PCI_IRQ_MSI || mode == PCI_IRQ_MSIX;
@@ -191,6 +196,8 @@ static int mode_enable(struct pci_session *session, enum pci_irq_mode mode, unsi
 	if (err < 0)
 		return err;
 	session->irq_mode = mode;
+	if (mode == PCI_IRQ_MSI)
+		session->device->msi_qmax = log2_up(vectors);
 	if (messages)
 		take_vectors(session, 0, vectors);
 	write_enables(session, mode, vectors);
@@ -280,6 +287,17 @@ void irq_intx_disable(struct pci_session *session, bool disable)
 	if (disable)
 		intx_mask(session);
 	else
+		intx_unmask(session);
+}
+
+bool irq_intx_silence(struct pci_session *session)
+{
+	return session->irq_mode == PCI_IRQ_INTX && pci_irq_mask_intx(&session->function->irq);
+}
+
+void irq_intx_revive(struct pci_session *session)
+{
+	if (session->irq_mode == PCI_IRQ_INTX)
 		intx_unmask(session);
 }
 

@@ -14,6 +14,8 @@
 #define EXP_DEVCTL_FLR	 0x8000
 #define AF_TP_FLR	 0x03 /* Advanced Features ECN: both bits */
 #define PM_NO_SOFT_RESET 0x0008
+#define MSI_64_BITS	 0x0080 /* PCI Local Bus 3.0 section 6.8.1.3 */
+#define MSI_MASKS	 0x0100
 
 /* ---- one function ---- */
 
@@ -42,24 +44,47 @@ static void restore_word(struct pci_function *function, const u8 *saved, unsigne
 	pci_config_write(function, (u16)offset, 2, get_u16(saved + offset));
 }
 
+static void restore_dword(struct pci_function *function, const u8 *saved, unsigned offset)
+{
+	pci_config_write(function, (u16)offset, 4, get_u32(saved + offset));
+}
+
+/* drivers/pci/access.c:pcie_cap_has_lnkctl(): without a link, another capability may begin where its registers are. */
+static bool has_link(const struct pci_function *function)
+{
+	enum pcie_type type = pcie_type(function);
+
+	return type != PCIE_RC_ENDPOINT && type != PCIE_RC_EVENT_COLLECTOR;
+}
+
 static void restore_exp(struct pci_function *function, const u8 *saved)
 {
 	unsigned at = function->cap_pcie;
 
 	pci_config_write(function, (u16)(at + 8), 2, get_u16(saved + at + 8) & (u32)~EXP_DEVCTL_FLR);
-	restore_word(function, saved, at + 16); /* link control */
+	if (has_link(function))
+		restore_word(function, saved, at + 16); /* link control */
 	if ((get_u16(saved + at + 2) & 0xf) >= 2)
 		restore_word(function, saved, at + 40); /* device control 2 */
 }
 
-/* Address, data and masks before the bit that switches it on. */
+/*
+ * Address, data and masks before the bit that switches it on; and no more than there is: what is written behind it
+ * reaches the next capability, which may take that for a command.
+ */
 static void restore_msi(struct pci_function *function, const u8 *saved)
 {
-	unsigned at = function->cap_msi;
-	unsigned last = get_u16(saved + at + 2) & 0x80 ? 16 : 12;
+	unsigned at = function->cap_msi, data = at + 8;
+	u16 control = get_u16(saved + at + 2);
 
-	for (unsigned offset = 4; offset <= last; offset += 4)
-		pci_config_write(function, (u16)(at + offset), 4, get_u32(saved + at + offset));
+	restore_dword(function, saved, at + 4);
+	if (control & MSI_64_BITS) {
+		restore_dword(function, saved, at + 8);
+		data += 4;
+	}
+	restore_word(function, saved, data);
+	if (control & MSI_MASKS)
+		restore_dword(function, saved, data + 4);
 	restore_word(function, saved, at + 2);
 }
 
@@ -69,11 +94,8 @@ static void restore_aer(struct pci_function *function, const u8 *saved)
 {
 	static const u8 offsets[] = {0x08, 0x0c, 0x14, 0x18};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++) {
-		u16 at = (u16)(function->cap_aer + offsets[i]);
-
-		pci_config_write(function, at, 4, get_u32(saved + at));
-	}
+	for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++)
+		restore_dword(function, saved, function->cap_aer + offsets[i]);
 }
 
 void function_restore(struct pci_function *function, const u8 saved[static CONFIG_SIZE])
@@ -106,13 +128,41 @@ void function_reset(struct pci_function *function)
 	function_restore(function, saved);
 }
 
+/* They are in D0 again, too, whoever has them open. */
+static void virtuals_update(struct vfio *vfio, const struct pci_function *physical)
+{
+	struct vfio_device *device;
+
+	list_for_each(device, &vfio->devices, link)
+		if (device->session && device->function->physical == physical)
+			backing_update(device->session);
+}
+
+void bound_reset(struct vfio_device *device)
+{
+	function_reset(device->function);
+	virtuals_update(device->vfio, device->function);
+}
+
 void session_reset(struct pci_session *session)
 {
 	dmabufs_revoke(session, true);
-	function_reset(session->function);
+	bound_reset(session->device);
 	migration_reset(session);
 	backing_update(session); /* D0 again */
 	dmabufs_revoke(session, session->revoked);
+}
+
+void vfio_function_was_reset(struct vfio *vfio, const struct pci_function *function)
+{
+	struct vfio_device *device;
+
+	list_for_each(device, &vfio->devices, link)
+		if (device->session && device->function == function) {
+			migration_reset(device->session);
+			backing_update(device->session);
+		}
+	virtuals_update(vfio, function);
 }
 
 /* Registers as after power-on, and nobody puts anything back. The registers of BARs go home before they are not there.
@@ -121,6 +171,7 @@ void session_lost(struct pci_session *session)
 {
 	backing_revoke(session);
 	pci_function_reset(session->function);
+	virtuals_update(session->device->vfio, session->function);
 }
 
 /* Without an IOMMU nobody has to be told. */

@@ -94,12 +94,16 @@ void vf_token_closed(const struct vfio_device *device)
 
 void vfio_pci_sriov(struct vfio_device *device, bool active)
 {
+	struct pci_session *session = device->session;
+
 	device->token->sriov = active;
-	if (!active)
-		return;
-	if (device->session)
-		low_power_resume(device->session);
-	power_up(device);
+	if (active) {
+		if (session)
+			low_power_resume(session);
+		power_up(device);
+	} else if (session) {
+		low_power_suspend(session);
+	}
 }
 
 void vf_token_check(const struct vfio_device *device)

@@ -317,14 +317,8 @@ bool vfio_device_error(struct vfio_device *device, bool fatal)
 	if (fatal && session)
 		session_lost(session);
 	else if (fatal)
-		function_reset(device->function);
+		bound_reset(device);
 	return heard;
-}
-
-void vfio_device_was_reset(struct vfio_device *device)
-{
-	if (device->session)
-		migration_reset(device->session);
 }
 
 bool vfio_device_idle(const struct vfio_device *device)

@@ -93,8 +93,11 @@ bool vfio_device_request(struct vfio_device *device);
  * one the link was reset, and the device's registers are as after power-on: its user sees to that.
  */
 bool vfio_device_error(struct vfio_device *device, bool fatal);
-/* By its name, not by its user: whose transfers are over, and the device runs (Linux: the reset_done() of variants). */
-void vfio_device_was_reset(struct vfio_device *device);
+/*
+ * By its name, not by its user: whose transfers are over, the device runs (Linux: the reset_done() of variants), and is
+ * in D0. So are its virtual functions, whoever has their physical one.
+ */
+void vfio_function_was_reset(struct vfio *vfio, const struct pci_function *function);
 /* Closed, and left in D3 as vfio-pci leaves it. */
 bool vfio_device_idle(const struct vfio_device *device);
 /*

@@ -276,15 +276,42 @@ TEST(asleep_only_configuration_space_answers)
 	with_each_device(sleep_and_wake);
 }
 
+/* That many vectors, none of them with an eventfd; 0: off. What is positive is how many the host has. */
+static answer use_messages(int device, u32 vectors)
+{
+	struct {
+		struct vfio_irq_set head;
+		int32_t fd;
+	} request = {{sizeof(request), VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSI_IRQ_INDEX, 0, 0}, -1};
+
+	request.head.flags |= vectors ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE;
+	request.head.start = vectors ? vectors - 1 : 0;
+	request.head.count = vectors != 0;
+	return ask(device, VFIO_DEVICE_SET_IRQS, &request);
+}
+
+/* Vectors and the bit that enables: both are as SET_IRQS has them, the first also as it last had them. */
+static void expect_messages(int device, u32 at, u32 bits)
+{
+	set_config(device, at + 2, 2, get_config(device, at + 2, 2) | 0x71);
+	EXPECT_EQUAL(bits, get_config(device, at + 2, 2) & 0x71);
+}
+
 static void messages(int device)
 {
-	u32 at = find(device, CAP_MSI), vectors;
+	u32 at = find(device, CAP_MSI);
 
 	if (!at)
 		return;
-	vectors = get_config(device, at + 2, 2) >> 1 & 7;
-	set_config(device, at + 2, 2, get_config(device, at + 2, 2) | 0x71);
-	EXPECT_EQUAL(vectors << 4, get_config(device, at + 2, 2) & 0x71);
+	EXPECT(0, use_messages(device, 1));
+	expect_messages(device, at, 0x01);
+	EXPECT(0, use_messages(device, 0));
+	expect_messages(device, at, 0);
+	if (get_config(device, at + 2, 2) & 0x0e && use_messages(device, 2) == 0) {
+		expect_messages(device, at, 0x11);
+		EXPECT(0, use_messages(device, 0));
+		expect_messages(device, at, 0x10);
+	}
 	set_config(device, at + 4, 4, 0xfee0000c);
 	EXPECT_EQUAL(0xfee0000c, get_config(device, at + 4, 4));
 	set_config(device, at + 2, 2, 0);

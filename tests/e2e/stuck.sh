@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What a room must not wait for: people outside who hold its tree, and its own threads while somebody holds the
-# machine's lock. Each story would last for ever if it did.
+# What a room must not wait for: people outside who hold its tree, its own threads while somebody holds the
+# machine's lock, and a program of the room that needs it in turn. Each story would last for ever if it did.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-need timeout
+need timeout bash
 stuck=${STUCK:?path of the stuck program}
 bdf=0000:01:00.0
 
@@ -49,5 +49,30 @@ healthy
 # Threads that wait for the machine's lock in sysfs, more than it has itself, while its holder reads an argument there.
 ending_room --quiet --bind vfio-pci=$bdf -- "$stuck" pool $bdf 300 >"$work/out" || fail "threads in sysfs: $(cat "$work/out")"
 grep -q '^ok' "$work/out" || fail "threads in sysfs: $(cat "$work/out")"
+healthy
+
+# A file system that is served by a process of the room: its server's calls are trapped like any, while the supervisor
+# waits for a page of it, with and without the machine's lock.
+mkdir "$work/served"
+ending_room --quiet --bind vfio-pci=$bdf -- "$stuck" served $bdf "$work/served" >"$work/out" ||
+	fail "a file system served in the room: $(cat "$work/out")"
+grep -q '^ok' "$work/out" || fail "a file system served in the room: $(cat "$work/out")"
+healthy
+
+# Who unbinds a device that it has open itself waits for its own end. The room ends when its program does, and when it is asked twice.
+# shellcheck disable=SC2016
+own='exec 3<>"/dev/vfio/devices/$(ls /sys/bus/pci/devices/'$bdf'/vfio-dev)"; unbind() { echo '$bdf' >/sys/bus/pci/drivers/vfio-pci/unbind; }'
+ending_room --bind vfio-pci=$bdf -- bash -c "$own; (unbind) & sleep 0.5" || fail "a process that waits for itself: $?"
+healthy
+"$ISOLDE" run --bind vfio-pci=$bdf -- bash -c "$own; echo there >$work/own; unbind" 2>"$said" &
+program=$!
+wait_for "$work/own" "the program did not start"
+sleep 0.5
+kill $program
+sleep 0.5
+kill -0 $program || fail "an unbind must wait for the device"
+kill $program
+wait $program
+[ $? = 143 ] || fail "a program that waits for itself must end by its second SIGTERM"
 healthy
 echo ok

@@ -480,6 +480,31 @@ TEST(precise, two_machines_do_not_mix)
 	close_room(f);
 }
 
+static struct fixture *mapping_room;
+
+/* A mapping that failed half way is gone, and nobody is told where it was. */
+static int map_once(struct why *why)
+{
+	struct fixture *f = mapping_room;
+	void *mapped = MAP_FAILED;
+	long ret = told(f,
+			isolde_mmap(f->machine, f->device, PROBE_BAR_SIZE, PROT_READ, MAP_SHARED, 0, &mapped, &f->why));
+
+	*why = f->expected;
+	if (ret < 0)
+		assert_ptr_equal(mapped, MAP_FAILED);
+	else
+		munmap(mapped, PROBE_BAR_SIZE);
+	return (int)ret;
+}
+
+TEST(precise, a_mapping_can_fail_anywhere)
+{
+	mapping_room = open_room();
+	SWEEP_FAILURES(map_once);
+	close_room(mapping_room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,6 +523,7 @@ int main(void)
 		CASE(precise, what_is_not_ours_goes_to_the_program),
 		CASE(precise, an_instruction_that_no_register_takes_is_told_by_name),
 		CASE(precise, an_access_from_inside_a_call_is_refused),
+		CASE(precise, a_mapping_can_fail_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,10 +5,14 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "isolde/abi/vfio.h"
 #include "isolde/isolde.h"
+#include "machine/api.h"
+#include "machine/device.h"
+#include "machine/machine.h"
 
 static const char machine_text[] =
 	"devices: [{slot: \"01.0\", model: nvme, flr: true, options: {migration: true}, driver: vfio-pci}]\n"
@@ -44,10 +48,93 @@ TEST(reset_by_name, it_ends_a_migration)
 	isolde_machine_free(machine);
 }
 
+static const char virtual_text[] =
+	"devices: [{slot: \"01.0\", role: root-port, id: \"8086:1901\", acs: full, driver: pcieport, devices: [\n"
+	"  {slot: \"00.0\", model: nvme, flr: true, driver: nvme,\n"
+	"   sriov: {total: 1, offset: 1, stride: 1, device: \"0011\"},\n"
+	"   vf: {model: nvme, options: {size: 1M}}}]}]\n"
+	"iommu: {kind: intel-vtd}\n";
+
+/* Can the program read its mapping? The host's kernel says so without a signal. */
+static bool is_alive(const void *mapped)
+{
+	int pipes[2];
+	bool alive;
+
+	assert_int_equal(pipe(pipes), 0);
+	alive = write(pipes[1], mapped, 4) == 4;
+	close(pipes[0]);
+	close(pipes[1]);
+	return alive;
+}
+
+static void put(struct isolde_machine *machine, const char *path, const char *text)
+{
+	assert_int_equal(isolde_attribute_write(machine, path, text, strlen(text), NULL), strlen(text));
+}
+
+static struct pci_function *find_function(struct isolde_machine *machine, const char *bdf)
+{
+	struct pci_addr addr;
+
+	assert_true(pci_addr_parse(bdf, &addr));
+	return device_find(machine->machine, addr)->function;
+}
+
+/* The program's device is `device`; the reset is that of `reset`. */
+static void reset_in_d3hot(struct isolde_machine *machine, const char *device, const char *reset)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	const struct pci_function *function = find_function(machine, device);
+	u64 control = ((u64)VFIO_PCI_CONFIG_REGION_INDEX << 40) + function->cap_pm + 4;
+	u16 state = 3;
+	char path[96];
+	void *mapped;
+	int fd = isolde_open(machine, "/dev/vfio/devices/vfio0", O_RDWR, NULL);
+
+	bind.iommufd = isolde_open(machine, "/dev/iommu", O_RDWR, NULL);
+	assert_int_equal(isolde_ioctl(machine, fd, VFIO_DEVICE_BIND_IOMMUFD, &bind, NULL), 0);
+	assert_int_equal(isolde_mmap(machine, fd, 4096, PROT_READ, MAP_SHARED, 0, &mapped, NULL), 0);
+	assert_true(is_alive(mapped));
+	assert_true(function->cap_pm);
+	assert_int_equal(isolde_pwrite(machine, fd, &state, sizeof(state), control, NULL), sizeof(state));
+	assert_false(is_alive(mapped));
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/reset", reset);
+	put(machine, path, "1");
+	assert_int_equal(isolde_pread(machine, fd, &state, sizeof(state), control, NULL), sizeof(state));
+	assert_int_equal(state & 3, 0);
+	assert_true(is_alive(mapped));
+	munmap(mapped, 4096);
+	isolde_machine_check(machine);
+}
+
+TEST(reset_by_name, it_wakes_the_device)
+{
+	struct isolde_machine *machine = machine_of_text(machine_text);
+
+	reset_in_d3hot(machine, "0000:00:01.0", "0000:00:01.0");
+	isolde_machine_free(machine);
+}
+
+/* The physical function is another driver's. */
+TEST(reset_by_name, it_wakes_virtual_functions)
+{
+	struct isolde_machine *machine = machine_of_text(virtual_text);
+
+	put(machine, "sys/bus/pci/devices/0000:01:00.0/sriov_drivers_autoprobe", "0");
+	put(machine, "sys/bus/pci/devices/0000:01:00.0/sriov_numvfs", "1");
+	put(machine, "sys/bus/pci/devices/0000:01:00.1/driver_override", "vfio-pci");
+	put(machine, "sys/bus/pci/drivers/vfio-pci/bind", "0000:01:00.1");
+	reset_in_d3hot(machine, "0000:01:00.1", "0000:01:00.0");
+	isolde_machine_free(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(reset_by_name, it_ends_a_migration),
+		CASE(reset_by_name, it_wakes_the_device),
+		CASE(reset_by_name, it_wakes_virtual_functions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,6 +286,29 @@ TEST(config, power_states_that_do_not_exist_are_not_entered)
 	function_free(function);
 }
 
+TEST(config, without_no_soft_reset_d3hot_is_forgotten)
+{
+	struct pci_function *function = endpoint();
+	u16 control = function->cap_pm + 4;
+
+	WRITE(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	WRITE(control, 2, 3);
+	WRITE(control, 2, 0);
+	assert_int_equal(resets, 0);
+	assert_int_equal(READ(PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+	put_u16(function->config + control, 0);
+	put_u16(function->config + control - 2, 0x0403); /* D2, too */
+	WRITE(control, 2, 2);
+	WRITE(control, 2, 0);
+	WRITE(control, 2, 3);
+	assert_int_equal(resets, 0);
+	WRITE(control, 1, 0);
+	assert_int_equal(resets, 1);
+	assert_int_equal(READ(PCI_COMMAND, 2), 0);
+	assert_int_equal(READ(control, 2), 0);
+	function_free(function);
+}
+
 TEST(config, aer_records_are_cleared_by_writing_one)
 {
 	struct pci_function *function = endpoint();
@@ -449,6 +472,7 @@ int main(void)
 		CASE(config, ports_have_slot_and_root_registers),
 		CASE(config, bridge_takes_bus_numbers_and_windows),
 		CASE(config, power_states_that_do_not_exist_are_not_entered),
+		CASE(config, without_no_soft_reset_d3hot_is_forgotten),
 		CASE(config, aer_records_are_cleared_by_writing_one),
 		CASE(config, function_level_reset_by_device_control),
 		CASE(config, reset_bit_of_a_function_that_has_none_does_nothing),

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 
 #include "tests/fixtures/room.h"
+#include "vfio/pci.h"
 
 #define GET   VFIO_DEVICE_FEATURE_GET
 #define SET   VFIO_DEVICE_FEATURE_SET
@@ -103,12 +104,118 @@ TEST(feature, any_access_wakes_and_says_so)
 	room_free(room);
 }
 
+/* A device with a line, which is on. */
+struct sleeper {
+	struct room *room;
+	struct pci_function *function;
+	struct pci_session *session;
+	int device, event;
+};
+
+static struct sleeper sleeper_new(bool never)
+{
+	struct sleeper s = {.room = room_new(), .event = eventfd(0, EFD_NONBLOCK)};
+	struct {
+		struct vfio_irq_set head;
+		s32 fd;
+	} set = {{24, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_INTX_IRQ_INDEX, 0, 1}, s.event};
+
+	room_bound(s.room, ROOM_NVME)->pci.disable_idle_d3 = never;
+	s.device = room_open_device(s.room, ROOM_NVME, VFIO_TYPE1_IOMMU).device;
+	s.function = room_device(s.room, ROOM_NVME)->function;
+	s.session = pci_session_of(room_file(s.room, s.device));
+	ASSERT_OK(s.room->why, room_ioctl(s.room, s.device, VFIO_DEVICE_SET_IRQS, &set));
+	return s;
+}
+
+static void sleeper_free(struct sleeper *s)
+{
+	room_check(s->room);
+	room_free(s->room);
+	close(s->event);
+}
+
+/* How often the line has been heard since. */
+static u64 heard(const struct sleeper *s)
+{
+	u64 count = 0;
+
+	return read(s->event, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+static void intx(struct sleeper *s, u32 action)
+{
+	struct vfio_irq_set set = {20, VFIO_IRQ_SET_DATA_NONE | action, VFIO_PCI_INTX_IRQ_INDEX, 0, 1};
+
+	ASSERT_OK(s->room->why, room_ioctl(s->room, s->device, VFIO_DEVICE_SET_IRQS, &set));
+}
+
+static u32 power_state(const struct sleeper *s)
+{
+	return get_u16(s->function->config + s->function->cap_pm + 4) & 3;
+}
+
+TEST(feature, a_suspended_device_is_in_d0_and_silent)
+{
+	struct sleeper s = sleeper_new(false);
+
+	room_set_config(s.room, s.device, s.function->cap_pm + 4u, 2, 3);
+	ASSERT_OK(s.room->why, feature(s.room, s.device, SET | ENTRY));
+	assert_int_equal(power_state(&s), 0);
+	pci_irq_level(&s.function->irq, true);
+	assert_int_equal(heard(&s), 0);
+	/* For the duration of an access it is awake. */
+	room_config(s.room, s.device, PCI_COMMAND, 2);
+	assert_int_equal(heard(&s), 1);
+	pci_irq_level(&s.function->irq, false);
+	/* Not masked by us: the delivery did. */
+	ASSERT_OK(s.room->why, feature(s.room, s.device, SET | EXIT));
+	pci_irq_level(&s.function->irq, true);
+	assert_int_equal(heard(&s), 0);
+	intx(&s, VFIO_IRQ_SET_ACTION_UNMASK);
+	assert_int_equal(heard(&s), 1);
+	sleeper_free(&s);
+}
+
+TEST(feature, a_line_that_was_masked_stays_so)
+{
+	struct sleeper s = sleeper_new(false);
+
+	for (unsigned masked = 0; masked < 2; masked++) {
+		intx(&s, masked ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK);
+		ASSERT_OK(s.room->why, feature(s.room, s.device, SET | ENTRY));
+		assert_int_equal(s.session->intx_silent, !masked);
+		ASSERT_OK(s.room->why, feature(s.room, s.device, SET | EXIT));
+		pci_irq_level(&s.function->irq, true);
+		assert_int_equal(heard(&s), !masked);
+		pci_irq_level(&s.function->irq, false);
+	}
+	sleeper_free(&s);
+}
+
+TEST(feature, a_device_that_is_never_idle_is_not_suspended)
+{
+	struct sleeper s = sleeper_new(true);
+
+	room_set_config(s.room, s.device, s.function->cap_pm + 4u, 2, 3);
+	ASSERT_OK(s.room->why, feature(s.room, s.device, SET | ENTRY));
+	assert_int_equal(power_state(&s), 3);
+	assert_false(s.session->suspended);
+	pci_irq_level(&s.function->irq, true);
+	assert_int_equal(heard(&s), 1);
+	pci_irq_level(&s.function->irq, false);
+	sleeper_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(feature, what_can_be_asked),
 		CASE(feature, low_power_is_entered_once),
 		CASE(feature, any_access_wakes_and_says_so),
+		CASE(feature, a_suspended_device_is_in_d0_and_silent),
+		CASE(feature, a_line_that_was_masked_stays_so),
+		CASE(feature, a_device_that_is_never_idle_is_not_suspended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,22 +163,46 @@ TEST(pci_config, power_states_are_changed_for_the_program)
 	room_free(room);
 }
 
+static void count_reset(struct pci_function *function)
+{
+	(*(unsigned *)function->model)++;
+}
+
+static const struct pci_model_ops counting = {.name = "counting", .reset = count_reset};
+
 /* A device that forgets in D3hot gets its addresses and COMMAND back from the system. */
 TEST(pci_config, a_way_back_from_d3hot_restores_the_device)
 {
 	struct room *room = room_new();
 	struct pci_function *function = function_of(room, ROOM_NVME);
-	unsigned at = function->cap_pm + 4u;
+	unsigned at = function->cap_pm + 4u, resets = 0;
+	struct {
+		struct vfio_irq_set head;
+		s32 fd;
+	} set = {{24, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1}, -1};
 	int device;
-	u32 value;
+	u32 value, bar;
 
 	function->config[at] &= (u8)~0x08;
+	put_u16(HARDWARE(at - 2), get_u16(HARDWARE(at - 2)) | 0x0600); /* D1 and D2 */
 	device = open_device(room, ROOM_NVME);
+	function->ops = &counting;
+	function->model = &resets;
+	bar = get_u32(HARDWARE(PCI_BAR0));
 	SET_CONFIG(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	SET_CONFIG(at, 2, 3);
-	put_u32(HARDWARE(PCI_BAR0), 0);
+	/* It forgets in no other state. */
+	SET_CONFIG(at, 2, 2);
 	SET_CONFIG(at, 2, 0);
-	assert_int_not_equal(get_u32(HARDWARE(PCI_BAR0)), 0);
+	assert_int_equal(resets, 0);
+	SET_CONFIG(at, 2, 3);
+	assert_int_equal(get_u32(HARDWARE(PCI_BAR0)), bar);
+	/* What is written meanwhile is forgotten, too, unlike what SET_IRQS did. */
+	SET_CONFIG(PCI_COMMAND, 2, 0);
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_SET_IRQS, &set));
+	SET_CONFIG(at, 2, 0);
+	assert_int_equal(resets, 1);
+	assert_int_equal(get_u32(HARDWARE(PCI_BAR0)), bar);
+	assert_true(get_u16(HARDWARE(function->cap_msix + 2)) & 0x8000);
 	assert_int_equal(CONFIG(PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_int_equal(room_read(room, device, 0, &value, 4), 4);
 	/* The same state again is no change. */
@@ -196,12 +220,48 @@ TEST(pci_config, msi_is_enabled_by_set_irqs_only)
 
 	SET_CONFIG(at + 2, 2, 0x0071 | 0x0180);
 	assert_int_equal(get_u16(HARDWARE(at + 2)) & 1, 0);
-	/* 32 vectors at most: log2 is 5. */
-	assert_int_equal(CONFIG(at + 2, 1) & 0x71, 0x50);
-	assert_int_equal(get_u16(HARDWARE(at + 2)) & 0x70, 0x50);
+	/* As many vectors as SET_IRQS has asked for, which is none. */
+	assert_int_equal(CONFIG(at + 2, 1) & 0x71, 0);
+	assert_int_equal(get_u16(HARDWARE(at + 2)) & 0x70, 0);
 	SET_CONFIG(at + 4, 4, 0xfee01234);
 	assert_int_equal(CONFIG(at + 4, 4), 0xfee01234);
 	assert_int_equal(get_u32(HARDWARE(at + 4)), 0);
+	room_free(room);
+}
+
+/* Linux remembers how many vectors MSI was last enabled with, as long as it has the device. */
+TEST(pci_config, msi_has_no_more_vectors_than_set_irqs_gave)
+{
+	struct room *room = room_new();
+	struct pci_function *function = function_of(room, ROOM_ROOT);
+	struct room_device opened = room_open_device(room, ROOM_ROOT, TYPE1);
+	struct {
+		struct vfio_irq_set head;
+		s32 fds[5];
+	} set = {{40, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSI_IRQ_INDEX, 0, 5},
+		 {-1, -1, -1, -1, -1}};
+	int device = opened.device;
+	unsigned control = function->cap_msi + 2u;
+
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_SET_IRQS, &set));
+	assert_int_equal(get_u16(HARDWARE(control)) & 0x71, 0x31);
+	SET_CONFIG(control, 2, 0x0051);
+	assert_int_equal(CONFIG(control, 1) & 0x71, 0x31);
+	SET_CONFIG(control, 2, 0x0021);
+	assert_int_equal(get_u16(HARDWARE(control)) & 0x71, 0x21);
+	set.head.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	set.head.count = 0;
+	ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_SET_IRQS, &set));
+	SET_CONFIG(control, 2, 0x0051);
+	assert_int_equal(CONFIG(control, 1) & 0x71, 0x30);
+	room_close_device(room, &opened);
+	device = open_device(room, ROOM_ROOT);
+	SET_CONFIG(control, 2, 0x0051);
+	assert_int_equal(CONFIG(control, 1) & 0x71, 0x30);
+	room_close(room, device);
+	room_unbind(room, ROOM_ROOT);
+	ASSERT_OK(room->why, room_bind(room, ROOM_ROOT, &room->why));
+	assert_int_equal(room_bound(room, ROOM_ROOT)->msi_qmax, 0);
 	room_free(room);
 }
 
@@ -238,6 +298,12 @@ TEST(pci_config, request_sizes_have_a_floor)
 	assert_int_equal(get_u16(HARDWARE(at + 8)) & 0x70e0, 0x2040);
 	SET_CONFIG(at + 8, 2, 0x40e0);
 	assert_int_equal(get_u16(HARDWARE(at + 8)) & 0x70e0, 0x4040);
+	/* What is reserved only the program sees. */
+	for (u32 size = 6; size < 8; size++) {
+		SET_CONFIG(at + 8, 2, size << 12);
+		assert_int_equal(CONFIG(at + 8, 2), size << 12);
+		assert_int_equal(get_u16(HARDWARE(at + 8)) & 0x70e0, 0x4040);
+	}
 	room_free(room);
 }
 
@@ -489,6 +555,7 @@ int main(void)
 		CASE(pci_config, power_states_are_changed_for_the_program),
 		CASE(pci_config, a_way_back_from_d3hot_restores_the_device),
 		CASE(pci_config, msi_is_enabled_by_set_irqs_only),
+		CASE(pci_config, msi_has_no_more_vectors_than_set_irqs_gave),
 		CASE(pci_config, function_level_reset_by_register),
 		CASE(pci_config, request_sizes_have_a_floor),
 		CASE(pci_config, conventional_reset_by_register),

@@ -210,14 +210,17 @@ TEST(pci_known, a_copy_of_a_rom)
 
 static const u8 product[] = {0x82, 1, 0, 'x', 0x91, 7, 0, 'Y', 'A', 4, 'a', 's', 's', 'e', 0x78};
 
-static int open_with_vpd(struct room *room)
+static void add_product(struct pci_function *function)
 {
-	struct pci_function *function = function_of(room, ROOM_ROOT);
-
 	pci_add_vpd(function);
 	function->vpd = calloc(1, sizeof(product) + 5);
 	memcpy(function->vpd, product, sizeof(product));
 	function->vpd_size = sizeof(product) + 5;
+}
+
+static int open_with_vpd(struct room *room)
+{
+	add_product(function_of(room, ROOM_ROOT));
 	return open_device(room, ROOM_ROOT);
 }
 
@@ -255,6 +258,61 @@ TEST(pci_known, product_data_by_the_window)
 	assert_int_equal(CONFIG(at + 2, 2), 0x800c);
 	/* The device's own window was not used. */
 	assert_int_equal(get_u32(function->config + at) >> 16, 0);
+	room_free(room);
+}
+
+/* The capability behind that of MSI, however long that one is: no reset says anything to the window. */
+TEST(pci_known, product_data_behind_messages_survive_resets)
+{
+	for (unsigned kind = 0; kind < 4; kind++) {
+		bool wide = kind & 1, masks = kind & 2;
+		struct room *room = room_new();
+		struct pci_function *function = function_of(room, ROOM_PLAIN);
+		unsigned data = wide ? 12 : 8, at;
+		int device;
+
+		if (masks)
+			pci_add_maskable_msi(function, 0, wide);
+		else
+			pci_add_msi(function, 0, wide);
+		at = function->cap_msi;
+		add_product(function);
+		assert_int_equal(function->cap_vpd, align_up(at + data + (masks ? 12 : 2), 4));
+		device = open_device(room, ROOM_PLAIN);
+		pci_config_write(function, (u16)(function->cap_vpd + 2), 2, 4);
+		pci_config_write(function, (u16)(at + 4), 4, 0xfee01000);
+		pci_config_write(function, (u16)(at + data), 2, 0x4021);
+		for (unsigned i = 0; i < 2; i++) {
+			ASSERT_OK(room->why, room_ioctl(room, device, VFIO_DEVICE_RESET, NULL));
+			assert_int_equal(get_u32(function->config + at + 4), 0xfee01000);
+			assert_int_equal(get_u16(function->config + at + data), 0x4021);
+			/* As after power-on: no transfer has been asked for. */
+			assert_int_equal(get_u32(function->config + function->cap_vpd) >> 16, 0);
+			assert_int_equal(get_u32(function->config + function->cap_vpd + 4), 0);
+			assert_memory_equal(function->vpd, product, sizeof(product));
+		}
+		room_free(room);
+	}
+}
+
+/* Linux has measured them: who erases the tags can write them again. */
+TEST(pci_known, product_data_can_be_rewritten)
+{
+	struct room *room = room_new();
+	int device = open_with_vpd(room);
+	struct pci_function *function = function_of(room, ROOM_ROOT);
+	unsigned at = function->cap_vpd;
+
+	for (unsigned i = 0; i < 2; i++) {
+		u32 value = i ? get_u32(product) : UINT32_MAX;
+
+		SET_CONFIG(at + 4, 4, value);
+		SET_CONFIG(at + 2, 2, 0x8000);
+		assert_int_equal(CONFIG(at + 2, 2), 0);
+		assert_int_equal(get_u32(function->vpd), value);
+	}
+	SET_CONFIG(at + 2, 2, 0x8000 | (sizeof(product) & ~3u));
+	assert_int_equal(CONFIG(at + 2, 2) >> 15, 1);
 	room_free(room);
 }
 
@@ -448,6 +506,8 @@ int main(void)
 		CASE(pci_known, a_rom_without_an_image),
 		CASE(pci_known, a_copy_of_a_rom),
 		CASE(pci_known, product_data_by_the_window),
+		CASE(pci_known, product_data_behind_messages_survive_resets),
+		CASE(pci_known, product_data_can_be_rewritten),
 		CASE(pci_known, how_far_product_data_go),
 		CASE(pci_known, a_virtual_function_shows_what_its_own_registers_do_not),
 		CASE(pci_known, atomics_are_those_of_device_and_root_port),

@@ -164,6 +164,38 @@ TEST(pci_reset, who_may_reset_a_bus)
 	room_free(room);
 }
 
+TEST(pci_reset, a_hot_reset_wakes_who_sleeps_beside)
+{
+	struct room *room = room_new();
+	struct room_device opened = room_open_device(room, ROOM_PAIR_A, VFIO_TYPE1_IOMMU);
+	int second = (int)ASSERT_OK(room->why, IOCTL(opened.group, VFIO_GROUP_GET_DEVICE_FD, ROOM_PAIR_B));
+	struct reset reset = {.head = {.argsz = sizeof(reset), .count = 1}, .fds = {opened.group}};
+	struct pci_session *session = pci_session_of(room_file(room, second));
+	int fd = eventfd(0, EFD_NONBLOCK);
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_low_power_entry_with_wakeup entry;
+	} enter = {{sizeof(enter), VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP},
+		   {.wakeup_eventfd = fd}};
+	u64 count = 0;
+
+	ASSERT_OK(room->why, IOCTL(second, VFIO_DEVICE_FEATURE, &enter));
+	assert_true(session->suspended && session->revoked);
+	ASSERT_OK(room->why, HOT_RESET());
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	assert_false(session->suspended || session->revoked);
+	/* The other kind sleeps on. */
+	enter.head.argsz = sizeof(enter.head);
+	enter.head.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY;
+	ASSERT_OK(room->why, IOCTL(second, VFIO_DEVICE_FEATURE, &enter));
+	ASSERT_OK(room->why, HOT_RESET());
+	assert_true(session->suspended && session->revoked);
+	room_check(room);
+	close(fd);
+	room_free(room);
+}
+
 /* What cannot be reset alone waits until nobody has its bus open. */
 TEST(pci_reset, the_last_close_resets_the_bus)
 {
@@ -188,6 +220,25 @@ TEST(pci_reset, the_last_close_resets_the_bus)
 	room_close(room, second);
 	assert_int_equal(resets[0], 1);
 	assert_int_equal(resets[1], 1);
+	assert_false(room_bound(room, ROOM_PAIR_A)->needs_reset);
+	room_free(room);
+}
+
+/* As it can be at its close: reset_method may have been emptied since it was opened. */
+TEST(pci_reset, a_device_that_may_not_be_reset_any_more_waits_too)
+{
+	struct room *room = room_new();
+	struct room_device opened = room_open_device(room, ROOM_PAIR_A, VFIO_TYPE1_IOMMU);
+	int second = (int)ASSERT_OK(room->why, IOCTL(opened.group, VFIO_GROUP_GET_DEVICE_FD, ROOM_PAIR_B));
+	unsigned resets = 0;
+
+	count(room, ROOM_PAIR_A, &resets);
+	room_device(room, ROOM_PAIR_A)->function->reset_forbidden = true;
+	room_close(room, opened.device);
+	assert_int_equal(resets, 0);
+	assert_true(room_bound(room, ROOM_PAIR_A)->needs_reset);
+	room_close(room, second);
+	assert_int_equal(resets, 1);
 	assert_false(room_bound(room, ROOM_PAIR_A)->needs_reset);
 	room_free(room);
 }
@@ -248,7 +299,9 @@ int main(void)
 		CASE(pci_reset, other_ways_to_reset),
 		CASE(pci_reset, what_a_hot_reset_hits),
 		CASE(pci_reset, who_may_reset_a_bus),
+		CASE(pci_reset, a_hot_reset_wakes_who_sleeps_beside),
 		CASE(pci_reset, the_last_close_resets_the_bus),
+		CASE(pci_reset, a_device_that_may_not_be_reset_any_more_waits_too),
 		CASE(pci_reset, a_sibling_that_needs_it_is_not_forgotten),
 		CASE(pci_reset, a_hot_reset_can_fail_anywhere),
 	};
