@@ -7,7 +7,7 @@
  *	 2    a device model   its registers and queues            one poll of the model, one reset
  *	 3    dma_port.gate    what one device's DMA can see       entered: one transfer; stopped: one unmap, attach
  *	 4    pci_irq.lock     where a function's interrupts go    one signal
- *	 5    file watchers    who waits for a queue               one wake
+ *	 5    file watchers    who waits for a queue               one wake (so are two leaves of supervise/)
  *	 6    tracer.lock      what the tracer is asked to do      one look
  *	 7    journal.lock     the ring of refusals                one append
  */

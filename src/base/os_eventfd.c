@@ -74,20 +74,26 @@ static bool signal_by_request(int fd)
 	return false;
 }
 
-static void *write_one(void *argument)
+static void write_one(int fd)
 {
-	int fd = (int)(intptr_t)argument;
 	u64 one = 1;
 	ssize_t written;
 
 	do
 		written = write(fd, &one, sizeof(one));
 	while (written < 0 && errno == EINTR);
+}
+
+static void *write_and_close(void *argument)
+{
+	int fd = (int)(intptr_t)argument;
+
+	write_one(fd);
 	close(fd);
 	return NULL;
 }
 
-/* What it has no thread or descriptor for is lost: there is nobody to tell. */
+/* Without a thread or a descriptor for it, we write ourselves: an event of our own must not be lost. */
 static void signal_by_thread(int fd)
 {
 	struct pollfd room = {.fd = fd, .events = POLLOUT};
@@ -99,12 +105,16 @@ static void signal_by_thread(int fd)
 	if (poll(&room, 1, 0) != 1)
 		return;
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (copy < 0)
+	if (copy < 0) {
+		write_one(fd);
 		return;
-	if (os_thread_start(&thread, write_one, (void *)(intptr_t)copy, &ignored) < 0)
-		close(copy);
-	else
+	}
+	if (os_thread_start(&thread, write_and_close, (void *)(intptr_t)copy, &ignored) == 0) {
 		pthread_detach(thread);
+		return;
+	}
+	write_one(fd);
+	close(copy);
 }
 
 #if defined(__SANITIZE_THREAD__)

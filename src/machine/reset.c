@@ -67,15 +67,18 @@ bool device_reset_supported(const struct device *device)
 
 int device_reset(struct device *device, struct why *why)
 {
+	struct vfio *vfio = &device->machine->vfio;
 	int err;
 
 	if (!device->nresets)
 		return refuse(why, RESET_UNSUPPORTED, "%s has no reset method left: reset_method was emptied",
 			      device->name);
 	/* Whatever the method, afterwards the registers are as after power-on, and Linux restores what it needs. */
+	vfio_function_wake(vfio, device->function, true);
 	err = device_function_reset(device->iommu, device->function, why);
 	if (err == 0)
-		vfio_function_was_reset(&device->machine->vfio, device->function);
+		vfio_function_was_reset(vfio, device->function);
+	vfio_function_wake(vfio, device->function, false);
 	return err;
 }
 

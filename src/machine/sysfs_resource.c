@@ -174,6 +174,7 @@ static s64 write_config(struct node *node, u64 offset, const void *buffer, size_
 		offset += width;
 		left -= width;
 	}
+	vfio_function_was_written(&device->machine->vfio, device->function);
 	return from - (const u8 *)buffer;
 }
 

@@ -87,11 +87,17 @@ void extent_set_client(struct extent *extent, struct client *client, u64 address
 	extent->direct = shared_map(client, address, extent_size(extent));
 }
 
+/* The client may have put another file there meanwhile. */
 void extent_share(struct extent *extent, const struct extent *other)
 {
+	void *again;
+
 	assert(extent->client && extent_size(extent) == extent_size(other));
-	if (!extent->direct && other->direct)
-		extent->direct = shared_map_again(other->direct, extent_size(extent));
+	again = other->direct ? shared_map_again(other->direct, extent_size(extent)) : NULL;
+	if (!again)
+		return;
+	shared_unmap(extent->direct, extent_size(extent));
+	extent->direct = again;
 }
 
 void extent_fini(struct extent *extent)

@@ -58,9 +58,17 @@ static bool look(const struct kept_map *map, struct place *ret)
 	return version % 2 == 0 && atomic_load(&map->version) == version;
 }
 
+/* Is there a page, or can there be one? The host may have no memory for it. */
+static bool has_page(int fd, u64 page)
+{
+	u8 byte;
+
+	return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) == 0 && pread(fd, &byte, 1, (off_t)page) == 1;
+}
+
 /*
- * Long enough already: another thread was faster, or the page itself is bad (it cannot come back from swap). A hole is
- * neither.
+ * Long enough already: another thread was faster, and what has been stored since must stay; or the page itself is bad
+ * (it cannot come back from swap), and a hole is not.
  */
 static bool grow_back(const struct place *place, u64 address)
 {
@@ -71,7 +79,10 @@ static bool grow_back(const struct place *place, u64 address)
 		return false;
 	if ((u64)status.st_size < place->file_size)
 		return ftruncate(place->fd, (off_t)place->file_size) == 0;
-	return fallocate(place->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) == 0;
+	if (has_page(place->fd, page))
+		return true;
+	return fallocate(place->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) == 0 &&
+	       has_page(place->fd, page);
 }
 
 static bool restore(struct kept_map *map, u64 address)

@@ -224,6 +224,11 @@ void tree_server_abort(struct tree_server *server)
 	fuse_loop_abort(server->loop);
 }
 
+bool tree_server_serves(struct tree_server *server, pid_t process)
+{
+	return fuse_loop_serves(server->loop, process);
+}
+
 void tree_server_stop(struct tree_server *server)
 {
 	if (!server)

@@ -16,6 +16,9 @@ int tree_server_start(struct machine *machine, int fd, struct tree_server **ret,
  * same. */
 void tree_server_abort(struct tree_server *server);
 
+/* Does the process wait for an answer? */
+bool tree_server_serves(struct tree_server *server, pid_t process);
+
 /* Who is still inside, from outside the room, gets ENOTCONN from now on. NULL is legal. */
 void tree_server_stop(struct tree_server *server);
 

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/os.h"
+#include "supervise/tracee.h"
 
 /* Those that wait for a program to close (an unbind does) are few; the rest is for who waits for machine.lock. */
 enum { MOST_THREADS = 256 };
@@ -30,6 +31,7 @@ struct fuse_thread {
 	pthread_t thread;
 	struct fuse_buf buffer; /* its memory is owned */
 	struct list_link link;	/* loop->threads */
+	pid_t serves;		/* the thread whose request it is at; 0: none. Under loop->lock */
 };
 
 /* A request that found all threads busy. */
@@ -46,6 +48,7 @@ struct fuse_loop {
 	unsigned count;		      /* of threads */
 	unsigned listening;	      /* of those: read from the host, or will at once */
 	bool stopping;
+	int nowhere; /* owned: /dev/null */
 };
 
 static void *run(void *argument);
@@ -121,7 +124,15 @@ static void leave(struct fuse_loop *loop, struct fuse_buf *buffer)
 	list_append(&loop->left, &left->link);
 }
 
-/* May this thread serve what it has read? If nobody else listens, nor can, it must not; the request is left, then. */
+static pid_t asker(const struct fuse_buf *buffer)
+{
+	return (pid_t)((const struct fuse_in_header *)buffer->mem)->pid;
+}
+
+/*
+ * May this thread serve what it has read? If nobody else listens, nor can, it must not; the request is left, then, to
+ * one that is busy. If none is, there is nothing to wait for.
+ */
 static bool may_serve(struct fuse_thread *self)
 {
 	struct fuse_loop *loop = self->loop;
@@ -129,11 +140,14 @@ static bool may_serve(struct fuse_thread *self)
 	bool may;
 
 	mutex_lock(&loop->lock);
-	may = loop->listening > 1 || loop->stopping || (loop->count < MOST_THREADS && add_thread(loop, &why) == 0);
-	if (may)
+	may = loop->listening > 1 || loop->stopping || (loop->count < MOST_THREADS && add_thread(loop, &why) == 0) ||
+	      loop->listening == loop->count;
+	if (may) {
 		loop->listening--;
-	else
+		self->serves = asker(&self->buffer);
+	} else {
 		leave(loop, &self->buffer);
+	}
 	mutex_unlock(&loop->lock);
 	return may;
 }
@@ -146,19 +160,35 @@ static void serve_left(struct fuse_loop *loop, struct left *left)
 }
 
 /* Back from serving: what was left meanwhile comes first. */
-static void listen_again(struct fuse_loop *loop)
+static void listen_again(struct fuse_thread *self)
 {
+	struct fuse_loop *loop = self->loop;
+
 	mutex_lock(&loop->lock);
 	while (!list_empty(&loop->left)) {
 		struct left *left = list_first(&loop->left, struct left, link);
 
 		list_remove(&left->link);
+		self->serves = asker(&left->buffer);
 		mutex_unlock(&loop->lock);
 		serve_left(loop, left);
 		mutex_lock(&loop->lock);
 	}
+	self->serves = 0;
 	loop->listening++;
 	mutex_unlock(&loop->lock);
+}
+
+bool fuse_loop_serves(struct fuse_loop *loop, pid_t process)
+{
+	const struct fuse_thread *thread;
+	bool serves = false;
+
+	mutex_lock(&loop->lock);
+	list_for_each(thread, &loop->threads, link)
+		serves |= thread->serves && process_of_thread(thread->serves) == process;
+	mutex_unlock(&loop->lock);
+	return serves;
 }
 
 /* false: the mount has gone. */
@@ -170,7 +200,9 @@ static bool receive(struct fuse_thread *self)
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 		got = fuse_session_receive_buf(self->loop->session, &self->buffer);
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-	} while (got == -EINTR || got == -EAGAIN);
+		if (got < 0 && got != -EINTR && got != -EAGAIN)
+			os_sleep_ns(1000000); /* no memory, most likely; somebody must go on listening */
+	} while (got < 0);
 	return got > 0;
 }
 
@@ -184,7 +216,7 @@ static void *run(void *argument)
 		if (is_done_at_once(loop, &self->buffer) || !may_serve(self))
 			continue;
 		fuse_session_process_buf(loop->session, &self->buffer);
-		listen_again(loop);
+		listen_again(self);
 	}
 	return NULL;
 }
@@ -198,6 +230,7 @@ static void free_loop(struct fuse_loop *loop)
 		free(left->buffer.mem);
 		free(left);
 	}
+	os_close(loop->nowhere);
 	mutex_fini(&loop->lock);
 	free(loop);
 }
@@ -213,8 +246,9 @@ int fuse_loop_start(struct fuse_session *session, struct fuse_loop **ret, struct
 	mutex_init(&loop->lock, RANK_WATCH);
 	list_init(&loop->threads);
 	list_init(&loop->left);
+	loop->nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
 	mutex_lock(&loop->lock);
-	err = add_thread(loop, why);
+	err = loop->nowhere < 0 ? refuse_host(why, errno, "open(/dev/null)") : add_thread(loop, why);
 	mutex_unlock(&loop->lock);
 	if (err < 0)
 		free_loop(loop);
@@ -238,13 +272,8 @@ static void stop_listening(struct fuse_loop *loop)
 /* The host ends a mount that nobody has open any more. Late answers must not go to who gets the number next. */
 void fuse_loop_abort(struct fuse_loop *loop)
 {
-	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-
 	stop_listening(loop);
-	if (nowhere < 0)
-		return;
-	dup3(nowhere, fuse_session_fd(loop->session), O_CLOEXEC);
-	close(nowhere);
+	dup3(loop->nowhere, fuse_session_fd(loop->session), O_CLOEXEC);
 }
 
 void fuse_loop_stop(struct fuse_loop *loop)

@@ -7,6 +7,8 @@
 #ifndef SUPERVISE_FUSE_LOOP_H
 #define SUPERVISE_FUSE_LOOP_H
 
+#include <sys/types.h>
+
 #include "base/why.h"
 
 struct fuse_loop;
@@ -20,6 +22,9 @@ int fuse_loop_start(struct fuse_session *session, struct fuse_loop **ret, struct
  * For a process that has been killed while it waits for what only its own end brings about.
  */
 void fuse_loop_abort(struct fuse_loop *loop);
+
+/* Is a request of the process under way? */
+bool fuse_loop_serves(struct fuse_loop *loop, pid_t process);
 
 /* Requests under way are finished, no other is begun. NULL is legal. */
 void fuse_loop_stop(struct fuse_loop *loop);

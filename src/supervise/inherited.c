@@ -12,8 +12,9 @@ static const struct {
 	void (*handler)(int);
 } actions[INHERITED_ACTIONS] = {{SIGCHLD, SIG_DFL}, {SIGPIPE, SIG_IGN}, {SIGXFSZ, SIG_IGN}};
 
-/* What the host allows at most: each vector of each device of each program is a descriptor here. */
-static const __rlimit_resource_t limits[INHERITED_LIMITS] = {RLIMIT_NOFILE, RLIMIT_FSIZE};
+/* What the host allows at most: each vector of each device of each program is a descriptor here, and our time is ours.
+ */
+static const __rlimit_resource_t limits[INHERITED_LIMITS] = {RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU};
 
 void inherited_set_aside(struct inherited *ret)
 {

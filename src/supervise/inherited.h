@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-enum { INHERITED_ACTIONS = 3, INHERITED_LIMITS = 2 };
+enum { INHERITED_ACTIONS = 3, INHERITED_LIMITS = 3 };
 
 struct inherited {
 	sigset_t mask;

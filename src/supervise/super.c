@@ -59,8 +59,8 @@ static int watch(struct room *room, int fd, struct why *why)
  */
 static void choose_signals(sigset_t *ret)
 {
-	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP,	 SIGINT,  SIGQUIT, SIGUSR1,
-				    SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR};
+	static const int taken[] = {SIGCHLD, SIGTERM,	SIGHUP,	 SIGINT, SIGQUIT, SIGUSR1,  SIGUSR2,
+				    SIGALRM, SIGVTALRM, SIGPROF, SIGIO,	 SIGPWR,  SIGSTKFLT};
 
 	sigemptyset(ret);
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
@@ -134,13 +134,10 @@ static bool is_for_program(const struct signalfd_siginfo *info)
  */
 static void pass_on(struct room *room, int number)
 {
-	char text[OS_STATUS_TEXT];
-
+	if (room->status >= 0)
+		return; /* its number may be somebody else's by now */
 	kill(room->program.pid, number);
-	if (number != SIGTERM || ++room->requests_to_end < 2)
-		return;
-	os_task_status(room->program.pid, text);
-	if (*os_status_value(text, "State") == 'D')
+	if (number == SIGTERM && ++room->requests_to_end > 1 && tree_server_serves(room->tree, room->program.pid))
 		tree_server_abort(room->tree);
 }
 

@@ -35,11 +35,12 @@ static int enter(struct pci_session *session, enum low_power kind, int wake_fd, 
 	return 0;
 }
 
-/* Nobody else keeps it awake: neither the module's parameter nor virtual functions (vfio_pci_core_sriov_configure()).
+/* Virtual functions keep it awake (vfio_pci_core_sriov_configure()). The module's disable_idle_d3 is for closed
+ * devices.
  */
 static bool may_suspend(const struct vfio_device *device)
 {
-	return !device->pci.disable_idle_d3 && !(device->token && device->token->sriov);
+	return !(device->token && device->token->sriov);
 }
 
 /* Linux: drivers/vfio/pci/vfio_pci_core.c:vfio_pci_core_runtime_suspend() */
@@ -98,6 +99,8 @@ void low_power_exit(struct pci_session *session)
 
 void low_power_resume(struct pci_session *session)
 {
+	if (!session->suspended)
+		return;
 	if (session->low_power != LOW_POWER_WAKEUP) {
 		resume(session);
 		return;

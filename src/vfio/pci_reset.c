@@ -153,6 +153,29 @@ void session_reset(struct pci_session *session)
 	dmabufs_revoke(session, session->revoked);
 }
 
+void vfio_function_wake(struct vfio *vfio, const struct pci_function *function, bool awake)
+{
+	struct vfio_device *device;
+
+	list_for_each(device, &vfio->devices, link)
+		if (device->session && device->function == function) {
+			if (awake)
+				low_power_resume(device->session);
+			else
+				low_power_suspend(device->session);
+		}
+}
+
+void vfio_function_was_written(struct vfio *vfio, const struct pci_function *function)
+{
+	struct vfio_device *device;
+
+	list_for_each(device, &vfio->devices, link)
+		if (device->session && device->function == function)
+			backing_update(device->session);
+	virtuals_update(vfio, function);
+}
+
 void vfio_function_was_reset(struct vfio *vfio, const struct pci_function *function)
 {
 	struct vfio_device *device;
@@ -171,6 +194,7 @@ void session_lost(struct pci_session *session)
 {
 	backing_revoke(session);
 	pci_function_reset(session->function);
+	backing_update(session); /* of a virtual function, whose memory its physical one decodes */
 	virtuals_update(session->device->vfio, session->function);
 }
 

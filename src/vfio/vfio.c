@@ -323,7 +323,9 @@ bool vfio_device_error(struct vfio_device *device, bool fatal)
 
 bool vfio_device_idle(const struct vfio_device *device)
 {
-	return !device->session && !device->pci.disable_idle_d3;
+	if (device->token && device->token->sriov)
+		return false;
+	return device->session ? device->session->suspended : !device->pci.disable_idle_d3;
 }
 
 const char *vfio_device_name(const struct vfio_device *device)

@@ -98,7 +98,11 @@ bool vfio_device_error(struct vfio_device *device, bool fatal);
  * in D0. So are its virtual functions, whoever has their physical one.
  */
 void vfio_function_was_reset(struct vfio *vfio, const struct pci_function *function);
-/* Closed, and left in D3 as vfio-pci leaves it. */
+/* Others than its user are at work on it, or are done: meanwhile it does not sleep, and its user hears of that. */
+void vfio_function_wake(struct vfio *vfio, const struct pci_function *function, bool awake);
+/* Others have written its configuration: it may decode no memory any more, or again. */
+void vfio_function_was_written(struct vfio *vfio, const struct pci_function *function);
+/* Closed, and left in D3 as vfio-pci leaves it, or put to sleep by its user. */
 bool vfio_device_idle(const struct vfio_device *device);
 /*
  * SR-IOV of a device that is a physical function is being enabled through vfio-pci, or is off again: meanwhile it stays

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -129,12 +130,75 @@ TEST(reset_by_name, it_wakes_virtual_functions)
 	isolde_machine_free(machine);
 }
 
+static int open_bound(struct isolde_machine *machine)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	int fd = isolde_open(machine, "/dev/vfio/devices/vfio0", O_RDWR, NULL);
+
+	bind.iommufd = isolde_open(machine, "/dev/iommu", O_RDWR, NULL);
+	assert_int_equal(isolde_ioctl(machine, fd, VFIO_DEVICE_BIND_IOMMUFD, &bind, NULL), 0);
+	return fd;
+}
+
+/* Linux holds it awake for the reset (pci-sysfs.c:reset_store()). */
+TEST(reset_by_name, a_device_in_low_power_says_that_it_was_woken)
+{
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_low_power_entry_with_wakeup entry;
+	} sleep = {{sizeof(sleep), VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP}, {0, 0}};
+	struct isolde_machine *machine = machine_of_text(machine_text);
+	int device = open_bound(machine);
+	u64 count;
+
+	sleep.entry.wakeup_eventfd = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(isolde_ioctl(machine, device, VFIO_DEVICE_FEATURE, &sleep, NULL), 0);
+	assert_int_equal(read(sleep.entry.wakeup_eventfd, &count, sizeof(count)), -1);
+	put(machine, "sys/bus/pci/devices/0000:00:01.0/reset", "1");
+	assert_int_equal(read(sleep.entry.wakeup_eventfd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(isolde_ioctl(machine, device, VFIO_DEVICE_FEATURE, &sleep, NULL), 0);
+	close(sleep.entry.wakeup_eventfd);
+	isolde_machine_check(machine);
+	isolde_machine_free(machine);
+}
+
+/* As setpci does: the header again, and the registers behind it up to PMCSR. */
+static void set_power_state(struct isolde_machine *machine, u8 state)
+{
+	static const char path[] = "sys/bus/pci/devices/0000:00:01.0/config";
+	unsigned control = find_function(machine, "0000:00:01.0")->cap_pm + 4u;
+	u8 config[256];
+
+	assert_int_equal(isolde_attribute_read(machine, path, config, control + 1, NULL), control + 1);
+	config[control] = state;
+	assert_int_equal(isolde_attribute_write(machine, path, config, control + 1, NULL), control + 1);
+}
+
+TEST(reset_by_name, configuration_written_past_vfio_counts)
+{
+	struct isolde_machine *machine = machine_of_text(machine_text);
+	int device = open_bound(machine);
+	void *mapped;
+
+	assert_int_equal(isolde_mmap(machine, device, 4096, PROT_READ, MAP_SHARED, 0, &mapped, NULL), 0);
+	assert_true(is_alive(mapped));
+	set_power_state(machine, 3);
+	assert_false(is_alive(mapped));
+	set_power_state(machine, 0);
+	assert_true(is_alive(mapped));
+	munmap(mapped, 4096);
+	isolde_machine_check(machine);
+	isolde_machine_free(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(reset_by_name, it_ends_a_migration),
 		CASE(reset_by_name, it_wakes_the_device),
 		CASE(reset_by_name, it_wakes_virtual_functions),
+		CASE(reset_by_name, a_device_in_low_power_says_that_it_was_woken),
+		CASE(reset_by_name, configuration_written_past_vfio_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
