@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mem/frames.h"
 
+#include <sys/mman.h>
+
 #include "tests/fixtures/self_client.h"
 #include "tests/helpers.h"
 
@@ -109,6 +111,40 @@ TEST(frames, an_address_just_freed_is_not_the_next_given_out)
 	client_put(client);
 }
 
+/* What a mapping has been pinned to stays, though the client has mapped another file over it since. */
+TEST(frames, a_later_extent_shows_the_same_file)
+{
+	struct client *client = self_client_new(getpid());
+	int first = memfd_create("first", MFD_CLOEXEC), second = memfd_create("second", MFD_CLOEXEC);
+	struct extent before, after;
+	struct why why = WHY_INIT;
+	struct frames frames;
+	u8 *memory;
+
+	assert_int_equal(ftruncate(first, PAGE_SIZE), 0);
+	assert_int_equal(ftruncate(second, PAGE_SIZE), 0);
+	memory = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, first, 0);
+	frames_init(&frames);
+	ASSERT_OK(why, extent_init(&before, &frames, 0, PAGE_SIZE, &why));
+	extent_set_client(&before, client, (uintptr_t)memory);
+	assert_ptr_equal(mmap(memory, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, second, 0), memory);
+	ASSERT_OK(why, extent_init(&after, &frames, 0, PAGE_SIZE, &why));
+	extent_set_client(&after, client, (uintptr_t)memory);
+	memory[0] = 2;
+	assert_int_equal(*(u8 *)after.direct, 2);
+	extent_share(&after, &before);
+	*(u8 *)before.direct = 1;
+	assert_int_equal(*(u8 *)after.direct, 1);
+	assert_int_equal(memory[0], 2);
+	extent_fini(&after);
+	extent_fini(&before);
+	frames_fini(&frames);
+	munmap(memory, PAGE_SIZE);
+	close(first);
+	close(second);
+	client_put(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +152,7 @@ int main(void)
 		CASE(frames, an_address_is_found_in_its_extent_only),
 		CASE(frames, they_are_used_again_when_the_top_is_reached),
 		CASE(frames, an_address_just_freed_is_not_the_next_given_out),
+		CASE(frames, a_later_extent_shows_the_same_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
