@@ -105,16 +105,12 @@ static void signal_by_thread(int fd)
 	if (poll(&room, 1, 0) != 1)
 		return;
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (copy < 0) {
-		write_one(fd);
-		return;
-	}
-	if (os_thread_start(&thread, write_and_close, (void *)(intptr_t)copy, &ignored) == 0) {
+	if (copy >= 0 && os_thread_start(&thread, write_and_close, (void *)(intptr_t)copy, &ignored) == 0) {
 		pthread_detach(thread);
 		return;
 	}
 	write_one(fd);
-	close(copy);
+	os_close(copy);
 }
 
 #if defined(__SANITIZE_THREAD__)

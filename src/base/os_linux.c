@@ -111,8 +111,10 @@ int os_memfd(const char *name, u64 size, struct why *why)
 	return fd;
 }
 
-/* Past a limit on the size of files (`ulimit -f`) a signal comes besides the error, and would end a program that embeds
- * us. 0 or a positive errno. */
+/*
+ * Past a limit on the size of files (`ulimit -f`) a signal comes besides the error, and would end a program that embeds
+ * us. 0 or a positive errno.
+ */
 static int resize_without_signal(int fd, u64 size)
 {
 	const struct timespec at_once = {.tv_sec = 0};

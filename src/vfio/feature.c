@@ -35,9 +35,7 @@ static int enter(struct pci_session *session, enum low_power kind, int wake_fd, 
 	return 0;
 }
 
-/* Virtual functions keep it awake (vfio_pci_core_sriov_configure()). The module's disable_idle_d3 is for closed
- * devices.
- */
+/* Virtual functions keep it awake (vfio_pci_core_sriov_configure()); disable_idle_d3 is for closed devices. */
 static bool may_suspend(const struct vfio_device *device)
 {
 	return !(device->token && device->token->sriov);

@@ -153,39 +153,43 @@ void session_reset(struct pci_session *session)
 	dmabufs_revoke(session, session->revoked);
 }
 
-void vfio_function_wake(struct vfio *vfio, const struct pci_function *function, bool awake)
+/* Of the program that has the function open; NULL: none has. */
+static struct pci_session *session_of(struct vfio *vfio, const struct pci_function *function)
 {
 	struct vfio_device *device;
 
 	list_for_each(device, &vfio->devices, link)
-		if (device->session && device->function == function) {
-			if (awake)
-				low_power_resume(device->session);
-			else
-				low_power_suspend(device->session);
-		}
+		if (device->function == function)
+			return device->session;
+	return NULL;
+}
+
+void vfio_function_wake(struct vfio *vfio, const struct pci_function *function, bool awake)
+{
+	struct pci_session *session = session_of(vfio, function);
+
+	if (session && awake)
+		low_power_resume(session);
+	else if (session)
+		low_power_suspend(session);
 }
 
 void vfio_function_was_written(struct vfio *vfio, const struct pci_function *function)
 {
-	struct vfio_device *device;
+	struct pci_session *session = session_of(vfio, function);
 
-	list_for_each(device, &vfio->devices, link)
-		if (device->session && device->function == function)
-			backing_update(device->session);
+	if (session)
+		backing_update(session);
 	virtuals_update(vfio, function);
 }
 
 void vfio_function_was_reset(struct vfio *vfio, const struct pci_function *function)
 {
-	struct vfio_device *device;
+	struct pci_session *session = session_of(vfio, function);
 
-	list_for_each(device, &vfio->devices, link)
-		if (device->session && device->function == function) {
-			migration_reset(device->session);
-			backing_update(device->session);
-		}
-	virtuals_update(vfio, function);
+	if (session)
+		migration_reset(session);
+	vfio_function_was_written(vfio, function);
 }
 
 /* Registers as after power-on, and nobody puts anything back. The registers of BARs go home before they are not there.
