@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -58,31 +57,34 @@ static bool look(const struct kept_map *map, struct place *ret)
 	return version % 2 == 0 && atomic_load(&map->version) == version;
 }
 
-/* Is there a page, or can there be one? The host may have no memory for it. */
-static bool has_page(int fd, u64 page)
+/* Is there a page, or can there be one? The host may have no memory for it. 0 where the file ends before it. */
+static ssize_t read_page(int fd, u64 page)
 {
 	u8 byte;
 
-	return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) == 0 && pread(fd, &byte, 1, (off_t)page) == 1;
+	return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) < 0 ? -1 : pread(fd, &byte, 1, (off_t)page);
+}
+
+/* A page that cannot come back from swap is bad; a hole is not. */
+static ssize_t replace_page(int fd, u64 page)
+{
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) < 0)
+		return -1;
+	return read_page(fd, page);
 }
 
 /*
- * Long enough already: another thread was faster, and what has been stored since must stay; or the page itself is bad
- * (it cannot come back from swap), and a hole is not.
+ * Long enough already: another thread was faster, and what has been stored since must stay. It may be cut again at any
+ * moment, also while we look: then it is not the page's fault.
  */
 static bool grow_back(const struct place *place, u64 address)
 {
 	u64 page = place->offset + align_down(address - place->start, PAGE_SIZE);
-	struct stat status;
+	ssize_t found = read_page(place->fd, page);
 
-	if (fstat(place->fd, &status) < 0)
-		return false;
-	if ((u64)status.st_size < place->file_size)
-		return ftruncate(place->fd, (off_t)place->file_size) == 0;
-	if (has_page(place->fd, page))
-		return true;
-	return fallocate(place->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) == 0 &&
-	       has_page(place->fd, page);
+	if (found < 0)
+		found = replace_page(place->fd, page);
+	return found > 0 || (found == 0 && ftruncate(place->fd, (off_t)place->file_size) == 0);
 }
 
 static bool restore(struct kept_map *map, u64 address)
