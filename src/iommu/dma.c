@@ -150,9 +150,33 @@ static bool move(const struct batch *batch, enum dma_direction direction, u64 *r
 	return true;
 }
 
-/* Translates and moves; a reason plus one and the address when it faults. */
+/* Moves batch by batch, the first of which is there; *ret_moved: some may have moved, whatever comes then. */
+static int move_batches(struct dma_context *context, const struct dma_segment *segments, unsigned nsegments,
+			enum dma_direction direction, struct cursor *cursor, struct batch *batch, u64 *ret_iova,
+			bool *ret_moved)
+{
+	unsigned permission = direction == DMA_READ ? ISOLDE_PT_READ : ISOLDE_PT_WRITE;
+
+	for (;;) {
+		int reason;
+
+		*ret_moved = true;
+		if (!move(batch, direction, ret_iova))
+			return DMA_FAULT_MEMORY + 1;
+		if (cursor->segment == nsegments)
+			return 0;
+		reason = gather(context, segments, nsegments, permission, cursor, batch, ret_iova);
+		if (reason)
+			return reason;
+	}
+}
+
+/*
+ * Translates and moves; a reason plus one and the address when it faults. What could be translated at first may be gone
+ * when its turn comes: a guest's tables are its own memory, which other processors of it change, and this very device.
+ */
 static int transfer(struct dma_context *context, const struct dma_segment *segments, unsigned nsegments,
-		    enum dma_direction direction, u64 *ret_iova)
+		    enum dma_direction direction, u64 *ret_iova, bool *ret_moved)
 {
 	unsigned permission = direction == DMA_READ ? ISOLDE_PT_READ : ISOLDE_PT_WRITE;
 	struct cursor cursor = {0, 0};
@@ -162,19 +186,12 @@ static int transfer(struct dma_context *context, const struct dma_segment *segme
 	/* More than one batch: the rest is translated too before the first moves, then gathered again. */
 	for (struct cursor ahead = cursor; !reason && ahead.segment < nsegments;)
 		reason = gather(context, segments, nsegments, permission, &ahead, &batch, ret_iova);
-	if (reason)
-		return reason;
-	if (cursor.segment < nsegments) {
+	if (!reason && cursor.segment < nsegments) {
 		cursor = (struct cursor){0, 0};
-		gather(context, segments, nsegments, permission, &cursor, &batch, ret_iova);
+		reason = gather(context, segments, nsegments, permission, &cursor, &batch, ret_iova);
 	}
-	for (;;) {
-		if (!move(&batch, direction, ret_iova))
-			return DMA_FAULT_MEMORY + 1;
-		if (cursor.segment == nsegments)
-			return 0;
-		gather(context, segments, nsegments, permission, &cursor, &batch, ret_iova);
-	}
+	return reason ? reason
+		      : move_batches(context, segments, nsegments, direction, &cursor, &batch, ret_iova, ret_moved);
 }
 
 /* What of the segment that holds iova the device wanted from there on. */
@@ -211,6 +228,7 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 {
 	struct dma_context *context;
 	u64 total = 0, iova = nsegments ? segments[0].iova : 0;
+	bool moved = false;
 	int reason;
 
 	assert(port->function);
@@ -220,7 +238,7 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 		total += segments[i].size;
 	gate_enter(&port->gate);
 	context = find_context(port, pasid);
-	reason = context ? transfer(context, segments, nsegments, direction, &iova) : DMA_FAULT_BLOCKED + 1;
+	reason = context ? transfer(context, segments, nsegments, direction, &iova, &moved) : DMA_FAULT_BLOCKED + 1;
 	if (reason) {
 		*ret_fault = (struct dma_fault){
 			.function = port->function,
@@ -234,8 +252,8 @@ enum dma_result dma_request(struct dma_port *port, u32 pasid, const struct dma_s
 	} else {
 		dma_count(direction == DMA_READ ? &port->bytes_read : &port->bytes_written, total);
 	}
-	/* Of what faulted for its memory some may have been written. */
-	if (port->log && direction == DMA_WRITE && (!reason || reason == DMA_FAULT_MEMORY + 1))
+	/* Of what faulted on the way some may have been written. */
+	if (port->log && direction == DMA_WRITE && moved)
 		dma_log_note(port->log, segments, nsegments);
 	gate_leave(&port->gate);
 	if (reason && port->iommu->fault)

@@ -56,8 +56,9 @@ enum dma_result dma_write(struct dma_port *port, u64 iova, const void *buffer, s
 
 /*
  * Several segments in order, as few system calls as possible; at most 2 GiB - 4 KiB in all. All are translated before
- * the first byte moves; on DMA_FAULT for a translation nothing has moved. Writes become visible in order of the
- * segments: a completion entry whose phase bit is a segment of its own, last, is seen whole or not at all.
+ * the first byte moves; on DMA_FAULT for a translation nothing has moved, unless the tables are a guest's, which
+ * changed them meanwhile. Writes become visible in order of the segments: a completion entry whose phase bit is a
+ * segment of its own, last, is seen whole or not at all.
  */
 enum dma_result dma_readv(struct dma_port *port, const struct dma_segment *segments, unsigned count);
 enum dma_result dma_writev(struct dma_port *port, const struct dma_segment *segments, unsigned count);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices behind a guest's own tables: VT-d's first stage, one for a device or a PASID. Others: nested_contexts.c. */
+#include "iommu/dma_log.h"
 #include "tests/fixtures/guest.h"
 
 #define IOVA 0x7f0000001000ull
@@ -328,6 +329,72 @@ TEST(nested, the_parent_sees_what_was_written_through_it)
 	scene_finish(&scene);
 }
 
+/* ---- tables that change under a transfer ---- */
+
+/* More pages than one batch of pieces, and than the IOTLB has places for. */
+enum { LONG_PAGES = 400, BATCH_PAGES = 128 };
+
+#define LONG_IOVA 0x7f0000200000ull
+
+static u64 long_page(unsigned i)
+{
+	return DATA + 2ull * i * PAGE_SIZE;
+}
+
+/* The first page of the range is the table that maps the range; the others follow nobody. The table's address. */
+static u64 map_long(struct scene *scene)
+{
+	u64 table;
+
+	map(scene->pt, LONG_IOVA + PAGE_SIZE, long_page(1), PAGE_SIZE, GUEST_RW);
+	table = GUEST_BASE + scene->guest.tables - PAGE_SIZE;
+	assert_true(guest_word(&scene->guest, table + 8) & 1);
+	map(scene->pt, LONG_IOVA, table, PAGE_SIZE, GUEST_RW);
+	for (unsigned i = 2; i < LONG_PAGES; i++)
+		map(scene->pt, LONG_IOVA + i * PAGE_SIZE, long_page(i), PAGE_SIZE, GUEST_RW);
+	return table;
+}
+
+static void note_first(void *context, u64 start, u64 last)
+{
+	u64 *first = context;
+
+	*first = min_u64(*first, start);
+}
+
+/* With what the device writes first it takes away the translations of the rest: the transfer ends there. */
+TEST(nested, what_a_transfer_takes_away_from_itself_is_a_fault)
+{
+	const struct dma_log_range range = {LONG_IOVA, LONG_IOVA + LONG_PAGES * PAGE_SIZE - 1};
+	u8 *bytes = malloc(LONG_PAGES * PAGE_SIZE);
+	const struct dma_segment segment = {LONG_IOVA, bytes, LONG_PAGES * PAGE_SIZE};
+	u64 table, written = UINT64_MAX;
+	struct dma_log *log = NULL;
+	struct dma_fault fault;
+	struct scene scene;
+	struct guest *guest = &scene.guest;
+
+	scene_begin(&scene, GUEST_FILE, 0);
+	table = map_long(&scene);
+	ASSERT_OK(guest->why, dma_log_new(&range, 1, PAGE_SHIFT, &log, &guest->why));
+	dma_port_set_log(guest->device->port, log);
+	memset(bytes, 0, PAGE_SIZE);
+	memset(bytes + PAGE_SIZE, 'x', (LONG_PAGES - 1) * PAGE_SIZE);
+	assert_int_equal(dma_request(guest->device->port, 0, &segment, 1, DMA_WRITE, &fault), DMA_FAULT);
+	assert_int_equal(fault.reason, DMA_FAULT_NOT_PRESENT);
+	/* The page that the first batch had no room for is known since then. */
+	assert_true(fault.iova == LONG_IOVA + (BATCH_PAGES + 1) * PAGE_SIZE);
+	assert_int_equal(guest_word(guest, table + 8), 0);
+	assert_int_equal(*(u8 *)guest_at(guest, long_page(BATCH_PAGES - 1)), 'x');
+	assert_int_equal(*(u8 *)guest_at(guest, long_page(BATCH_PAGES)), 0);
+	dma_port_set_log(guest->device->port, NULL);
+	dma_log_read(log, range.start, range.last, note_first, &written);
+	assert_true(written == LONG_IOVA);
+	dma_log_free(log);
+	free(bytes);
+	scene_finish(&scene);
+}
+
 /* ---- making one ---- */
 
 static struct guest *swept;
@@ -374,6 +441,7 @@ int main(void)
 		CASE(nested, a_blocked_or_bypassed_stage_1_needs_no_table),
 		CASE(nested, a_root_that_cannot_be_is_a_fault),
 		CASE(nested, the_parent_sees_what_was_written_through_it),
+		CASE(nested, what_a_transfer_takes_away_from_itself_is_a_fault),
 		CASE(nested, failures_to_make_one_leave_nothing_behind),
 	};
 
