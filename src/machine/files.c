@@ -4,6 +4,7 @@
  * in whatever process. The host's kernel tells us by IN_CLOSE on the memory file. An event says "look again", no more:
  *
  *  - equal events that nobody has read yet are merged, so one event may mean several deaths;
+ *  - of too many that nobody has read yet the host drops the rest, and only says so;
  *  - a program can open /proc/self/fd/N and close that again;
  *  - a description can be made while an event is queued.
  *
@@ -229,15 +230,30 @@ static struct file *files_watched(const struct files *files, int watch)
 	return NULL;
 }
 
-static void handle_close(struct files *files, int watch)
+static void look_again(struct files *files, struct file *file)
 {
-	struct file *file = files_watched(files, watch);
-
-	if (!file)
-		return;
 	file->close_seen = true;
 	files->rechecks = RECHECK_TIMES;
 	set_timer(files, RECHECK_NS);
+}
+
+/* The host's queue was full (fs.inotify.max_queued_events), and closes of any file may be among what it has dropped. */
+static void handle_loss(struct files *files)
+{
+	struct file *file;
+
+	list_for_each(file, &files->files, link)
+		look_again(files, file);
+}
+
+static void handle_event(struct files *files, const struct inotify_event *event)
+{
+	struct file *file = files_watched(files, event->wd);
+
+	if (event->mask & IN_Q_OVERFLOW)
+		handle_loss(files);
+	else if (event->mask & IN_CLOSE && file)
+		look_again(files, file);
 }
 
 static void read_events(struct files *files)
@@ -250,8 +266,7 @@ static void read_events(struct files *files)
 
 		for (ssize_t at = 0; at < size; at += (ssize_t)(sizeof(*event) + event->len)) {
 			event = (const void *)(buffer + at);
-			if (event->mask & IN_CLOSE)
-				handle_close(files, event->wd);
+			handle_event(files, event);
 		}
 	}
 }

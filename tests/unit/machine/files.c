@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -310,6 +311,47 @@ TEST_F(a_reopened_copy_is_not_what_counts)
 	assert_int_equal(drained(f), 1);
 }
 
+static unsigned long queue_limit(void)
+{
+	FILE *limit = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+	unsigned long events = 0;
+
+	assert_non_null(limit);
+	assert_int_equal(fscanf(limit, "%lu", &events), 1);
+	fclose(limit);
+	return events;
+}
+
+static void open_and_close(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+/* A program opens and closes two others by turns, which the host does not merge, while nobody reads. */
+TEST_F(a_close_that_the_host_has_dropped_is_noticed)
+{
+	unsigned long limit = queue_limit();
+	unsigned released = 0;
+	int others[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		others[i] = (int)ASSERT_OK(f->why, files_describe(f->files, &probe_new(&released)->file, &f->why));
+	for (unsigned long i = 0; i <= limit; i++)
+		open_and_close(others[i % 2]);
+	close(f->fd);
+	assert_int_equal(drained(f), 1);
+	assert_int_equal(released, 0);
+	close(others[0]);
+	close(others[1]);
+	files_drain(f->files);
+	assert_int_equal(released, 2);
+}
+
 TEST_F(a_description_that_was_not_given_leaves_no_trace)
 {
 	unsigned released = 0;
@@ -467,6 +509,7 @@ int main(void)
 		CASE_F(two_descriptions_closed_back_to_back_are_two_deaths),
 		CASE_F(a_description_made_while_an_event_is_queued_lives),
 		CASE_F(a_reopened_copy_is_not_what_counts),
+		CASE_F(a_close_that_the_host_has_dropped_is_noticed),
 		CASE_F(a_description_that_was_not_given_leaves_no_trace),
 		CASE_F(a_second_one_that_was_not_given_leaves_the_first),
 		CASE_F(the_end_of_a_machine_closes_the_newest_first),
