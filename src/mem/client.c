@@ -23,6 +23,9 @@
 #include "mem/guard.h"
 #include "mem/vma.h"
 
+enum { EXEC_LOOK_NS = 20000 };
+static const u64 exec_patience_ns = 10000000000;
+
 #define SMALL_PIN (64 * PAGE_SIZE) /* touched page by page; asking the host for the mapping costs about as much */
 
 /* Where a file of the machine was mapped into this process; perhaps it is no more. */
@@ -391,25 +394,54 @@ static bool transfer_pieces(move_piece *move, int fd, bool write, const struct i
 	return true;
 }
 
-static bool transfer(struct client *client, bool write, const struct iovec *local, unsigned nlocal,
-		     const struct iovec *remote, unsigned nremote)
+static bool transfer_by_number(const struct client *client, bool write, const struct iovec *local, unsigned nlocal,
+			       const struct iovec *remote, unsigned nremote)
 {
 	size_t wanted = 0;
 	ssize_t moved;
 
-	assert(nlocal <= IOV_MAX && nremote <= IOV_MAX);
-	if (atomic_load_explicit(&client->gone, memory_order_acquire))
-		return false;
-	if (atomic_load_explicit(&client->execed, memory_order_acquire))
-		return client->memory_fd >= 0 &&
-		       transfer_pieces(move_by_descriptor, client->memory_fd, write, local, nlocal, remote, nremote);
-	if (client->own)
-		return transfer_pieces(move_by_copy, -1, write, local, nlocal, remote, nremote);
 	for (unsigned i = 0; i < nremote; i++)
 		wanted += remote[i].iov_len;
 	moved = write ? process_vm_writev(client->pid, local, nlocal, remote, nremote, 0)
 		      : process_vm_readv(client->pid, local, nlocal, remote, nremote, 0);
 	return moved == (ssize_t)wanted;
+}
+
+/* Counted before it looks: either it sees what client_execs() has said, or that sees it. */
+static bool transfer_to_process(struct client *client, bool write, const struct iovec *local, unsigned nlocal,
+				const struct iovec *remote, unsigned nremote)
+{
+	bool moved = false, execed;
+
+	atomic_fetch_add(&client->transfers, 1);
+	execed = atomic_load(&client->execed);
+	if (!execed)
+		moved = transfer_by_number(client, write, local, nlocal, remote, nremote);
+	atomic_fetch_sub(&client->transfers, 1);
+	if (execed && client->memory_fd >= 0)
+		moved = transfer_pieces(move_by_descriptor, client->memory_fd, write, local, nlocal, remote, nremote);
+	return moved;
+}
+
+static bool transfer(struct client *client, bool write, const struct iovec *local, unsigned nlocal,
+		     const struct iovec *remote, unsigned nremote)
+{
+	assert(nlocal <= IOV_MAX && nremote <= IOV_MAX);
+	if (atomic_load_explicit(&client->gone, memory_order_acquire))
+		return false;
+	if (client->own && !atomic_load_explicit(&client->execed, memory_order_acquire))
+		return transfer_pieces(move_by_copy, -1, write, local, nlocal, remote, nremote);
+	return transfer_to_process(client, write, local, nlocal, remote, nremote);
+}
+
+/* The host holds on to an address space for as long as it copies: only who is about to begin must be waited for. */
+void client_execs(struct client *client)
+{
+	u64 until = os_clock_ns() + exec_patience_ns;
+
+	atomic_store(&client->execed, true);
+	while (atomic_load(&client->transfers) && os_clock_ns() < until)
+		os_sleep_ns(EXEC_LOOK_NS);
 }
 
 /* What /proc/PID/status says of a process's privileges; zeros when it is gone. */

@@ -58,11 +58,12 @@ struct client {
 	pid_t pid;    /* thread group id of the address space */
 	pid_t thread; /* whose request it is now: capabilities are a thread's; 0: not known */
 	char name[16];
-	int maps_fd;	    /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
-	int memory_fd;	    /* owned: /proc/PID/mem of the same; both are opened by client_hold_memory() */
-	atomic_bool execed; /* the process may have a new address space: verify before each transfer */
-	atomic_bool gone;   /* the address space has ended: every transfer is EFAULT */
-	bool own;	    /* it is this very process: its memory is ours, as long as it is there */
+	int maps_fd;	       /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
+	int memory_fd;	       /* owned: /proc/PID/mem of the same; both are opened by client_hold_memory() */
+	atomic_bool execed;    /* the process may have a new address space: verify before each transfer */
+	atomic_uint transfers; /* under way, by the number of the process: client_execs() waits for them */
+	atomic_bool gone;      /* the address space has ended: every transfer is EFAULT */
+	bool own;	       /* it is this very process: its memory is ours, as long as it is there */
 	/*
 	 * own only, under machine.lock: what it may do (mem/charge.c), for one tick of the host's coarse clock (1 to 4
 	 * ms) or until client_look_again(). Who gives up a capability and maps within the same tick may still be taken
@@ -133,6 +134,12 @@ int client_check_lock(struct client *client, u64 address, u64 size, bool write, 
  * of its own. It is too late when it may have called execve(); then it has no memory here.
  */
 void client_hold_memory(struct client *client);
+
+/*
+ * Its process may have another address space as soon as this returns: it is about to call execve(). No transfer reaches
+ * that one any more; what takes very long is in the old one already, and not waited for.
+ */
+void client_execs(struct client *client);
 
 /* Could any program have memory at [address, address + size)? arch/x86: access_ok(). */
 bool client_could_have(u64 address, u64 size);

@@ -353,5 +353,5 @@ void tracee_execs(struct tracees *tracees, pid_t thread)
 	struct tracee *tracee = tracee_by_thread(tracees, thread);
 
 	if (tracee)
-		atomic_store_explicit(&tracee->client.execed, true, memory_order_release);
+		client_execs(&tracee->client);
 }

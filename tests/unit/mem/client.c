@@ -2,6 +2,8 @@
 #include "tests/helpers.h"
 
 #include <linux/capability.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -178,7 +180,7 @@ TEST(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_tou
 	assert_true(read_word(client, &word, &value)); /* announced, not yet done */
 	assert_true(client_memory_lives(client, (uintptr_t)&word));
 	assert_int_equal(write(tell, "x", 1), 1);
-	for (int i = 0; i < 200 && read_word(client, &word, &value); i++)
+	for (int i = 0; i < 3000 && read_word(client, &word, &value); i++)
 		usleep(10000);
 	assert_false(read_word(client, &word, &value));
 	assert_false(client_memory_lives(client, (uintptr_t)&word));
@@ -186,6 +188,53 @@ TEST(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_tou
 	waitpid(child, NULL, 0);
 	close(tell);
 	client_put(client);
+}
+
+/* Some milliseconds' worth. */
+enum { LONG = 64 << 20 };
+
+struct long_transfer {
+	struct client *client;
+	u8 *from, *to;
+	bool moved;
+};
+
+static void *transfer(void *argument)
+{
+	struct long_transfer *transfer = argument;
+	struct iovec local = {transfer->from, LONG}, remote = {transfer->to, LONG};
+
+	transfer->moved = client_dma_write(transfer->client, &local, 1, &remote, 1);
+	return NULL;
+}
+
+/* What is under way would reach the new one, if it had not begun yet. */
+TEST(client, before_exec_transfers_come_to_their_end)
+{
+	struct long_transfer transfer_of = {.from = anonymous(LONG, PROT_READ | PROT_WRITE)};
+	pthread_t thread;
+	pid_t child;
+	int tell;
+
+	transfer_of.to = mmap(NULL, LONG, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(transfer_of.to, MAP_FAILED);
+	memset(transfer_of.from, 'x', LONG);
+	child = start_child(&tell, false);
+	transfer_of.client = self_client_new(child);
+	client_hold_memory(transfer_of.client);
+	assert_int_equal(pthread_create(&thread, NULL, transfer, &transfer_of), 0);
+	while (!__atomic_load_n(&transfer_of.to[0], __ATOMIC_ACQUIRE))
+		sched_yield();
+	client_execs(transfer_of.client);
+	assert_int_equal(__atomic_load_n(&transfer_of.to[LONG - 1], __ATOMIC_ACQUIRE), 'x');
+	pthread_join(thread, NULL);
+	assert_true(transfer_of.moved);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(tell);
+	client_put(transfer_of.client);
+	munmap(transfer_of.from, LONG);
+	munmap(transfer_of.to, LONG);
 }
 
 TEST(client, a_gone_client_has_no_memory)
@@ -474,6 +523,7 @@ int main(void)
 		CASE(client, after_exec_it_is_too_late_to_hold_memory),
 		CASE(client, addresses_that_a_program_could_have_end_below_the_kernels),
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
+		CASE(client, before_exec_transfers_come_to_their_end),
 		CASE(client, a_gone_client_has_no_memory),
 		CASE(client, both_ways_to_ask_for_mappings_agree),
 		CASE(client, mappings_are_found_by_the_offsets_of_their_files),
