@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A SIGBUS or SIGSEGV inside a guarded access returns to it through a thread-local jump buffer; any other goes on to
- * whoever handled it before. A thread that has them blocked would be killed by the host instead: ours leave them open
- * (base/os_linux.c). Who installs a handler of its own after us hands on what it does not know, as we do; one that does
- * not is replaced at the next guard_install().
+ * A SIGBUS or SIGSEGV of a guarded access returns to it through a thread-local jump buffer; any other, also one of a
+ * handler that has interrupted such an access, goes on to whoever handled it before. A thread that has them blocked
+ * would be killed by the host instead: ours leave them open (base/os_linux.c). Who installs a handler of its own after
+ * us hands on what it does not know, as we do; one that does not is replaced at the next guard_install().
  */
 #include "mem/guard.h"
 
@@ -16,7 +16,14 @@
 
 #include "mem/kept.h"
 
-static _Thread_local sigjmp_buf *recovery;
+/* An access under way, and where it may fault: elsewhere it is a handler that has interrupted it. */
+struct access {
+	sigjmp_buf recovery;
+	struct {
+		u64 start, last;
+	} ranges[2];
+};
+static _Thread_local struct access *under_way;
 static _Thread_local struct {
 	void *context;
 	u8 *frame;
@@ -106,6 +113,19 @@ static int ask(int signal, siginfo_t *info, void *context)
 	return signal;
 }
 
+/* As far as the host says: of a bad page it may name the first byte, of an address that cannot be, nothing. */
+static bool is_of(const struct access *access, const siginfo_t *info)
+{
+	u64 page = align_down((uintptr_t)info->si_addr, PAGE_SIZE);
+
+	if (info->si_code <= 0) /* somebody has sent it */
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(access->ranges); i++)
+		if (page <= access->ranges[i].last && (page | (PAGE_SIZE - 1)) >= access->ranges[i].start)
+			return true;
+	return info->si_code == SI_KERNEL;
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	int left;
@@ -113,10 +133,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	/* First: a guarded access of a device's registers shall find them, too. */
 	if (signal == SIGBUS && info->si_code == BUS_ADRERR && kept_restore(info->si_addr))
 		return;
-	if (recovery && signal != SIGILL) {
+	if (under_way && signal != SIGILL && is_of(under_way, info)) {
 		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
 		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
-		siglongjmp(*recovery, 1);
+		siglongjmp(under_way->recovery, 1);
 	}
 	left = ask(signal, info, context);
 	if (left)
@@ -183,22 +203,41 @@ UNCHECKED static void copy_unchecked(void *to, const void *from, size_t size)
 	}
 }
 
+/* A range that passes the end of all addresses goes on at 0. */
+static void expect(struct access *access, unsigned index, const void *at, u64 size)
+{
+	u64 start = (uintptr_t)at;
+
+	access->ranges[index].start = range_overflows(start, size) ? 0 : start;
+	access->ranges[index].last = range_overflows(start, size) ? UINT64_MAX : start + size - 1;
+}
+
+static void expect_one(struct access *access, const void *at, u64 size)
+{
+	expect(access, 0, at, size);
+	expect(access, 1, at, size);
+}
+
 bool guard_copy(void *to, const void *from, size_t size)
 {
-	sigjmp_buf here;
+	struct access here;
 
-	if (sigsetjmp(here, 0)) {
-		recovery = NULL;
+	if (!size)
+		return true;
+	expect(&here, 0, to, size);
+	expect(&here, 1, from, size);
+	if (sigsetjmp(here.recovery, 0)) {
+		under_way = NULL;
 		return false;
 	}
-	recovery = &here;
+	under_way = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	if (SANITIZED)
 		copy_unchecked(to, from, size);
 	else
 		memcpy(to, from, size);
 	atomic_signal_fence(memory_order_seq_cst);
-	recovery = NULL;
+	under_way = NULL;
 	return true;
 }
 
@@ -209,17 +248,18 @@ UNCHECKED static u64 load_unchecked(const u64 *from)
 
 bool guard_load(const u64 *from, u64 *ret)
 {
-	sigjmp_buf here;
+	struct access here;
 
-	if (sigsetjmp(here, 0)) {
-		recovery = NULL;
+	expect_one(&here, from, sizeof(*from));
+	if (sigsetjmp(here.recovery, 0)) {
+		under_way = NULL;
 		return false;
 	}
-	recovery = &here;
+	under_way = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	*ret = load_unchecked(from);
 	atomic_signal_fence(memory_order_seq_cst);
-	recovery = NULL;
+	under_way = NULL;
 	return true;
 }
 
@@ -230,17 +270,18 @@ UNCHECKED static bool exchange_unchecked(u64 *at, u64 expected, u64 wanted)
 
 bool guard_exchange(u64 *at, u64 expected, u64 wanted, bool *ret_done)
 {
-	sigjmp_buf here;
+	struct access here;
 
-	if (sigsetjmp(here, 0)) {
-		recovery = NULL;
+	expect_one(&here, at, sizeof(*at));
+	if (sigsetjmp(here.recovery, 0)) {
+		under_way = NULL;
 		return false;
 	}
-	recovery = &here;
+	under_way = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	*ret_done = exchange_unchecked(at, expected, wanted);
 	atomic_signal_fence(memory_order_seq_cst);
-	recovery = NULL;
+	under_way = NULL;
 	return true;
 }
 
@@ -256,13 +297,14 @@ UNCHECKED static void touch_page(u8 *page, bool write)
 bool guard_touch(u64 address, u64 size, bool write)
 {
 	u64 last = address + size - 1;
-	sigjmp_buf here;
+	struct access here;
 
-	if (sigsetjmp(here, 0)) {
-		recovery = NULL;
+	expect_one(&here, (const void *)(uintptr_t)address, size);
+	if (sigsetjmp(here.recovery, 0)) {
+		under_way = NULL;
 		return false;
 	}
-	recovery = &here;
+	under_way = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	for (u64 page = align_down(address, PAGE_SIZE);; page += PAGE_SIZE) {
 		touch_page((u8 *)(uintptr_t)max_u64(page, address), write);
@@ -270,6 +312,6 @@ bool guard_touch(u64 address, u64 size, bool write)
 			break;
 	}
 	atomic_signal_fence(memory_order_seq_cst);
-	recovery = NULL;
+	under_way = NULL;
 	return true;
 }

@@ -2,6 +2,8 @@
 #include "mem/guard.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "tests/helpers.h"
@@ -192,6 +194,98 @@ TEST(guard, threads_recover_each_by_itself)
 	munmap(bad, PAGE_SIZE);
 }
 
+/* ---- a program's handler that comes in between, and relies on a fault of its own ---- */
+
+static struct {
+	u8 *page;
+	atomic_bool copying, over;
+	atomic_uint sent, begun, ended, within;
+	pthread_t thread;
+} interruption;
+
+static void allow_access(int number)
+{
+	mprotect(interruption.page, PAGE_SIZE, PROT_READ | PROT_WRITE);
+}
+
+static void interrupt(int number)
+{
+	sigset_t faults;
+
+	/* ThreadSanitizer has them blocked in handlers. */
+	sigemptyset(&faults);
+	sigaddset(&faults, SIGSEGV);
+	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+	atomic_fetch_add(&interruption.begun, 1);
+	atomic_fetch_add(&interruption.within, atomic_load(&interruption.copying));
+	mprotect(interruption.page, PAGE_SIZE, PROT_NONE);
+	*(volatile u8 *)interruption.page = 1;
+	atomic_fetch_add(&interruption.ended, 1);
+}
+
+static void *interrupt_often(void *argument)
+{
+	while (!atomic_load(&interruption.over)) {
+		if (atomic_load(&interruption.begun) == atomic_load(&interruption.sent)) {
+			atomic_fetch_add(&interruption.sent, 1);
+			pthread_kill(interruption.thread, SIGUSR1);
+		}
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* ThreadSanitizer calls such handlers between accesses, never within. */
+static bool interrupted_enough(void)
+{
+	return atomic_load(UNDER_TSAN ? &interruption.ended : &interruption.within) >= 20;
+}
+
+TEST(guard, a_fault_of_a_handler_that_interrupts_an_access_is_not_the_accesss)
+{
+	u8 *from = anonymous(256, PROT_READ | PROT_WRITE), *to = anonymous(256, PROT_READ | PROT_WRITE);
+	void (*before)(int) = signal(SIGSEGV, allow_access), (*before_user)(int) = signal(SIGUSR1, interrupt);
+	bool copied = true;
+	pthread_t thread;
+
+	interruption.page = anonymous(1, PROT_READ | PROT_WRITE);
+	interruption.thread = pthread_self();
+	guard_install();
+	assert_int_equal(pthread_create(&thread, NULL, interrupt_often, NULL), 0);
+	while (copied && !interrupted_enough()) {
+		atomic_store(&interruption.copying, true);
+		copied = guard_copy(to, from, 256 * PAGE_SIZE);
+		atomic_store(&interruption.copying, false);
+		sched_yield();
+	}
+	atomic_store(&interruption.over, true);
+	pthread_join(thread, NULL);
+	while (atomic_load(&interruption.begun) != atomic_load(&interruption.sent))
+		sched_yield();
+	signal(SIGUSR1, before_user);
+	signal(SIGSEGV, before);
+	guard_install();
+	assert_true(copied);
+	assert_int_equal(interruption.ended, interruption.begun);
+	munmap(interruption.page, PAGE_SIZE);
+	munmap(from, 256 * PAGE_SIZE);
+	munmap(to, 256 * PAGE_SIZE);
+}
+
+/* From the end of all addresses copies go on at 0, in whatever order they are made. */
+TEST(guard, what_passes_the_last_address_is_not_there)
+{
+	u8 bytes[64];
+
+	guard_install();
+	for (u64 below = 1; below < sizeof(bytes); below++)
+		for (u64 size = below; size <= sizeof(bytes); size++)
+			assert_false(guard_copy(bytes, (const void *)(uintptr_t)(0 - below), size));
+	assert_false(guard_copy(bytes, (const void *)BIT(62), sizeof(bytes)));
+	assert_false(guard_copy((void *)BIT(62), bytes, sizeof(bytes)));
+	assert_true(guard_copy(NULL, NULL, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +297,8 @@ int main(void)
 		CASE(guard, touching_leaves_the_contents_alone),
 		CASE(guard, copies_are_exact_at_any_alignment),
 		CASE(guard, threads_recover_each_by_itself),
+		CASE(guard, a_fault_of_a_handler_that_interrupts_an_access_is_not_the_accesss),
+		CASE(guard, what_passes_the_last_address_is_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
