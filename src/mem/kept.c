@@ -57,12 +57,23 @@ static bool look(const struct kept_map *map, struct place *ret)
 	return version % 2 == 0 && atomic_load(&map->version) == version;
 }
 
+static int allocate_page(int fd, u64 page)
+{
+	int err;
+
+	/* A stop, say, may come before it, also here, where no signal does. */
+	do
+		err = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE);
+	while (err < 0 && errno == EINTR);
+	return err;
+}
+
 /* Is there a page, or can there be one? The host may have no memory for it. 0 where the file ends before it. */
 static ssize_t read_page(int fd, u64 page)
 {
 	u8 byte;
 
-	return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)page, PAGE_SIZE) < 0 ? -1 : pread(fd, &byte, 1, (off_t)page);
+	return allocate_page(fd, page) < 0 ? -1 : pread(fd, &byte, 1, (off_t)page);
 }
 
 /* A page that cannot come back from swap is bad; a hole is not. */
@@ -82,7 +93,8 @@ static bool grow_back(const struct place *place, u64 address)
 	u64 page = place->offset + align_down(address - place->start, PAGE_SIZE);
 	ssize_t found = read_page(place->fd, page);
 
-	if (found < 0)
+	/* For want of memory nothing is replaced: what is in it may come back yet. */
+	if (found < 0 && errno != ENOMEM && errno != ENOSPC)
 		found = replace_page(place->fd, page);
 	return found > 0 || (found == 0 && ftruncate(place->fd, (off_t)place->file_size) == 0);
 }

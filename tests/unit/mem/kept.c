@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "mem/kept.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/os.h"
 #include "mem/guard.h"
@@ -273,6 +277,46 @@ TEST(kept, survives_every_failing_call)
 	SWEEP_FAILURES(make_one);
 }
 
+/* ---- a host that is interrupted, or short of memory ---- */
+
+static _Thread_local struct {
+	int errors[2]; /* what the next calls fail with, the last first; 0: none */
+} host;
+
+/* Instead of the C library's. */
+int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	for (unsigned i = ARRAY_SIZE(host.errors); i--;) {
+		if (!host.errors[i])
+			continue;
+		errno = host.errors[i];
+		host.errors[i] = 0;
+		return -1;
+	}
+	return (int)syscall(SYS_fallocate, fd, mode, offset, size);
+}
+
+TEST(kept, what_is_there_is_not_replaced_for_want_of_anything)
+{
+	static const int errors[][2] = {{EINTR, 0}, {EINTR, EINTR}, {ENOMEM, 0}, {ENOSPC, EINTR}};
+	int fd = new_file();
+	struct kept_map *map = map_file("registers", fd);
+	volatile u64 *memory = kept_memory(map);
+	bool restored;
+
+	memory[3] = 7;
+	for (unsigned i = 0; i < ARRAY_SIZE(errors); i++) {
+		memcpy(host.errors, errors[i], sizeof(host.errors));
+		restored = kept_restore((const void *)memory);
+		assert_int_equal(restored, errors[i][0] == EINTR);
+		assert_int_equal(host.errors[0] | host.errors[1], 0);
+		assert_int_equal(memory[3], 7);
+	}
+	kept_map_free(map);
+	expect_cut("registers");
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +327,7 @@ int main(void)
 		CASE(kept, news_outlive_the_map),
 		CASE(kept, what_is_not_expected_does_not_come_back),
 		CASE(kept, other_faults_go_to_who_handled_them_before),
+		CASE(kept, what_is_there_is_not_replaced_for_want_of_anything),
 		CASE(kept, threads_go_on_while_it_is_cut_and_others_come_and_go),
 	};
 
