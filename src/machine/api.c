@@ -51,21 +51,6 @@ static int own_install_file(struct client *client, struct file *file, bool cloex
 	return fd;
 }
 
-static int own_get_eventfd(struct client *client, int fd, struct why *why)
-{
-	char path[32], target[32] = "";
-	struct stat stat;
-	int err = stat_fd(fd, &stat, why);
-
-	if (err < 0)
-		return err;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (readlink(path, target, sizeof(target) - 1) < 0 || strcmp(target, "anon_inode:[eventfd]") != 0)
-		return refuse(why, EVENTFD_BAD, "descriptor %d is no eventfd", fd);
-	fd = fallible() ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : (errno = EMFILE, -1);
-	return fd < 0 ? refuse_host(why, errno, "dup of the eventfd") : fd;
-}
-
 static int own_get_descriptor(struct client *client, int fd, struct why *why)
 {
 	int copy = fallible() ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : (errno = EMFILE, -1);
@@ -73,6 +58,25 @@ static int own_get_descriptor(struct client *client, int fd, struct why *why)
 	if (copy < 0 && errno == EBADF)
 		return refuse(why, FD_BAD, "descriptor %d is not open", fd);
 	return copy < 0 ? refuse_host(why, errno, "dup of descriptor %d", fd) : copy;
+}
+
+static bool is_eventfd(int fd)
+{
+	char path[32], target[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 && strcmp(target, "anon_inode:[eventfd]") == 0;
+}
+
+/* The copy is looked at: another thread may close the number and open something else there. */
+static int own_get_eventfd(struct client *client, int fd, struct why *why)
+{
+	int copy = own_get_descriptor(client, fd, why);
+
+	if (copy < 0 || is_eventfd(copy))
+		return copy;
+	os_close(copy);
+	return refuse(why, EVENTFD_BAD, "descriptor %d is no eventfd", fd);
 }
 
 static struct file *own_file_at(struct client *client, u64 host_device, u64 inode)

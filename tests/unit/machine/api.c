@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -422,6 +423,55 @@ TEST_F(only_eventfds_are_eventfds)
 	close(pipes[1]);
 }
 
+/* A number that means an eventfd and a pipe by turns. */
+struct changing {
+	int number, event, pipe;
+	atomic_bool over;
+};
+
+static void *change(void *argument)
+{
+	struct changing *changing = argument;
+
+	while (!atomic_load(&changing->over)) {
+		dup2(changing->pipe, changing->number);
+		dup2(changing->event, changing->number);
+	}
+	return NULL;
+}
+
+/* What is signalled would be written into the pipe. */
+TEST_F(what_becomes_an_eventfd_meanwhile_is_looked_at_once)
+{
+	struct vfio_irq_set loopback = {.argsz = sizeof(loopback),
+					.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+					.index = VFIO_PCI_REQ_IRQ_INDEX,
+					.count = 1};
+	struct changing changing = {.event = eventfd(0, EFD_NONBLOCK)};
+	int pipes[2], waiting = -1;
+	pthread_t thread;
+
+	assert_int_equal(pipe(pipes), 0);
+	changing.pipe = pipes[1];
+	changing.number = dup(changing.event);
+	open_device(f, VFIO_TYPE1_IOMMU);
+	assert_int_equal(pthread_create(&thread, NULL, change, &changing), 0);
+	for (unsigned got = 0; got < 2000;) {
+		if (set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, changing.number) < 0)
+			continue;
+		got++;
+		OK(IOCTL(f->device, VFIO_DEVICE_SET_IRQS, &loopback));
+	}
+	atomic_store(&changing.over, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(ioctl(pipes[0], FIONREAD, &waiting), 0);
+	assert_int_equal(waiting, 0);
+	close(changing.number);
+	close(changing.event);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 struct unbinder {
 	struct fixture *f;
 	atomic_bool done;
@@ -656,6 +706,7 @@ int main(void)
 		CASE_F(opening_refuses_and_names_who_is_in_the_way),
 		CASE_F(descriptors_of_others_are_refused),
 		CASE_F(only_eventfds_are_eventfds),
+		CASE_F(what_becomes_an_eventfd_meanwhile_is_looked_at_once),
 		CASE_F(unbind_waits_until_the_program_lets_go),
 		CASE_F(two_who_unbind_at_once_are_one_too_many),
 		CASE_F(probing_into_an_owned_group_fails),
