@@ -161,8 +161,7 @@ static bool has_alias(struct isolde_machine *machine, u64 address)
 {
 	struct vma vma;
 
-	return vma_find(&machine->client, address, &vma) && vma.start <= address && vma.shared &&
-	       file_offset_is_alias(vma.file_offset);
+	return vma_at(&machine->client, address, &vma) && vma.shared && file_offset_is_alias(vma.file_offset);
 }
 
 static void refuse_in_call(struct isolde_machine *machine, u64 address)
@@ -223,12 +222,13 @@ void own_precise_expect(struct isolde_machine *machine)
 {
 	sigset_t mask;
 
+	/* Here, because a handler must not; and as anybody else does, under machine.lock. */
+	mutex_lock(&machine->machine->lock);
+	vma_open(&machine->client);
+	mutex_unlock(&machine->machine->lock);
 	know(&mask);
-	if (!list_linked(&machine->precise)) {
-		/* Here, because a handler must not. */
-		vma_open(&machine->client);
+	if (!list_linked(&machine->precise))
 		list_append(&machines, &machine->precise);
-	}
 	known(&mask);
 	guard_ask(on_fault);
 }
