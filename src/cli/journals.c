@@ -14,12 +14,21 @@
 
 #define PREFIX "run-"
 
+/* su and sudo may leave that of another user, a container one that is not there. */
+static bool is_ours(const char *runtime)
+{
+	struct stat status;
+
+	return runtime && runtime[0] == '/' && stat(runtime, &status) == 0 && S_ISDIR(status.st_mode) &&
+	       status.st_uid == geteuid();
+}
+
 /* $XDG_RUNTIME_DIR/isolde, or a directory in /tmp that anybody could have made before us. */
 static void name_directory(char path[static JOURNAL_PATH])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
-	if (runtime && runtime[0] == '/')
+	if (is_ours(runtime))
 		snprintf(path, JOURNAL_PATH, "%s/isolde", runtime);
 	else
 		snprintf(path, JOURNAL_PATH, "/tmp/isolde-%u", getuid());

@@ -18,7 +18,6 @@
 #include "supervise/inspector.h"
 
 #define PREFIX "room-"
-#define ROOMS  64
 
 int rooms_new_path(char path[static JOURNAL_PATH], struct why *why)
 {
@@ -56,23 +55,11 @@ static void remove_name(int directory, pid_t room)
 	unlinkat(directory, name, 0);
 }
 
-/* The rooms that have names, whether they live or not; at most ROOMS. */
-static unsigned list_rooms(const char *directory, pid_t rooms[static ROOMS])
+static bool names_room(const char *name, pid_t *ret)
 {
-	const struct dirent *entry;
-	DIR *stream = opendir(directory);
-	unsigned count = 0;
+	char rest;
 
-	while (stream && count < ROOMS && (entry = readdir(stream))) {
-		char rest;
-		int room;
-
-		if (sscanf(entry->d_name, PREFIX "%9d%c", &room, &rest) == 1)
-			rooms[count++] = room;
-	}
-	if (stream)
-		closedir(stream);
-	return count;
+	return sscanf(name, PREFIX "%9d%c", ret, &rest) == 1;
 }
 
 static pid_t parent_of(pid_t pid)
@@ -97,29 +84,33 @@ static int connect_above(int directory, pid_t pid, struct why *why)
 	return refuse(why, ROOM_MISSING, "process %d is in no room of this user", pid);
 }
 
+/* The rooms that have names, whether they live or not. Killed ones may have left any number. */
 static int connect_only(int directory, const char *path, struct why *why)
 {
-	pid_t rooms[ROOMS];
-	unsigned count = list_rooms(path, rooms), alive = 0;
+	const struct dirent *entry;
+	DIR *stream = opendir(path);
+	unsigned alive = 0;
 	size_t used = 0;
 	char names[160] = "";
 	int found = -1;
 
-	for (unsigned i = 0; i < count; i++) {
-		int fd = connect_to(directory, rooms[i]);
+	while (stream && (entry = readdir(stream))) {
+		pid_t room;
+		int fd = names_room(entry->d_name, &room) ? connect_to(directory, room) : -ENOENT;
 
 		if (fd == -ECONNREFUSED)
-			remove_name(directory, rooms[i]);
+			remove_name(directory, room);
 		if (fd < 0)
 			continue;
 		if (used < sizeof(names))
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%d", used ? ", " : "",
-						 rooms[i]);
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%d", used ? ", " : "", room);
 		if (alive++)
 			close(fd);
 		else
 			found = fd;
 	}
+	if (stream)
+		closedir(stream);
 	if (alive == 1)
 		return found;
 	if (!alive)

@@ -114,6 +114,18 @@ TEST_F(what_killed_ones_left_is_removed)
 	close(alive);
 }
 
+TEST_F(any_number_of_killed_ones_hides_none)
+{
+	int alive = open_room(f, 17);
+
+	for (pid_t dead = 100; dead < 250; dead++)
+		close(open_room(f, dead));
+	close((int)ASSERT_OK(f->why, rooms_connect(0, &f->why)));
+	for (pid_t dead = 100; dead < 250; dead++)
+		assert_int_equal(access(path_of(f, dead), F_OK), -1);
+	close(alive);
+}
+
 TEST_F(any_process_of_a_room_will_do)
 {
 	int room = open_room(f, getpid());
@@ -195,6 +207,7 @@ int main(void)
 		CASE_F(none_is_refused),
 		CASE_F(of_several_one_must_be_named),
 		CASE_F(what_killed_ones_left_is_removed),
+		CASE_F(any_number_of_killed_ones_hides_none),
 		CASE_F(any_process_of_a_room_will_do),
 		CASE_F(an_answer_is_the_whole_document),
 		CASE_F(half_an_answer_is_none),
