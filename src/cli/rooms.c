@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -70,6 +71,43 @@ static pid_t parent_of(pid_t pid)
 	return (pid_t)os_status_number(text, "PPid", 10);
 }
 
+/* Of the environment that the process was started with. */
+static bool environment_of(pid_t pid, const char *name, char *ret, size_t size)
+{
+	char path[48], *word = NULL;
+	size_t allocated = 0, length = strlen(name);
+	bool found = false;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	stream = fopen(path, "re");
+	while (stream && !found && getdelim(&word, &allocated, '\0', stream) > 0) {
+		found = strncmp(word, name, length) == 0 && word[length] == '=';
+		if (found)
+			snprintf(ret, size, "%s", word + length + 1);
+	}
+	free(word);
+	if (stream)
+		fclose(stream);
+	return found;
+}
+
+/* If it is an `isolde run`, of whatever user, it has put its name where its own environment says. */
+static int connect_to_any(pid_t pid)
+{
+	char process[32], runtime[JOURNAL_PATH], path[JOURNAL_PATH];
+	_close_ int directory = -1;
+	struct stat status;
+
+	snprintf(process, sizeof(process), "/proc/%d", pid);
+	if (stat(process, &status) < 0)
+		return -errno;
+	runtime_directory_of(status.st_uid,
+			     environment_of(pid, "XDG_RUNTIME_DIR", runtime, sizeof(runtime)) ? runtime : NULL, path);
+	directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return directory < 0 ? -errno : connect_to(directory, pid);
+}
+
 /* Up from the process to the `isolde run` above it. */
 static int connect_above(int directory, pid_t pid, struct why *why)
 {
@@ -80,6 +118,13 @@ static int connect_above(int directory, pid_t pid, struct why *why)
 			return fd;
 		if (fd == -ECONNREFUSED)
 			remove_name(directory, at);
+	}
+	/* Root may look into the rooms of others. */
+	for (pid_t at = geteuid() == 0 ? pid : 0; at > 0; at = parent_of(at)) {
+		int fd = connect_to_any(at);
+
+		if (fd >= 0)
+			return fd;
 	}
 	return refuse(why, ROOM_MISSING, "process %d is in no room of this user", pid);
 }

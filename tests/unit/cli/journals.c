@@ -157,6 +157,15 @@ TEST_F(a_runtime_directory_of_another_user_is_passed_over)
 	expect_the_usual_place(f);
 }
 
+TEST_F(one_that_is_open_to_all_will_do)
+{
+	if (geteuid() == 0)
+		assert_int_equal(chown(f->runtime, 12345, 12345), 0);
+	assert_int_equal(chmod(f->runtime, 01777), 0);
+	ASSERT_OK(f->why, runtime_directory(f->path, &f->why));
+	assert_string_equal(f->path, f->directory);
+}
+
 TEST_F(what_cannot_be_made_is_the_hosts_refusal)
 {
 	setenv("XDG_RUNTIME_DIR", "/proc/self", 1);
@@ -174,6 +183,7 @@ int main(void)
 		CASE_F(somebody_elses_is_refused),
 		CASE_F(a_runtime_directory_that_is_not_there_is_passed_over),
 		CASE_F(a_runtime_directory_of_another_user_is_passed_over),
+		CASE_F(one_that_is_open_to_all_will_do),
 		CASE_F(what_cannot_be_made_is_the_hosts_refusal),
 	};
 
