@@ -18,12 +18,12 @@
 
 /* An access under way, and where it may fault: elsewhere it is a handler that has interrupted it. */
 struct access {
-	sigjmp_buf recovery;
+	sigjmp_buf jump;
 	struct {
 		u64 start, last;
 	} ranges[2];
 };
-static _Thread_local struct access *under_way;
+static _Thread_local struct access *recovery;
 static _Thread_local struct {
 	void *context;
 	u8 *frame;
@@ -133,10 +133,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	/* First: a guarded access of a device's registers shall find them, too. */
 	if (signal == SIGBUS && info->si_code == BUS_ADRERR && kept_restore(info->si_addr))
 		return;
-	if (under_way && signal != SIGILL && is_of(under_way, info)) {
+	if (recovery && signal != SIGILL && is_of(recovery, info)) {
 		/* What a return would do; whoever calls us may have blocked more than our own flags say. */
 		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
-		siglongjmp(under_way->recovery, 1);
+		siglongjmp(recovery->jump, 1);
 	}
 	left = ask(signal, info, context);
 	if (left)
@@ -226,18 +226,18 @@ bool guard_copy(void *to, const void *from, size_t size)
 		return true;
 	expect(&here, 0, to, size);
 	expect(&here, 1, from, size);
-	if (sigsetjmp(here.recovery, 0)) {
-		under_way = NULL;
+	if (sigsetjmp(here.jump, 0)) {
+		recovery = NULL;
 		return false;
 	}
-	under_way = &here;
+	recovery = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	if (SANITIZED)
 		copy_unchecked(to, from, size);
 	else
 		memcpy(to, from, size);
 	atomic_signal_fence(memory_order_seq_cst);
-	under_way = NULL;
+	recovery = NULL;
 	return true;
 }
 
@@ -251,15 +251,15 @@ bool guard_load(const u64 *from, u64 *ret)
 	struct access here;
 
 	expect_one(&here, from, sizeof(*from));
-	if (sigsetjmp(here.recovery, 0)) {
-		under_way = NULL;
+	if (sigsetjmp(here.jump, 0)) {
+		recovery = NULL;
 		return false;
 	}
-	under_way = &here;
+	recovery = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	*ret = load_unchecked(from);
 	atomic_signal_fence(memory_order_seq_cst);
-	under_way = NULL;
+	recovery = NULL;
 	return true;
 }
 
@@ -273,15 +273,15 @@ bool guard_exchange(u64 *at, u64 expected, u64 wanted, bool *ret_done)
 	struct access here;
 
 	expect_one(&here, at, sizeof(*at));
-	if (sigsetjmp(here.recovery, 0)) {
-		under_way = NULL;
+	if (sigsetjmp(here.jump, 0)) {
+		recovery = NULL;
 		return false;
 	}
-	under_way = &here;
+	recovery = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	*ret_done = exchange_unchecked(at, expected, wanted);
 	atomic_signal_fence(memory_order_seq_cst);
-	under_way = NULL;
+	recovery = NULL;
 	return true;
 }
 
@@ -300,11 +300,11 @@ bool guard_touch(u64 address, u64 size, bool write)
 	struct access here;
 
 	expect_one(&here, (const void *)(uintptr_t)address, size);
-	if (sigsetjmp(here.recovery, 0)) {
-		under_way = NULL;
+	if (sigsetjmp(here.jump, 0)) {
+		recovery = NULL;
 		return false;
 	}
-	under_way = &here;
+	recovery = &here;
 	atomic_signal_fence(memory_order_seq_cst);
 	for (u64 page = align_down(address, PAGE_SIZE);; page += PAGE_SIZE) {
 		touch_page((u8 *)(uintptr_t)max_u64(page, address), write);
@@ -312,6 +312,6 @@ bool guard_touch(u64 address, u64 size, bool write)
 			break;
 	}
 	atomic_signal_fence(memory_order_seq_cst);
-	under_way = NULL;
+	recovery = NULL;
 	return true;
 }
