@@ -11,7 +11,8 @@
  * What decides is a lock: each description we hand out carries an OFD lock on a byte of its own, and the file is dead
  * when none is left. The host drops the lock just after it queues the event, so a lock seen at that instant may be a
  * dead one's. Once close(2) has returned it is gone: looking again at each request keeps the order of a program's own
- * closes and requests, and for whoever waits, a timer makes us look again for a second.
+ * closes and requests, and for whoever waits, a timer makes us look again: often for a second, and now and then for a
+ * minute, since on a busy host the one who closes may have lost its processor just there.
  */
 #include "machine/files.h"
 
@@ -31,6 +32,8 @@
 
 #define RECHECK_NS    (2 * 1000000)
 #define RECHECK_TIMES 500
+#define SLOW_NS	      500000000
+#define SLOW_TIMES    120
 
 struct files {
 	struct list files;
@@ -233,7 +236,7 @@ static struct file *files_watched(const struct files *files, int watch)
 static void look_again(struct files *files, struct file *file)
 {
 	file->close_seen = true;
-	files->rechecks = RECHECK_TIMES;
+	files->rechecks = RECHECK_TIMES + SLOW_TIMES;
 	set_timer(files, RECHECK_NS);
 }
 
@@ -293,6 +296,8 @@ static void recheck(struct files *files)
 		files->rechecks = 0;
 	if (!files->rechecks)
 		set_timer(files, 0);
+	else if (files->rechecks == SLOW_TIMES)
+		set_timer(files, SLOW_NS);
 }
 
 void files_drain(struct files *files)

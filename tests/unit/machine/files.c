@@ -87,13 +87,13 @@ static unsigned drained(struct fixture *f)
 	return f->released;
 }
 
-/* What the supervisor does: sleeps until something happened. False when it has not for two seconds. */
+/* What the supervisor does: sleeps until something happened. False when it has not for half a minute. */
 static bool wait_released(struct fixture *f)
 {
 	struct pollfd events = {.fd = files_events(f->files), .events = POLLIN};
 
 	while (!f->released) {
-		if (poll(&events, 1, 2000) != 1)
+		if (poll(&events, 1, 30000) != 1)
 			return false;
 		files_drain(f->files);
 	}
@@ -283,6 +283,23 @@ TEST_F(two_descriptions_closed_back_to_back_are_two_deaths)
 	close(f->fd);
 	close(second);
 	assert_int_equal(drained(f), 1);
+}
+
+/* The lock of the one that has ended goes when nobody looks often any more, and no event comes of that. */
+TEST_F(a_lock_that_goes_late_is_noticed)
+{
+	int second = (int)ASSERT_OK(f->why, files_describe(f->files, &f->probe->file, &f->why));
+	struct pollfd events = {.fd = files_events(f->files), .events = POLLIN};
+	struct flock unlock = {.l_type = F_UNLCK};
+
+	close(f->fd);
+	for (unsigned i = 0; i < 505; i++) {
+		assert_int_equal(poll(&events, 1, 30000), 1);
+		assert_int_equal(drained(f), 0);
+	}
+	assert_int_equal(fcntl(second, F_OFD_SETLK, &unlock), 0);
+	assert_true(wait_released(f));
+	close(second);
 }
 
 TEST_F(a_description_made_while_an_event_is_queued_lives)
@@ -507,6 +524,7 @@ int main(void)
 		CASE_F(a_killed_child_with_a_mapping_lets_go),
 		CASE_F(one_of_two_descriptions_is_enough_to_live),
 		CASE_F(two_descriptions_closed_back_to_back_are_two_deaths),
+		CASE_F(a_lock_that_goes_late_is_noticed),
 		CASE_F(a_description_made_while_an_event_is_queued_lives),
 		CASE_F(a_reopened_copy_is_not_what_counts),
 		CASE_F(a_close_that_the_host_has_dropped_is_noticed),
