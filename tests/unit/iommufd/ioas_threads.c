@@ -32,6 +32,8 @@ struct device {
 	unsigned reached, faulted;
 };
 
+static atomic_uint turns; /* of the device */
+
 static void *work(void *argument)
 {
 	struct device *device = argument;
@@ -51,6 +53,7 @@ static void *work(void *argument)
 			device->faulted++;
 			device->lost += fault.reason != DMA_FAULT_NOT_PRESENT;
 		}
+		atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed);
 	}
 	return NULL;
 }
@@ -64,9 +67,12 @@ static u8 *marked_memory(unsigned slot)
 	return memory;
 }
 
+/* A yield may be long on a busy host, where the device is done after one. */
 static void let_it_work(void)
 {
-	for (unsigned i = 0; i < 20; i++)
+	unsigned before = atomic_load_explicit(&turns, memory_order_relaxed);
+
+	for (unsigned i = 0; i < 20 && atomic_load_explicit(&turns, memory_order_relaxed) - before < 20; i++)
 		sched_yield();
 }
 
@@ -129,7 +135,8 @@ IOAS_TEST(threads, a_device_never_reaches_what_is_not_mapped)
 	domain = domain_join(self, 1);
 	device_use(self, domain);
 	assert_int_equal(pthread_create(&thread, NULL, work, &device), 0);
-	for (unsigned round = 0; round < ROUNDS; round++) {
+	/* On a busy host the device may come late. */
+	for (unsigned round = 0; round < ROUNDS || !atomic_load(&turns); round++) {
 		unsigned slot = round % SLOTS;
 
 		if (slot == SLOTS - 1)
@@ -148,8 +155,6 @@ IOAS_TEST(threads, a_device_never_reaches_what_is_not_mapped)
 	print_message("%u reads reached memory, %u faulted\n", device.reached, device.faulted);
 	assert_int_equal(device.wrong, 0);
 	assert_int_equal(device.lost, 0);
-	/* On a busy host the device may have slept through, but not for so long. */
-	assert_true(device.faulted + device.reached > 0);
 	device_use(self, NULL);
 	domain_leave(domain);
 }
