@@ -192,11 +192,11 @@ static const char *no_hot_reset(const struct explanation *explanation, const str
 
 static const char *own_reset(const struct pci_function *function)
 {
-	if (function->cap_pcie && get_u32(function->config + function->cap_pcie + 4) & 0x10000000)
+	if (pci_can_reset_by_flr(function))
 		return "function-level reset (FLR)";
-	if (function->cap_af && function->config[function->cap_af + 3] & 2)
+	if (pci_can_reset_by_af_flr(function))
 		return "function-level reset (AF FLR)";
-	if (function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & 8))
+	if (pci_can_reset_by_sleep(function))
 		return "a trip to D3hot and back";
 	return NULL;
 }
