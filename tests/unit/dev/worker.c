@@ -41,7 +41,7 @@ static unsigned read_locked(struct job *job, const unsigned *value)
 
 static bool await_done(struct job *job, unsigned done)
 {
-	for (u64 start = os_clock_ns(); os_clock_ns() - start < 5000000000ull; os_yield())
+	for (u64 start = os_clock_ns(); os_clock_ns() - start < 60000000000ull; os_yield())
 		if (read_locked(job, &job->done) == done)
 			return true;
 	return false;
