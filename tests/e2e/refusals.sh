@@ -94,6 +94,19 @@ if unshare -m true 2>/dev/null; then
 	ISOLDE=$installed
 fi
 
+# A room in a room, and a /proc that numbers processes otherwise.
+room -- "$ISOLDE" run -- true
+[ $? = 125 ] || fail "a room in a room must be 125"
+grep -q 'ROOM_UNAVAILABLE.*there is no room in a room' "$said" || fail "why there is no room in a room was not said"
+if unshare -pf true 2>/dev/null; then
+	unshare -pf "$ISOLDE" run -- true 2>"$said" && fail "a room needs a /proc of its own"
+	grep -q 'ROOM_UNAVAILABLE.*/proc is that of another PID namespace' "$said" || fail "a foreign /proc was not named"
+	unshare -pf "$ISOLDE" doctor >"$work/out" && fail "doctor must notice a foreign /proc"
+	grep -q '^MISSING .*another PID namespace' "$work/out" || fail "doctor must name a foreign /proc"
+fi
+"$ISOLDE" doctor nonsense 2>"$said" >/dev/null
+[ $? = 2 ] || fail "doctor takes no words"
+
 # Before anything runs: the machine file and the disk.
 printf 'name: broken\ndevices:\n  - slot: 1c.0\n    rolle: root-port\n' >"$work/broken.yaml"
 refused MACHINE_FILE "broken.yaml:4:5" -- --machine "$work/broken.yaml" -- true

@@ -337,6 +337,7 @@ TEST(contents, files_that_are_none)
 	struct why why = WHY_INIT;
 
 	EXPECT_REFUSED(HOST_FAILED, why, load("rom: {size: 4K, file: /nonexistent}", &why));
+	EXPECT_SUBSTR("the ROM of 0000:00:", why.text);
 	EXPECT_REFUSED(CONTENTS_FILE, why, load("rom: {size: 4K, file: /dev/zero}", &why));
 	EXPECT_REFUSED(CONTENTS_FILE, why, load("rom: {size: 2K, file: " TESTS_DATA "/machines/zoo.yaml}", &why));
 	ASSERT_OK(why, load("rom: {size: 4K, file: " TESTS_DATA "/machines/zoo.yaml}", &why));

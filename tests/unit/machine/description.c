@@ -35,6 +35,8 @@ TEST(description, errors_name_line_column_and_what_was_meant)
 {
 	expect_refused("name: [", "test.yaml:", "");
 	expect_refused("", "test.yaml:1:1", "a machine");
+	expect_refused(DEVICES "\t- {slot: \"00.0\", id: \"8086:10d3\"}\n", "test.yaml:2:1", "a tab");
+	expect_refused("name: @x\n", "test.yaml:1:7", "cannot start any token");
 	expect_refused("name: x\n", "test.yaml:1:1", "needs devices");
 	expect_refused("nmae: x\n", "test.yaml:1:1", "did you mean \"name\"?");
 	expect_refused("name: a\nname: b\n", "test.yaml:2:1", "second time");
