@@ -71,8 +71,12 @@ sleep 0.5
 kill $program
 sleep 0.5
 kill -0 $program || fail "an unbind must wait for the device"
-kill $program
+# On a busy host the two could come as one.
+(while sleep 0.5; do kill $program || exit; done) 2>/dev/null &
+again=$!
 wait $program
-[ $? = 143 ] || fail "a program that waits for itself must end by its second SIGTERM"
+status=$?
+kill $again 2>/dev/null
+[ $status = 143 ] || fail "a program that waits for itself must end by its second SIGTERM"
 healthy
 echo ok

@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "dev/ioat_regs.h"
 #include "tests/fixtures/model_rig.h"
+#include "tests/fixtures/patience.h"
 
 enum { RUN = 0x001d, SELFTEST_RUN = 0x0009, MSIX = 0x08, MASTER = 0x01 };
 
@@ -36,7 +37,7 @@ static enum ioat_state state_of(struct model_rig *rig)
 /* Until the channel is no longer at work. */
 static enum ioat_state await_rest(struct model_rig *rig)
 {
-	for (u64 start = os_clock_ns(); os_clock_ns() - start < 60000000000ull; os_yield())
+	for (u64 start = os_clock_ns(); os_clock_ns() - start < PATIENCE_NS; os_yield())
 		if (state_of(rig) != IOAT_ACTIVE)
 			break;
 	return state_of(rig);
@@ -275,7 +276,7 @@ static bool ring_await(struct model_rig *rig, const struct ring *ring)
 	const u64 *completion = rig_at(rig, ring->completion);
 	u64 expected = ring_entry(ring, ring->head - 1);
 
-	for (u64 start = os_clock_ns(); os_clock_ns() - start < 60000000000ull; os_yield())
+	for (u64 start = os_clock_ns(); os_clock_ns() - start < PATIENCE_NS; os_yield())
 		if ((__atomic_load_n(completion, __ATOMIC_ACQUIRE) & ~7ull) == expected)
 			return true;
 	return false;

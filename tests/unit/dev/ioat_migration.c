@@ -82,7 +82,8 @@ TEST(ioat_migration, a_chain_goes_on_elsewhere)
 	struct why why = WHY_INIT;
 	unsigned halfway = 0;
 
-	for (unsigned round = 0; round < 40; round++) {
+	/* On a busy host it has often done nothing yet, or all. */
+	for (unsigned round = 0; round < 40 || !halfway; round++) {
 		size_t size;
 
 		memset(rig_at(a, destination), 0, PLACES * PIECE);
@@ -92,7 +93,7 @@ TEST(ioat_migration, a_chain_goes_on_elsewhere)
 		store(a, IOAT_CHANCTRL, 2, RUN);
 		store(a, IOAT_DMACOUNT, 2, DESCRIPTORS);
 		activity(a, PCI_ACTIVE);
-		os_sleep_ns(round * 200000ull);
+		os_sleep_ns(round % 40 * 200000ull);
 		activity(a, PCI_STOPPED);
 		halfway += (load(a, IOAT_CHANSTS, 8) & 7) == IOAT_ACTIVE &&
 			   load(a, IOAT_CHANSTS, 8) & IOAT_CHANSTS_ADDRESS;
@@ -109,7 +110,6 @@ TEST(ioat_migration, a_chain_goes_on_elsewhere)
 		activity(a, PCI_ACTIVE);
 		assert_true(rig_await(a, 0, IOAT_CHANSTS, 8, 7, IOAT_DONE));
 	}
-	assert_true(halfway > 0);
 	rig_free(a);
 	rig_free(b);
 }
