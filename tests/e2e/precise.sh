@@ -42,7 +42,7 @@ room --machine "$work/pasid.yaml" --bind vfio-pci=$bdf -- "$precise" $bdf pasid 
 
 # The supervisor is killed: what is left of the room is told so by its signals.
 "$ISOLDE" run --machine $machine --bind vfio-pci=$bdf -- "$precise" $bdf orphan >"$work/out" 2>&1
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in $(seq 120); do
 	grep -qx "orphan: ok" "$work/out" && break
 	sleep 0.5
 done

@@ -401,6 +401,7 @@ TEST(description, details_of_capabilities_are_checked)
 	expect_refused(PHYSICAL("msi: {masks: 1}"), "test.yaml:6:", "true nor false");
 	expect_refused(PHYSICAL("pasid: 0"), "test.yaml:6:", "1 to 20 bits");
 	expect_refused(PHYSICAL("pasid: 21"), "test.yaml:6:", "number up to 20");
+	expect_refused(PHYSICAL("prefixes: no"), "test.yaml:6:", "true nor false");
 	expect_refused(PHYSICAL("dsn: xyz"), "test.yaml:6:", "hexadecimal");
 	expect_refused(PHYSICAL("phantom: 4"), "test.yaml:6:", "number up to 3");
 	expect_refused(PHYSICAL("aer: x"), "test.yaml:6:", "true nor false");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/files.h"
 
+#include "tests/fixtures/patience.h"
 #include "tests/helpers.h"
 
 #include <fcntl.h>
@@ -87,13 +88,13 @@ static unsigned drained(struct fixture *f)
 	return f->released;
 }
 
-/* What the supervisor does: sleeps until something happened. False when it has not for half a minute. */
+/* What the supervisor does: sleeps until something happened. False when it never does. */
 static bool wait_released(struct fixture *f)
 {
 	struct pollfd events = {.fd = files_events(f->files), .events = POLLIN};
 
 	while (!f->released) {
-		if (poll(&events, 1, 30000) != 1)
+		if (poll(&events, 1, PATIENCE_MS) != 1)
 			return false;
 		files_drain(f->files);
 	}
@@ -294,7 +295,7 @@ TEST_F(a_lock_that_goes_late_is_noticed)
 
 	close(f->fd);
 	for (unsigned i = 0; i < 505; i++) {
-		assert_int_equal(poll(&events, 1, 30000), 1);
+		assert_int_equal(poll(&events, 1, PATIENCE_MS), 1);
 		assert_int_equal(drained(f), 0);
 	}
 	assert_int_equal(fcntl(second, F_OFD_SETLK, &unlock), 0);
