@@ -45,7 +45,7 @@ static void suspend(struct play *play)
 {
 	rig_store(play->rig, 0, IOAT_CHANCMD, 1, IOAT_CHANCMD_SUSPEND);
 	for (unsigned i = 0; (rig_load(play->rig, 0, IOAT_CHANSTS, 8) & 7) == IOAT_ACTIVE; i++) {
-		expect(i < 5000);
+		expect(i < 60000);
 		usleep(1000);
 	}
 }

@@ -232,8 +232,9 @@ void isolde_detach(struct isolde_device *device, uint32_t pasid); /* not attache
  * A PASID of a whole group: members that have PASIDs get it, others are passed over. handle may be NULL.
  * PASID_UNSUPPORTED (EOPNOTSUPP): the IOMMU attaches none, or not to such a domain; DOMAIN_FOREIGN (EINVAL); PASID_ZERO
  * (EINVAL): they begin at 1; GROUP_RECOVERING (EBUSY); PASID_TOO_LARGE (EINVAL): at or above a member's
- * isolde_device_max_pasids(); PASID_TAKEN (EBUSY); what strict_intent refuses (EINVAL); DOMAIN_INCOMPATIBLE
- * (EINVAL). Linux: iommu_attach_device_pasid().
+ * isolde_device_max_pasids(); PASID_TAKEN (EBUSY); what strict_intent refuses (EINVAL); PASID_DISABLED (EINVAL): a
+ * member's PASIDs are switched off, because of what is on its way to the root; with Intel's IOMMU that is a remark of a
+ * success, as of an attach that no request will use; DOMAIN_INCOMPATIBLE (EINVAL). Linux: iommu_attach_device_pasid().
  */
 int isolde_attach_pasid(struct isolde_domain *domain, struct isolde_device *device, uint32_t pasid,
 			struct isolde_handle *handle, struct isolde_why *why);
@@ -271,7 +272,7 @@ void isolde_detach_alias_set(struct isolde_device *device);
  * *ret_pasid: the one PASID of this process, which all its devices use; IOVAs are addresses of the process. Counted.
  * SVA_PASID_LIMIT (EOVERFLOW): the process has a PASID that this device cannot use; PASID_NONE_FREE (ENOSPC): there is
  * none for it, or the device has none; PASID_TAKEN (EBUSY): that PASID of the group is somebody else's; SVA_UNSUPPORTED
- * (EOPNOTSUPP): the IOMMU cannot; then as isolde_attach_pasid().
+ * (EOPNOTSUPP): the IOMMU cannot; PASID_DISABLED (EINVAL), with each IOMMU; then as isolde_attach_pasid().
  */
 int isolde_sva_bind(struct isolde_device *device, uint32_t *ret_pasid, struct isolde_why *why);
 void isolde_sva_unbind(struct isolde_device *device); /* not bound: nothing happens */

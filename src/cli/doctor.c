@@ -69,6 +69,11 @@ int verb_doctor(int argc, char **argv)
 		}
 		json = true;
 	}
+	if (optind < argc) {
+		refuse(&why, OPTION_INVALID, "doctor takes no word like \"%s\"", argv[optind]);
+		complain("doctor", &why);
+		return EXIT_USAGE;
+	}
 	count = supervise_doctor(findings, FINDINGS);
 	for (unsigned i = 0; i < count; i++)
 		missing |= findings[i].required && !findings[i].ok;

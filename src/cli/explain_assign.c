@@ -192,11 +192,11 @@ static const char *no_hot_reset(const struct explanation *explanation, const str
 
 static const char *own_reset(const struct pci_function *function)
 {
-	if (function->cap_pcie && get_u32(function->config + function->cap_pcie + 4) & 0x10000000)
+	if (pci_can_reset_by_flr(function))
 		return "function-level reset (FLR)";
-	if (function->cap_af && function->config[function->cap_af + 3] & 2)
+	if (pci_can_reset_by_af_flr(function))
 		return "function-level reset (AF FLR)";
-	if (function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & 8))
+	if (pci_can_reset_by_sleep(function))
 		return "a trip to D3hot and back";
 	return NULL;
 }
@@ -234,6 +234,15 @@ static void print_hits(const struct explanation *explanation, const struct pci_f
 	}
 }
 
+static const char *no_own_reset(const struct pci_function *function)
+{
+	if (pci_reset_quirk_of(function, RESET_WAY_FLR))
+		return "no way: a function-level reset hangs it (quirk no-flr)";
+	if (pci_reset_quirk_of(function, RESET_WAY_PM))
+		return "no way: sleep does not reset it, whatever it says (quirk no-pm-reset)";
+	return "no way that its registers show";
+}
+
 void explain_reset(const struct explanation *explanation, const struct pci_function *function, FILE *to)
 {
 	char bdf[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT], name[NAME_TEXT], text[OBSTACLE_TEXT];
@@ -243,7 +252,7 @@ void explain_reset(const struct explanation *explanation, const struct pci_funct
 	pci_hot_reset_of(function, explanation->grouping, explanation->functions, &reset);
 	no = no_hot_reset(explanation, function, &reset, text);
 	fprintf(to, "%s  %s\n", pci_addr_print(function->addr, bdf), name_of(explanation, function, name));
-	fprintf(to, "  alone: %s\n", own ? own : "no way that its registers show");
+	fprintf(to, "  alone: %s\n", own ? own : no_own_reset(function));
 	if (no) {
 		fprintf(to, "  hot reset: none, because %s\n", no);
 		return;

@@ -14,15 +14,27 @@
 
 #define PREFIX "run-"
 
-/* $XDG_RUNTIME_DIR/isolde, or a directory in /tmp that anybody could have made before us. */
-static void name_directory(char path[static JOURNAL_PATH])
+/* su and sudo may leave that of another user, a container one that is not there. */
+static bool usable(const char *runtime, uid_t uid)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	struct stat status;
 
-	if (runtime && runtime[0] == '/')
+	return runtime && runtime[0] == '/' && stat(runtime, &status) == 0 && S_ISDIR(status.st_mode) &&
+	       (status.st_uid == uid || status.st_mode & S_IWOTH);
+}
+
+/* Otherwise a directory in /tmp that anybody could have made before us. */
+void runtime_directory_of(uid_t uid, const char *runtime, char path[static JOURNAL_PATH])
+{
+	if (usable(runtime, uid))
 		snprintf(path, JOURNAL_PATH, "%s/isolde", runtime);
 	else
-		snprintf(path, JOURNAL_PATH, "/tmp/isolde-%u", getuid());
+		snprintf(path, JOURNAL_PATH, "/tmp/isolde-%u", uid);
+}
+
+static void name_directory(char path[static JOURNAL_PATH])
+{
+	runtime_directory_of(geteuid(), getenv("XDG_RUNTIME_DIR"), path);
 }
 
 /* Nobody else may put a file, or a link to one, where we are going to write. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,7 +19,6 @@
 #include "supervise/inspector.h"
 
 #define PREFIX "room-"
-#define ROOMS  64
 
 int rooms_new_path(char path[static JOURNAL_PATH], struct why *why)
 {
@@ -56,23 +56,11 @@ static void remove_name(int directory, pid_t room)
 	unlinkat(directory, name, 0);
 }
 
-/* The rooms that have names, whether they live or not; at most ROOMS. */
-static unsigned list_rooms(const char *directory, pid_t rooms[static ROOMS])
+static bool names_room(const char *name, pid_t *ret)
 {
-	const struct dirent *entry;
-	DIR *stream = opendir(directory);
-	unsigned count = 0;
+	char rest;
 
-	while (stream && count < ROOMS && (entry = readdir(stream))) {
-		char rest;
-		int room;
-
-		if (sscanf(entry->d_name, PREFIX "%9d%c", &room, &rest) == 1)
-			rooms[count++] = room;
-	}
-	if (stream)
-		closedir(stream);
-	return count;
+	return sscanf(name, PREFIX "%9d%c", ret, &rest) == 1;
 }
 
 static pid_t parent_of(pid_t pid)
@@ -81,6 +69,43 @@ static pid_t parent_of(pid_t pid)
 
 	os_task_status(pid, text);
 	return (pid_t)os_status_number(text, "PPid", 10);
+}
+
+/* Of the environment that the process was started with. */
+static bool environment_of(pid_t pid, const char *name, char *ret, size_t size)
+{
+	char path[48], *word = NULL;
+	size_t allocated = 0, length = strlen(name);
+	bool found = false;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	stream = fopen(path, "re");
+	while (stream && !found && getdelim(&word, &allocated, '\0', stream) > 0) {
+		found = strncmp(word, name, length) == 0 && word[length] == '=';
+		if (found)
+			snprintf(ret, size, "%s", word + length + 1);
+	}
+	free(word);
+	if (stream)
+		fclose(stream);
+	return found;
+}
+
+/* If it is an `isolde run`, of whatever user, it has put its name where its own environment says. */
+static int connect_to_any(pid_t pid)
+{
+	char process[32], runtime[JOURNAL_PATH], path[JOURNAL_PATH];
+	_close_ int directory = -1;
+	struct stat status;
+
+	snprintf(process, sizeof(process), "/proc/%d", pid);
+	if (stat(process, &status) < 0)
+		return -errno;
+	runtime_directory_of(status.st_uid,
+			     environment_of(pid, "XDG_RUNTIME_DIR", runtime, sizeof(runtime)) ? runtime : NULL, path);
+	directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return directory < 0 ? -errno : connect_to(directory, pid);
 }
 
 /* Up from the process to the `isolde run` above it. */
@@ -94,32 +119,43 @@ static int connect_above(int directory, pid_t pid, struct why *why)
 		if (fd == -ECONNREFUSED)
 			remove_name(directory, at);
 	}
+	/* Root may look into the rooms of others. */
+	for (pid_t at = geteuid() == 0 ? pid : 0; at > 0; at = parent_of(at)) {
+		int fd = connect_to_any(at);
+
+		if (fd >= 0)
+			return fd;
+	}
 	return refuse(why, ROOM_MISSING, "process %d is in no room of this user", pid);
 }
 
+/* The rooms that have names, whether they live or not. Killed ones may have left any number. */
 static int connect_only(int directory, const char *path, struct why *why)
 {
-	pid_t rooms[ROOMS];
-	unsigned count = list_rooms(path, rooms), alive = 0;
+	const struct dirent *entry;
+	DIR *stream = opendir(path);
+	unsigned alive = 0;
 	size_t used = 0;
 	char names[160] = "";
 	int found = -1;
 
-	for (unsigned i = 0; i < count; i++) {
-		int fd = connect_to(directory, rooms[i]);
+	while (stream && (entry = readdir(stream))) {
+		pid_t room;
+		int fd = names_room(entry->d_name, &room) ? connect_to(directory, room) : -ENOENT;
 
 		if (fd == -ECONNREFUSED)
-			remove_name(directory, rooms[i]);
+			remove_name(directory, room);
 		if (fd < 0)
 			continue;
 		if (used < sizeof(names))
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%d", used ? ", " : "",
-						 rooms[i]);
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%d", used ? ", " : "", room);
 		if (alive++)
 			close(fd);
 		else
 			found = fd;
 	}
+	if (stream)
+		closedir(stream);
 	if (alive == 1)
 		return found;
 	if (!alive)

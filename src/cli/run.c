@@ -66,7 +66,9 @@ static int run_in(struct machine *machine, const struct run_request *request, st
 
 	/* A run without a journal, and that nobody can look into, is better than none. */
 	if (journals_new_path(journal, why) < 0 || rooms_new_path(socket, why) < 0) {
+		why_context(why, "this run has no journal, and `isolde inspect` cannot look into it");
 		complain("run", why);
+		why_clear(why);
 	} else {
 		options.journal_path = journal;
 		options.inspect_path = socket;

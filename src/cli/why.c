@@ -138,7 +138,8 @@ static void explain_text(enum why_code code, const struct sighting *sighting)
 	if (why_code_loudness(code) == HUSH)
 		printf("  programs ask for this routinely; `run` does not print it\n");
 	if (sighting->count)
-		printf("  latest run: %u times; last: %s\n", sighting->count, sighting->text);
+		printf("  latest run: %u time%s; last: %s\n", sighting->count, sighting->count == 1 ? "" : "s",
+		       sighting->text);
 }
 
 static void explain_json(enum why_code code, const struct sighting *sighting)

@@ -61,6 +61,11 @@ static void chancmd_stored(void *model, u64 written, u64 lanes)
 		ioat_halt(ioat, IOAT_ERR_COMMAND);
 }
 
+static void chainaddr_stored(void *model, u64 written, u64 lanes)
+{
+	ioat_channel_arm(model);
+}
+
 static void dmacount_stored(void *model, u64 written, u64 lanes)
 {
 	ioat_channel_count(model);
@@ -80,7 +85,7 @@ static const struct register_row rows[] = {
 	{.offset = IOAT_CHANCTRL, .width = 2, .writable = CHANCTRL_WRITABLE, .clears = IOAT_CHANCTRL_INT_DISABLED},
 	{.offset = IOAT_CHANCMD, .width = 1, .stored = chancmd_stored},
 	{.offset = IOAT_DMACOUNT, .width = 2, .writable = 0xffff, .stored = dmacount_stored},
-	{.offset = IOAT_CHAINADDR, .width = 8, .writable = ~0ull},
+	{.offset = IOAT_CHAINADDR, .width = 8, .writable = ~0ull, .stored = chainaddr_stored},
 	{.offset = IOAT_CHANCMP, .width = 8, .writable = ~0ull},
 	{.offset = IOAT_CHANERR, .width = 4, .clears = ~0u},
 	{.offset = IOAT_CHANERR_MASK, .width = 4, .writable = ~0u},
@@ -127,7 +132,7 @@ void ioat_show_constants(struct ioat *ioat)
 {
 	*ioat_register(ioat, IOAT_CHANCNT) = CHANNELS;
 	*ioat_register(ioat, IOAT_XFERCAP) = (u8)ioat->xfercap;
-	*ioat_register(ioat, IOAT_CBVER) = IOAT_VERSION_3_2;
+	*ioat_register(ioat, IOAT_CBVER) = (u8)(3 << 4 | ioat->minor);
 	put_u32(ioat_register(ioat, IOAT_DMACAP), IOAT_CAP_PAGE_BREAK | IOAT_CAP_FILL);
 	put_u16(ioat_register(ioat, IOAT_DMACOMP), IOAT_DMACOMP_V2);
 	ioat_show_state(ioat, ioat->state);
@@ -246,6 +251,20 @@ static void ioat_build(struct pci_function *function, const struct model_options
 		build_config(function);
 }
 
+/* Skylake's, unless told otherwise. */
+static int decode_options(struct ioat *ioat, const struct model_options *options, struct why *why)
+{
+	int err = model_number(&ioat_model, options, "xfercap", IOAT_XFERCAP_MIN, IOAT_XFERCAP_MAX, &ioat->xfercap,
+			       why);
+
+	if (err < 0)
+		return err;
+	err = model_number(&ioat_model, options, "minor", IOAT_MINOR_MIN, IOAT_MINOR_MAX, &ioat->minor, why);
+	if (!model_option(options, "minor"))
+		ioat->minor = IOAT_MINOR_MIN;
+	return err;
+}
+
 static int ioat_attach(struct pci_function *function, struct dma_port *port, const struct model_options *options,
 		       struct why *why)
 {
@@ -255,7 +274,7 @@ static int ioat_attach(struct pci_function *function, struct dma_port *port, con
 	if (!ioat)
 		return -why->err;
 	worker_init(&ioat->worker, WORKER_SLEEPS, ioat_work, ioat);
-	err = model_number(&ioat_model, options, "xfercap", IOAT_XFERCAP_MIN, IOAT_XFERCAP_MAX, &ioat->xfercap, why);
+	err = decode_options(ioat, options, why);
 	if (err < 0)
 		return err;
 	ioat->function = function;
@@ -269,12 +288,12 @@ static int ioat_attach(struct pci_function *function, struct dma_port *port, con
 	return 0;
 }
 
-static const char *const ioat_keys[] = {"xfercap", "migration", NULL};
+static const char *const ioat_keys[] = {"xfercap", "minor", "migration", NULL};
 
 const struct model ioat_model = {
 	.name = "ioat",
-	.summary =
-		"Intel QuickData 3.2 (I/OAT) with one channel: xfercap=12..20 (largest transfer, log2), migration=true",
+	.summary = "Intel QuickData (I/OAT) with one channel: xfercap=12..20 (largest transfer, log2), minor=2..4 (of "
+		   "version 3), migration=true",
 	.identity = {.vendor = 0x8086,
 		     .device = 0x2021,
 		     .subsystem_vendor = 0x8086,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Intel QuickData 3.2 (I/OAT), as in Skylake servers: one channel that copies and fills, one vector.
+ * Intel QuickData (I/OAT), 3.2 as in Skylake servers up to 3.4 as in Ice Lake: one channel that copies and fills, one
+ * vector.
  *
  * Its register page is precise: some registers change by being read, and a driver that has started the channel looks
  * at CHANSTS at once, which must not say "halted" any more.
@@ -21,7 +22,9 @@
 enum {
 	IOAT_BAR_SIZE = 0x4000,
 	IOAT_XFERCAP_MIN = 12,
-	IOAT_XFERCAP_MAX = 20,	/* what Skylake has */
+	IOAT_XFERCAP_MAX = 20, /* what Skylake has */
+	IOAT_MINOR_MIN = 2,
+	IOAT_MINOR_MAX = 4,
 	IOAT_CHUNK = 128 << 10, /* bytes moved at once: they stay in the cache between load and store */
 	IOAT_BATCH = 64,	/* descriptors done before a control thread gets its turn */
 	IOAT_REGISTERS_SIZE = 0x100,
@@ -32,6 +35,7 @@ struct ioat {
 	struct pci_function *function; /* borrowed; owns us */
 	struct dma_port *port;	       /* borrowed; outlives the function */
 	unsigned xfercap;
+	unsigned minor; /* of version 3 */
 	u8 registers[IOAT_REGISTERS_SIZE];
 
 	enum ioat_state state;
@@ -63,6 +67,7 @@ static inline u8 *ioat_register(struct ioat *ioat, unsigned offset)
 
 /* ioat_channel.c */
 void ioat_channel_reset(struct ioat *ioat);
+void ioat_channel_arm(struct ioat *ioat);   /* CHAINADDR was written */
 void ioat_channel_count(struct ioat *ioat); /* DMACOUNT was written */
 void ioat_channel_suspend(struct ioat *ioat);
 bool ioat_channel_run(struct ioat *ioat); /* some of what DMACOUNT allows; true if there was anything to do */

@@ -2,7 +2,8 @@
 /*
  * The channel. A chain of descriptors is done one after the other, each in chunks, as far as DMACOUNT allows; then the
  * channel is DONE, and a larger DMACOUNT makes it go on from where it is. An error halts it, and a suspend stops it
- * between two descriptors: from either, DMACOUNT starts a chain anew at CHAINADDR.
+ * between two descriptors: from either, DMACOUNT starts a chain anew at CHAINADDR. A channel that an error or a reset
+ * has halted is ARMED once it knows of a chain; a driver may want to see that before it counts.
  *
  * Descriptors are the driver's memory: each is fetched once and judged from the copy.
  */
@@ -200,6 +201,19 @@ void ioat_channel_reset(struct ioat *ioat)
 	stop(ioat, IOAT_HALTED);
 }
 
+static bool may_start(const struct ioat *ioat)
+{
+	return ioat->state != IOAT_HALTED || !get_u32(ioat->registers + IOAT_CHANERR);
+}
+
+void ioat_channel_arm(struct ioat *ioat)
+{
+	if (ioat->state != IOAT_HALTED || !may_start(ioat))
+		return;
+	ioat->completed = 0;
+	ioat_show_state(ioat, IOAT_ARMED);
+}
+
 static void start_chain(struct ioat *ioat)
 {
 	ioat->executed = 0;
@@ -211,13 +225,13 @@ static void start_chain(struct ioat *ioat)
 /* What halted the channel must be cleared before it starts again. */
 void ioat_channel_count(struct ioat *ioat)
 {
-	if (ioat->state == IOAT_HALTED && get_u32(ioat_register(ioat, IOAT_CHANERR)))
+	if (!may_start(ioat))
 		return;
 	if (ioat->worker.unattended) {
 		ioat_halt(ioat, IOAT_ERR_COMMAND);
 		return;
 	}
-	if (ioat->state == IOAT_HALTED || ioat->state == IOAT_SUSPENDED)
+	if (ioat->state >= IOAT_SUSPENDED)
 		start_chain(ioat);
 	if (ioat->busy)
 		return;
@@ -225,11 +239,11 @@ void ioat_channel_count(struct ioat *ioat)
 	worker_wake(&ioat->worker);
 }
 
-/* A halted channel stays so: its driver has to see that. */
+/* A halted channel stays so: its driver has to see that. One that is armed has nothing to suspend. */
 void ioat_channel_suspend(struct ioat *ioat)
 {
 	if (ioat->busy)
 		ioat->suspending = true;
-	else if (ioat->state != IOAT_HALTED)
+	else if (ioat->state == IOAT_ACTIVE || ioat->state == IOAT_DONE)
 		stop(ioat, IOAT_SUSPENDED);
 }

@@ -55,7 +55,7 @@ static size_t ioat_save(struct pci_function *function, u8 record[static PCI_MIGR
 /* A channel that is on has something to do; one that is not has nothing in work. */
 static bool is_sound(const struct ioat *plan)
 {
-	if (plan->state > IOAT_HALTED || (plan->busy && plan->state != IOAT_ACTIVE))
+	if (plan->state > IOAT_ARMED || (plan->busy && plan->state != IOAT_ACTIVE))
 		return false;
 	if (plan->suspending && !plan->busy)
 		return false;
@@ -73,6 +73,9 @@ static int decode_state(const struct ioat *ioat, struct state_reader *reader, st
 	if (plan->xfercap != ioat->xfercap)
 		return refuse(why, DEVICE_STATE, "the channel moves 2^%u bytes at most, this one 2^%u", plan->xfercap,
 			      ioat->xfercap);
+	if (plan->registers[IOAT_CBVER] != ioat->registers[IOAT_CBVER])
+		return refuse(why, DEVICE_STATE, "the channel has version %#x, this one %#x",
+			      plan->registers[IOAT_CBVER], ioat->registers[IOAT_CBVER]);
 	if (!is_sound(plan))
 		return refuse(why, DEVICE_STATE, "no I/OAT channel could be in that state: %u, %u of %u descriptors",
 			      plan->state, plan->executed, get_u16(plan->registers + IOAT_DMACOUNT));

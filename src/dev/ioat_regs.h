@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The words of Intel's QuickData (I/OAT, CBDMA) 3.2: registers and descriptors. Names and numbers as in the Xeon
+ * The words of Intel's QuickData (I/OAT, CBDMA) 3.2 to 3.4: registers and descriptors. Names and numbers as in the Xeon
  * datasheets (volume 2, Intel QuickData Technology); "channel" registers are at 0x80 and on.
  */
 #ifndef DEV_IOAT_REGS_H
@@ -25,7 +25,6 @@ enum {
 	IOAT_INTRCTRL_INT = 0x04,
 	IOAT_INTRCTRL_MSIX_VECTORS = 0x08,
 
-	IOAT_VERSION_3_2 = 0x32,
 	IOAT_CAP_PAGE_BREAK = 0x01,
 	IOAT_CAP_FILL = 0x40,
 };
@@ -54,7 +53,7 @@ enum {
 	IOAT_DMACOMP_V2 = 0x0002,
 };
 
-enum ioat_state { IOAT_ACTIVE, IOAT_DONE, IOAT_SUSPENDED, IOAT_HALTED }; /* CHANSTS bits 2:0 */
+enum ioat_state { IOAT_ACTIVE, IOAT_DONE, IOAT_SUSPENDED, IOAT_HALTED, IOAT_ARMED }; /* CHANSTS bits 2:0 */
 
 #define IOAT_CHANSTS_ADDRESS (~0x3full)
 

@@ -86,6 +86,8 @@ static void inspect_device(const struct iommu_device *device, struct describer *
 	describe_flag(describer, "dma_api", device->dma_api_driver != NULL);
 	describe_text(describer, "unit", device->unit ? device->unit->name : NULL);
 	describe_number(describer, "max_pasids", device->max_pasids);
+	if (device->pasids_off)
+		describe_text(describer, "pasids_off", device->pasids_off);
 	inspect_attachments(device, describer);
 	if (device->own_domain)
 		domain_inspect(device->own_domain, describer, "own_domain");

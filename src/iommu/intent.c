@@ -134,8 +134,9 @@ static int check_pasid(const struct iommu_device *device, u32 pasid, struct why 
 		return refuse(why, INTENT_NO_PASID_TLPS,
 			      "%s declared %s of %s, which cannot put PASID %u on a request: %s", driver, text,
 			      device->name, pasid,
-			      !device->function || device->function->cap_pasid ? "its IOMMU knows no PASIDs"
-									       : "it has no PASID capability");
+			      !device->function || pci_pasid_function(device->function)->cap_pasid
+				      ? "its IOMMU knows no PASIDs"
+				      : "it has no PASID capability");
 	if (!(device->intent & INTENT_PASID))
 		return refuse(why, INTENT_NO_PASID, "%s declared %s of %s, so PASID %u has no use", driver, text,
 			      device->name, pasid);

@@ -156,11 +156,15 @@ struct iommu_unit *iommu_group_unit(const struct iommu_group *group)
 
 /* ---- devices ---- */
 
-/* What both the function's capability and its unit can (PCI Express Base 5.0 section 7.8.8.2). */
+/*
+ * What both the function's capability and its unit can (PCI Express Base 5.0 section 7.8.8.2); whether they are
+ * switched on is not asked (Linux: iommu.c:dev_iommu_get_max_pasids()).
+ */
 static u32 max_pasids_of(const struct pci_function *function, const struct iommu_unit *unit)
 {
 	u32 width;
 
+	function = pci_pasid_function(function);
 	if (!function->cap_pasid || unit->driver->lacks_pasids)
 		return 0;
 	width = get_u16(function->config + function->cap_pasid + 4) >> 8 & 0x1f;
@@ -182,6 +186,7 @@ static struct iommu_device *device_new(const char *name, struct why *why)
 static void device_free(struct iommu_device *device)
 {
 	dma_port_free(device->port);
+	free(device->pasids_off);
 	free(device);
 }
 

@@ -99,11 +99,12 @@ struct iommu_driver {
 	bool (*takes_pasid)(const struct domain *domain); /* can PASIDs be attached to it? NULL: yes */
 	/* The one type of default domain that will do for the device; NULL or TYPE_AUTO: any. */
 	enum group_type (*preference)(const struct iommu_device *device);
-	bool lacks_pasids;	/* no attach per PASID at all */
-	bool lacks_sva;		/* no domain of a process's addresses */
-	bool pages_optional;	/* a device that cannot ask for pages may have a domain that would answer */
-	bool unit_bound;	/* a domain is of one unit: others of the kind refuse it */
-	bool blocks_by_default; /* the default domain is the blocking one, which cannot be changed */
+	bool lacks_pasids;	  /* no attach per PASID at all */
+	bool attaches_pasids_off; /* attaches PASIDs even of a device that sends none */
+	bool lacks_sva;		  /* no domain of a process's addresses */
+	bool pages_optional;	  /* a device that cannot ask for pages may have a domain that would answer */
+	bool unit_bound;	  /* a domain is of one unit: others of the kind refuse it */
+	bool blocks_by_default;	  /* the default domain is the blocking one, which cannot be changed */
 	/*
 	 * Can the device ask for pages? A driver that says so enables that in its attach, too, for domains that answer
 	 * (answers_pages), as Linux's do. NULL: devices with PRI can, and iommufd enables it for them.
@@ -161,6 +162,7 @@ struct iommu_device {
 	const char *driver;		   /* name of whatever driver is bound; NULL if none; for texts */
 	unsigned intent;		   /* of that driver */
 	u32 max_pasids;			   /* of the device and its unit; 0: none */
+	char *pasids_off;		   /* owned: why it sends none all the same, as a sentence; NULL: it may */
 	int alias_set;			   /* as in pci_grouping; its members are told apart by nobody */
 	unsigned claims;		   /* device claims of the group's owner through this device */
 	struct list enqcmd;		   /* struct enqcmd_row, owned: iommu/intent.c */

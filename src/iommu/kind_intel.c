@@ -117,5 +117,6 @@ const struct iommu_driver intel_driver = {
 	.shape = intel_shape,
 	.capable = intel_capable,
 	.preference = intel_preference,
+	.attaches_pasids_off = true, /* intel_iommu_set_dev_pasid() asks the unit alone */
 	.nested_format = ISOLDE_PT_X86_64,
 };

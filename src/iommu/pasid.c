@@ -75,13 +75,30 @@ static int may_attach(const struct domain *domain, const struct iommu_device *de
 	return err < 0 ? err : intent_check(device, domain, pasid, why);
 }
 
+int refuse_pasids_off(const struct iommu_device *device, struct why *why)
+{
+	if (!device->pasids_off)
+		return 0;
+	return refuse(why, PASID_DISABLED, "%s has PASIDs, but they stay switched off: %s", device->name,
+		      device->pasids_off);
+}
+
+/* The entry is there, but no request will ask for it. Linux says nothing. */
+static void remark_pasids_off(const struct iommu_device *device, struct why *why)
+{
+	refuse_pasids_off(device, why);
+}
+
 /* ---- members ---- */
 
 static int member_attach_pasid(struct iommu_device *device, u32 pasid, struct domain *domain, struct domain *old,
 			       struct why *why)
 {
 	const struct iommu_driver *driver = device->unit->driver;
+	int err = driver->attaches_pasids_off ? 0 : refuse_pasids_off(device, why);
 
+	if (err < 0)
+		return err;
 	if (driver->attach_pasid)
 		return driver->attach_pasid(device, pasid, domain, old, why);
 	return kind_enter(device, pasid, domain, why);
@@ -180,6 +197,7 @@ int iommu_attach_pasid(struct domain *domain, struct iommu_device *device, u32 p
 		handle->domain = domain;
 	domain->users++;
 	insert_slot(group, slot);
+	remark_pasids_off(device, why);
 	return 0;
 }
 
@@ -282,6 +300,7 @@ int iommu_replace_pasid(struct domain *domain, struct iommu_device *device, u32 
 	slot->domain = domain;
 	slot->handle = handle;
 	handle->domain = domain;
+	remark_pasids_off(device, why);
 	return 0;
 }
 

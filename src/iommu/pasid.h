@@ -20,7 +20,8 @@ struct pasid_slot {
 /*
  * DEVICE_NO_IOMMU (ENODEV); PASID_UNSUPPORTED (EOPNOTSUPP): the unit cannot; DOMAIN_FOREIGN, PASID_ZERO (EINVAL);
  * GROUP_RECOVERING (EBUSY); PASID_TOO_LARGE (EINVAL) names the member with too few; PASID_TAKEN (EBUSY). handle may
- * be NULL. Members without PASIDs are passed over.
+ * be NULL. Members without PASIDs are passed over. PASID_DISABLED (EINVAL): a member has PASIDs that are switched off
+ * (iommu_device.pasids_off); a remark of a success where the unit's driver does not look.
  */
 int iommu_attach_pasid(struct domain *domain, struct iommu_device *device, u32 pasid, struct attach_handle *handle,
 		       struct why *why);
@@ -44,6 +45,7 @@ void iommu_free_pasid(struct iommu *iommu, u32 pasid); /* free already: nothing 
 
 /* ---- inside the core ---- */
 
+int refuse_pasids_off(const struct iommu_device *device, struct why *why);
 void group_detach_pasid(struct iommu_group *group, u32 pasid);
 /* The domain of each PASID is taken from, or given to, one member; it is being reset. */
 void pasids_park(struct iommu_device *device);

@@ -92,7 +92,10 @@ static int bond_new(struct iommu_device *device, struct sva_process *process, st
 
 	if (!bond)
 		return -why->err;
-	err = domain_new_sva(process->iommu, device->unit, process->client, &bond->domain, why);
+	/* intel/svm.c:intel_iommu_sva_supported(); those of others ask when they attach */
+	err = refuse_pasids_off(device, why);
+	if (err == 0)
+		err = domain_new_sva(process->iommu, device->unit, process->client, &bond->domain, why);
 	if (err == 0) {
 		snprintf(bond->domain->name, sizeof(bond->domain->name), "the addresses of %.40s",
 			 client_describe(process->client, who));

@@ -14,20 +14,23 @@ union hw_info {
 	u8 bytes[64];
 };
 
-/* PCIe 5.0 section 7.8.9.2: of the PASID capability register, 4 bytes into the capability */
-enum { PASID_CAPABILITY = 4, PASID_EXECUTE = 1 << 1, PASID_PRIVILEGED = 1 << 2 };
+/* PCIe 5.0 section 7.8.8.3: the control register, 6 bytes into the capability */
+enum { PASID_CONTROL = 6 };
 
-/* Drivers enable all that the device has, once it has PASIDs at all. */
+/* What is switched on, of the physical function (pci/ats.c:pci_pasid_status()). */
 static u64 pasid_abilities(const struct iommu_device *device)
 {
 	const struct pci_function *function = device->function;
-	u32 capability;
+	u16 control;
 
-	if (!device->max_pasids || !function || !function->cap_pasid)
+	if (!device->max_pasids || !function)
 		return 0;
-	capability = get_u16(function->config + function->cap_pasid + PASID_CAPABILITY);
-	return (capability & PASID_EXECUTE ? IOMMU_HW_CAP_PCI_PASID_EXEC : 0) |
-	       (capability & PASID_PRIVILEGED ? IOMMU_HW_CAP_PCI_PASID_PRIV : 0);
+	function = pci_pasid_function(function);
+	if (!function->cap_pasid)
+		return 0;
+	control = get_u16(function->config + function->cap_pasid + PASID_CONTROL);
+	return (control & PCI_PASID_EXECUTE ? IOMMU_HW_CAP_PCI_PASID_EXEC : 0) |
+	       (control & PCI_PASID_PRIVILEGED ? IOMMU_HW_CAP_PCI_PASID_PRIV : 0);
 }
 
 static bool can_use_ats(const struct iommu_device *device, const struct iommufd_driver *driver)

@@ -63,6 +63,8 @@ static void add_extended(struct pci_function *function, const struct function_de
 		pci_add_pri(function);
 	if (words->pasid_width && !function->cap_pasid)
 		pci_add_pasid(function, words->pasid_width);
+	if (words->lacks_prefixes)
+		pci_set_prefixes(function, false);
 	if (words->has_sriov)
 		pci_add_sriov(function, &words->sriov);
 }

@@ -220,6 +220,8 @@ static void put_extended(struct capture *capture, const struct place *place, con
 		PUT(indent, "pasid: %llu\n",
 		    (unsigned long long)min_u64(
 			    max_u64(get_u16(function->config + function->cap_pasid + 4) >> 8 & 0x1f, 1), 20));
+	if (function->cap_pasid && !pci_prefixes_reach_root(function))
+		PUT(indent, "prefixes: false\n");
 	if (!place->is_virtual)
 		put_sriov(capture, function, indent);
 }

@@ -148,8 +148,11 @@ static int load_vpd(const struct function_description *words, struct pci_functio
 int function_contents_load(const struct function_description *words, struct pci_function *function, struct why *why)
 {
 	int err = load_rom(words, function, why);
+	char bdf[PCI_ADDR_TEXT];
 
-	return err < 0 ? err : load_vpd(words, function, why);
+	if (err < 0)
+		return why_context(why, "the ROM of %s", pci_addr_print(function->addr, bdf));
+	return load_vpd(words, function, why);
 }
 
 int contents_load(const struct description *description, struct pci_topology *topology, struct why *why)

@@ -105,6 +105,7 @@ struct function_description {
 	struct msix_description msix;
 	bool has_pm, has_aer, has_ari, has_ats, has_pri, has_dsn, has_sriov;
 	unsigned pasid_width; /* 0: no PASID */
+	bool lacks_prefixes;  /* end-to-end TLP prefixes do not get past it: no PASIDs */
 	unsigned phantom;     /* bits of the function number it may use on its requests, 0..3 */
 	u64 dsn;
 	struct pci_sriov sriov;

@@ -238,6 +238,16 @@ int read_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target)
 	return err;
 }
 
+int read_prefixes(struct yaml_reader *reader, yaml_node_t *node, void *target)
+{
+	bool present = true;
+	int err = yaml_bool(reader, node, &present);
+
+	keep_extended(target, node);
+	FUNCTION(target)->lacks_prefixes = !present;
+	return err;
+}
+
 int read_dsn(struct yaml_reader *reader, yaml_node_t *node, void *target)
 {
 	keep_extended(target, node);

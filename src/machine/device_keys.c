@@ -292,6 +292,7 @@ static const struct yaml_key device_keys[] = {
 	{"ats", read_ats},
 	{"pri", read_pri},
 	{"pasid", read_pasid},
+	{"prefixes", read_prefixes},
 	{"dsn", read_dsn},
 	{"phantom", read_phantom},
 	{"sriov", read_sriov},

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "iommu/dma.h"
+#include "iommu/pasid.h"
 #include "machine/device.h"
 #include "machine/files.h"
 #include "machine/mdev.h"
@@ -266,28 +267,47 @@ static int add_devices(struct machine *machine, struct why *why)
 }
 
 /*
- * What an IOMMU's driver does when it finds a device: iommu/intel/iommu.c:intel_iommu_probe_device() and Arm's take all
- * that the device can, AMD's the bare PASIDs.
+ * What an IOMMU's driver does when it finds a device: iommu/intel/iommu.c:intel_iommu_probe_finalize() and Arm's take
+ * all that the device can, AMD's the bare PASIDs. Where the way to the root forbids it, Linux goes on without.
  */
-void machine_enable_pasids(const struct device *device)
+int machine_enable_pasids(const struct device *device, struct why *why)
 {
 	struct pci_function *function = device->function;
+	char text[PCI_REASON_TEXT];
 	u16 features;
 
-	if (!device->iommu || !device->iommu->max_pasids || !function->cap_pasid)
-		return;
+	if (!device->iommu || !device->iommu->max_pasids)
+		return 0;
+	if (!pci_may_enable_pasids(device->machine->grouping, function, text)) {
+		device->iommu->pasids_off = alloc_string(text, why);
+		if (!device->iommu->pasids_off)
+			return -why->err;
+		refuse_pasids_off(device->iommu, why);
+		journal_append(&device->machine->journal, 0, "isolde", "boot", why);
+		why_clear(why);
+		return 0;
+	}
+	/* A virtual function shares what its physical one has. */
+	if (function->physical)
+		return 0;
 	features = get_u16(function->config + function->cap_pasid + 4) & (PCI_PASID_EXECUTE | PCI_PASID_PRIVILEGED);
 	if (device->iommu->unit->kind == KIND_AMD)
 		features = 0;
 	pci_config_write(function, function->cap_pasid + 6, 2, PCI_PASID_ENABLE | features);
+	return 0;
 }
 
-static void enable_pasids(struct machine *machine)
+static int enable_pasids(struct machine *machine, struct why *why)
 {
 	const struct device *device;
+	int err = 0;
 
-	list_for_each(device, &machine->devices, link)
-		machine_enable_pasids(device);
+	list_for_each(device, &machine->devices, link) {
+		err = machine_enable_pasids(device, why);
+		if (err < 0)
+			break;
+	}
+	return err;
 }
 
 /* Without an IOMMU a device has a port all the same: whatever it asks of memory is a fault. */
@@ -419,7 +439,7 @@ static int machine_build(struct machine *machine, struct why *why)
 	if (err == 0)
 		err = add_devices(machine, why);
 	if (err == 0)
-		enable_pasids(machine);
+		err = enable_pasids(machine, why);
 	if (err == 0)
 		err = mdevs_add(machine, why);
 	if (err == 0)

@@ -126,7 +126,7 @@ void machine_remark(void *context, struct client *client, const char *request, c
 /* Between the files that make one: what an IOMMU's driver enables in a device that it has found. */
 struct device;
 struct function_description;
-void machine_enable_pasids(const struct device *device);
+int machine_enable_pasids(const struct device *device, struct why *why);
 /* The model that the words name, if they do, gets its way to memory. -errno */
 int machine_attach_model(struct device *device, const struct function_description *words, struct why *why);
 

@@ -31,6 +31,7 @@ struct node {
 	char name[48];
 	enum node_kind kind;
 	u32 mode;		    /* permission bits */
+	u32 uid, gid;		    /* owner; root's at first */
 	u64 size;		    /* of an attribute; 4096 as sysfs unless binary */
 	u64 public_size;	    /* of an attribute: what is shown without CAP_SYS_ADMIN at open(2); 0: all */
 	struct node *parent;	    /* NULL: the root */

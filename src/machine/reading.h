@@ -57,6 +57,7 @@ int read_aer(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_ari(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_ats(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_pri(struct yaml_reader *reader, yaml_node_t *node, void *target);
+int read_prefixes(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_pasid(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_dsn(struct yaml_reader *reader, yaml_node_t *node, void *target);
 int read_phantom(struct yaml_reader *reader, yaml_node_t *node, void *target);

@@ -471,6 +471,7 @@ static int find_attribute(struct machine *machine, const char *path, struct node
 {
 	char sample[TEXT_SAMPLE];
 
+	path += strspn(path, "/"); /* the texts have one of their own */
 	*ret = node_walk(machine->root, path);
 	if (!*ret)
 		return refuse(why, ATTRIBUTE_MISSING, "there is no /%s in this machine", text_sample(path, sample));

@@ -11,25 +11,6 @@ const char *const reset_method_names[RESET_METHODS] = {
 	[RESET_BUS] = "bus",
 };
 
-#define PCI_EXP_DEVCAP_FLR 0x10000000u /* PCI Express Base 5.0 section 7.5.3.3 */
-#define PCI_AF_TP_FLR	   0x03	       /* Advanced Features ECN: both bits */
-#define PCI_PM_NO_SOFT	   0x0008      /* PCI PM 1.2 section 3.2.4 */
-
-static bool has_flr(const struct pci_function *function)
-{
-	return function->cap_pcie && get_u32(function->config + function->cap_pcie + 4) & PCI_EXP_DEVCAP_FLR;
-}
-
-static bool has_af_flr(const struct pci_function *function)
-{
-	return function->cap_af && (function->config[function->cap_af + 3] & PCI_AF_TP_FLR) == PCI_AF_TP_FLR;
-}
-
-static bool has_pm_reset(const struct pci_function *function)
-{
-	return function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & PCI_PM_NO_SOFT);
-}
-
 static void choose(struct device *device, const u8 *order, unsigned count)
 {
 	memcpy(device->reset_order, order, count);
@@ -53,9 +34,9 @@ void device_init_reset(struct device *device)
 {
 	const struct pci_function *function = device->function;
 
-	device->reset_supported = (unsigned)has_flr(function) << RESET_FLR |
-				  (unsigned)has_af_flr(function) << RESET_AF_FLR |
-				  (unsigned)has_pm_reset(function) << RESET_PM |
+	device->reset_supported = (unsigned)pci_can_reset_by_flr(function) << RESET_FLR |
+				  (unsigned)pci_can_reset_by_af_flr(function) << RESET_AF_FLR |
+				  (unsigned)pci_can_reset_by_sleep(function) << RESET_PM |
 				  (unsigned)pci_can_reset_by_bus(&device->machine->topology, function) << RESET_BUS;
 	choose_all(device);
 }

@@ -150,7 +150,7 @@ static int fill_in(struct device *physical, struct device *device, struct why *w
 	if (device->iommu && !device->iommu->group->default_domain)
 		err = iommu_group_choose_default(device->iommu->group, why);
 	if (err == 0 && device->iommu)
-		machine_enable_pasids(device);
+		err = machine_enable_pasids(device, why);
 	if (err == 0 && words->vf)
 		err = machine_attach_model(device, words->vf, why);
 	if (err == 0)

@@ -245,12 +245,18 @@ static s64 show_constant(struct node *node, char *text, size_t size, struct why 
 /* vfio-pci leaves a closed device in D3, as far as power/control lets it. */
 static bool is_idle(const struct device *device)
 {
-	return device->vfio && device->power_auto && vfio_device_idle(device->vfio);
+	return device->vfio && vfio_device_idle(device->vfio);
+}
+
+/* Without a driver it stays in D0 whatever its status (pci-driver.c:pci_pm_runtime_suspend()). */
+static bool is_suspended(const struct device *device)
+{
+	return is_idle(device) || (!device->driver && device->power_auto && !pci_is_bridge(device->function));
 }
 
 static s64 show_runtime_status(struct node *node, char *text, size_t size, struct why *why)
 {
-	return show_text(text, size, "%s\n", is_idle(node->context) ? "suspended" : "active");
+	return show_text(text, size, "%s\n", is_suspended(node->context) ? "suspended" : "active");
 }
 
 static s64 show_power_state(struct node *node, char *text, size_t size, struct why *why)
@@ -291,6 +297,8 @@ static int store_power_control(struct node *node, const char *bytes, size_t size
 		return refuse(why, ATTRIBUTE_VALUE, "power/control of %s takes on or auto, not \"%s\"", device->name,
 			      text_sample(text.bytes, sample));
 	device->power_auto = text_is(&text, "auto");
+	if (device->vfio)
+		vfio_device_keep_awake(device->vfio, !device->power_auto);
 	return 0;
 }
 

@@ -28,6 +28,11 @@ int yaml_refuse_memory(struct yaml_reader *reader)
 	return refuse(reader->why, OUT_OF_MEMORY, "no memory to parse %.100s", reader->file);
 }
 
+static bool at_tab(const yaml_parser_t *parser)
+{
+	return parser->buffer.pointer < parser->buffer.last && *parser->buffer.pointer == '\t';
+}
+
 int yaml_refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser)
 {
 	char text[120];
@@ -37,6 +42,8 @@ int yaml_refuse_syntax(struct yaml_reader *reader, const yaml_parser_t *parser)
 	/* The reader of bytes knows only an offset. */
 	if (parser->error == YAML_READER_ERROR)
 		snprintf(text, sizeof(text), "%s at byte %zu", parser->problem, parser->problem_offset);
+	else if (parser->error == YAML_SCANNER_ERROR && at_tab(parser))
+		snprintf(text, sizeof(text), "a tab: YAML is indented with spaces");
 	else
 		snprintf(text, sizeof(text), "%s", parser->problem ? parser->problem : "this is not YAML");
 	make_printable(text);

@@ -234,6 +234,11 @@ static bool has_link(enum pcie_type type)
 	return type != PCIE_RC_ENDPOINT && type != PCIE_RC_EVENT_COLLECTOR;
 }
 
+static bool passes_prefixes(enum pcie_type type)
+{
+	return type == PCIE_ROOT_PORT || type == PCIE_UPSTREAM_PORT || type == PCIE_DOWNSTREAM_PORT;
+}
+
 /* Section 7.5.3, version 2: 60 bytes. A x4 link at 8 GT/s where the type has one. */
 void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned port_or_slot, bool flr)
 {
@@ -256,6 +261,17 @@ void pci_add_pcie(struct pci_function *function, enum pcie_type type, unsigned p
 		put_u16(at + 0x1a, 0x0040); /* a card is present */
 	}
 	put_u32(at + 0x24, 0x0000001f);
+	if (passes_prefixes(type))
+		pci_set_prefixes(function, true);
+}
+
+/* Section 7.5.3.15: one end-to-end prefix, which is what a PASID travels in. */
+void pci_set_prefixes(struct pci_function *function, bool present)
+{
+	u8 *at = function->config + function->cap_pcie + 0x24;
+
+	put_u32(at, (get_u32(at) & ~(PCIE_PREFIXES | PCIE_PREFIXES_MOST)) |
+			    (present ? PCIE_PREFIXES | PCIE_PREFIXES_ONE : 0));
 }
 
 /* Section 7.5.3.3: so many bits of the function number. */
@@ -328,6 +344,8 @@ void pci_add_pasid(struct pci_function *function, unsigned width_bits)
 
 	put_u16(function->config + at + 4, (u16)(0x0006 | width_bits << 8));
 	function->cap_pasid = at;
+	if (function->cap_pcie)
+		pci_set_prefixes(function, true);
 }
 
 /* Section 10.5.1: queue depth 32 (0), page aligned requests. */

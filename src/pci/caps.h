@@ -29,6 +29,7 @@ enum pci_acs_bits {
 	PCI_ACS_EC = 0x20,
 	PCI_ACS_DT = 0x40,
 	PCI_ACS_ISOLATION = PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF,
+	PCI_ACS_FORWARDING = PCI_ACS_RR | PCI_ACS_UF, /* what PASIDs ask of the whole way */
 };
 
 /* Initialises function (zeroed memory) as header type 0 with "inert" ops. */
@@ -53,6 +54,8 @@ void pci_add_subsystem(struct pci_function *function, u16 vendor, u16 subsystem)
 void pci_add_af(struct pci_function *function); /* Advanced Features: FLR for conventional functions */
 void pci_add_dsn(struct pci_function *function, u64 serial);
 void pci_add_pasid(struct pci_function *function, unsigned width_bits);
+/* Whether it takes, or passes on, end-to-end TLP prefixes: ports do from the start, others once they have PASIDs. */
+void pci_set_prefixes(struct pci_function *function, bool present);
 void pci_add_ats(struct pci_function *function);
 void pci_add_ari(struct pci_function *function);
 void pci_add_pri(struct pci_function *function);

@@ -292,6 +292,11 @@ enum {
 	PCI_EXT_PASID = 0x001b,
 	PCI_EXT_DVSEC = 0x0023,
 
+	/* Device Capabilities 2 (0x24): end-to-end TLP prefixes, and how many (PCI Express Base 5.0 section 7.5.3.15)
+	 */
+	PCIE_PREFIXES = 1 << 21,
+	PCIE_PREFIXES_MOST = 3 << 22,
+	PCIE_PREFIXES_ONE = 1 << 22,
 	/* PASID capability and, with the first bit, control */
 	PCI_PASID_ENABLE = 0x1,
 	PCI_PASID_EXECUTE = 0x2,
@@ -350,6 +355,13 @@ static inline bool pci_is_pcie(const struct pci_function *function)
 static inline enum pcie_type pcie_type(const struct pci_function *function)
 {
 	return (enum pcie_type)(get_u16(function->config + function->cap_pcie + 2) >> 4 & 0xf);
+}
+
+/* Whose PASID capability it goes by: virtual functions have none of their own (PCI Express Base 5.0 section 9.3.7.14).
+ */
+static inline const struct pci_function *pci_pasid_function(const struct pci_function *function)
+{
+	return function->physical ? function->physical : function;
 }
 
 /*

@@ -42,6 +42,11 @@ static inline struct bus_range bus_of(const struct grouping_work *work, const st
 /* The functions of its slot, itself among them. */
 struct bus_range slot_of(const struct grouping_work *work, const struct pci_function *function);
 
+/* "has no ACS capability": what keeps a function from redirecting as wanted (pci_acs_bits). */
+#define LACK_TEXT 200
+const char *pci_acs_lack(const struct pci_grouping *grouping, const struct pci_function *function, u16 wanted,
+			 char text[static LACK_TEXT]);
+
 static inline bool share_id(const struct grouping_work *work, const struct pci_function *a,
 			    const struct pci_function *b)
 {

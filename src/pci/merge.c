@@ -2,13 +2,11 @@
 /* Why two functions share a group, as a sentence that somebody who wants them apart can act on. */
 #include <stdio.h>
 
-#include "pci/topology.h"
+#include "pci/caps.h"
+#include "pci/grouping.h"
 
-#define LACK_TEXT 200
-
-/* "has no ACS capability": what keeps a function from redirecting. */
-static const char *describe_lack(const struct pci_grouping *grouping, const struct pci_function *function,
-				 char text[static LACK_TEXT])
+const char *pci_acs_lack(const struct pci_grouping *grouping, const struct pci_function *function, u16 wanted,
+			 char text[static LACK_TEXT])
 {
 	const struct pci_traits *traits = &grouping->traits[function->index];
 	char bits[PCI_ACS_TEXT];
@@ -30,7 +28,7 @@ static const char *describe_lack(const struct pci_grouping *grouping, const stru
 	case ACS_GROUND_ALONE:
 		break;
 	}
-	snprintf(text, LACK_TEXT, "has ACS, but switched off: %s", pci_acs_print(traits->acs_missing, bits));
+	snprintf(text, LACK_TEXT, "has ACS, but switched off: %s", pci_acs_print(traits->acs_missing & wanted, bits));
 	return text;
 }
 
@@ -38,7 +36,7 @@ static void describe_sibling(const struct pci_grouping *grouping, const struct p
 			     const char *with, char text[static PCI_REASON_TEXT])
 {
 	char over[PCI_ADDR_TEXT], lack[LACK_TEXT];
-	const char *why = describe_lack(grouping, merge->over, lack);
+	const char *why = pci_acs_lack(grouping, merge->over, PCI_ACS_ISOLATION, lack);
 
 	pci_addr_print(merge->over->addr, over);
 	if (merge->over == merge->function)
@@ -119,7 +117,7 @@ const char *pci_merge_reason(const struct pci_grouping *grouping, const struct p
 		snprintf(text, PCI_REASON_TEXT,
 			 "%s shares a group with %s, which is above it: %s %s, so requests may turn round there "
 			 "without passing the IOMMU",
-			 function, with, over, describe_lack(grouping, merge->over, lack));
+			 function, with, over, pci_acs_lack(grouping, merge->over, PCI_ACS_ISOLATION, lack));
 		break;
 	case MERGE_NO_ACS_SIBLING:
 		describe_sibling(grouping, merge, function, with, text);

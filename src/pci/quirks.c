@@ -27,7 +27,12 @@ enum effect {
 	ENABLE_ELSEWHERE,
 	ENABLE_SPT,
 	ENABLE_WITHOUT_SV,
-	RESET_NEVER,
+	RESET_NO_BUS,
+	RESET_NO_FLR,
+	RESET_NO_FLR_SNET,
+	RESET_NO_PM,
+	RESET_NO_PM_VGA,
+	PASID_WITHOUT_PREFIX,
 };
 
 #define ROW(vendor, first, last, major, minor, kind, effect, provides, name, text, assumes)                            \
@@ -172,11 +177,10 @@ static bool fits_enable(const struct pci_view *view, const struct pci_quirk *qui
 
 /* ---- ACS ---- */
 
-/* True when the row has an answer; then *isolates is it. */
-static bool answers(const struct pci_view *view, const struct pci_quirk *quirk, bool *isolates)
+/* True when the row has an answer; then *isolates is it, for the bits that are wanted. */
+static bool answers(const struct pci_view *view, const struct pci_quirk *quirk, u16 wanted, bool *isolates)
 {
 	bool root_port = view->pcie && view->type == PCIE_ROOT_PORT;
-	u16 wanted = PCI_ACS_ISOLATION;
 
 	*isolates = (wanted & (u16)~quirk->provides) == 0;
 	switch (quirk->effect) {
@@ -201,6 +205,43 @@ static bool answers(const struct pci_view *view, const struct pci_quirk *quirk, 
 		return root_port && view->has_acs;
 	}
 	return false;
+}
+
+/* ---- resets ---- */
+
+static void apply_reset(const struct pci_view *view, const struct pci_quirk *quirk, struct pci_known *known)
+{
+	const u8 *config = view->function->config;
+
+	switch (quirk->effect) {
+	case RESET_NO_BUS:
+		known->reset[RESET_WAY_BUS] = quirk;
+		break;
+	case RESET_NO_FLR_SNET:
+		if (config[PCI_REVISION] != 0x01)
+			break;
+		/* fallthrough */
+	case RESET_NO_FLR:
+		known->reset[RESET_WAY_FLR] = quirk;
+		break;
+	case RESET_NO_PM_VGA:
+		if (get_u16(config + PCI_CLASS) != 0x0300)
+			break;
+		/* fallthrough */
+	case RESET_NO_PM:
+		/* On a root bus there is no other way. */
+		if (view->function->parent)
+			known->reset[RESET_WAY_PM] = quirk;
+		break;
+	}
+}
+
+/* ---- PASIDs ---- */
+
+/* Of these, only some revisions are. */
+static bool has_no_prefixes(const struct pci_function *function)
+{
+	return function->config[PCI_REVISION] == 0x21 || function->config[PCI_REVISION] == 0x30;
 }
 
 /* ---- looking rows up ---- */
@@ -241,7 +282,11 @@ static void apply(const struct pci_view *view, const struct pci_quirk *quirk, st
 			known->enable = quirk;
 		break;
 	case QUIRK_RESET:
-		known->reset = quirk;
+		apply_reset(view, quirk, known);
+		break;
+	case QUIRK_PASID:
+		if (has_no_prefixes(view->function))
+			known->pasid = quirk;
 		break;
 	case QUIRK_ACS:
 	case QUIRK_USER:
@@ -264,9 +309,11 @@ void pci_quirks_find_acs(const struct pci_view *view, struct pci_known *known)
 	const struct pci_quirk *quirk = first_of_vendor(view->vendor);
 
 	for (; quirk < quirks + ARRAY_SIZE(quirks) && quirk->vendor == view->vendor; quirk++) {
-		if (quirk->kind == QUIRK_ACS && is_of(view, quirk) && answers(view, quirk, &known->isolates)) {
-			known->acs = quirk;
-			return;
-		}
+		if (quirk->kind != QUIRK_ACS || !is_of(view, quirk) ||
+		    !answers(view, quirk, PCI_ACS_ISOLATION, &known->isolates))
+			continue;
+		answers(view, quirk, PCI_ACS_FORWARDING, &known->forwards);
+		known->acs = quirk;
+		return;
 	}
 }

@@ -22,8 +22,9 @@ struct pci_view {
 
 /* What the table knows of one function: one row of each kind, NULL for none. */
 struct pci_known {
-	const struct pci_quirk *acs, *alias, *bridge, *enable, *reset;
+	const struct pci_quirk *acs, *alias, *bridge, *enable, *pasid, *reset[RESET_WAYS];
 	bool isolates;	  /* with acs: its answer */
+	bool forwards;	  /* with acs: its answer for RR, UF alone */
 	u64 other_ids[4]; /* with alias; its own may be among them */
 };
 

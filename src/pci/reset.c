@@ -36,12 +36,37 @@ const struct pci_function *pci_bus_reset_obstacle(const struct pci_topology *top
 {
 	const struct pci_function *function;
 
-	if (pci_reset_quirk_of(bridge))
+	if (pci_reset_quirk_of(bridge, RESET_WAY_BUS))
 		return bridge;
 	list_for_each(function, &topology->functions, link)
-		if (pci_bus_reset_hits(bridge, function) && pci_reset_quirk_of(function))
+		if (pci_bus_reset_hits(bridge, function) && pci_reset_quirk_of(function, RESET_WAY_BUS))
 			return function;
 	return NULL;
+}
+
+#define EXP_FLR		 0x10000000u /* section 7.5.3.3 */
+#define AF_TP_FLR	 0x03	     /* Advanced Features ECN: both bits */
+#define PM_NO_SOFT_RESET 0x0008	     /* PCI PM 1.2 section 3.2.4 */
+
+/* Linux: drivers/pci/pci.c:pcie_reset_flr() */
+bool pci_can_reset_by_flr(const struct pci_function *function)
+{
+	return function->cap_pcie && get_u32(function->config + function->cap_pcie + 4) & EXP_FLR &&
+	       !pci_reset_quirk_of(function, RESET_WAY_FLR);
+}
+
+/* Linux: drivers/pci/pci.c:pci_af_flr() */
+bool pci_can_reset_by_af_flr(const struct pci_function *function)
+{
+	return function->cap_af && (function->config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR &&
+	       !pci_reset_quirk_of(function, RESET_WAY_FLR);
+}
+
+/* Linux: drivers/pci/pci.c:pci_pm_reset() */
+bool pci_can_reset_by_sleep(const struct pci_function *function)
+{
+	return function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & PM_NO_SOFT_RESET) &&
+	       !pci_reset_quirk_of(function, RESET_WAY_PM);
 }
 
 /* Linux: drivers/pci/pci.c:pci_parent_bus_reset(), which does not look at what the bridge survives. */
@@ -49,7 +74,7 @@ bool pci_can_reset_by_bus(const struct pci_topology *topology, const struct pci_
 {
 	const struct pci_function *bridge = pci_bus_bridge(function), *other;
 
-	if (!bridge || pci_is_bridge(function) || pci_reset_quirk_of(function))
+	if (!bridge || pci_is_bridge(function) || pci_reset_quirk_of(function, RESET_WAY_BUS))
 		return false;
 	list_for_each(other, &topology->functions, link)
 		if (other != function && pci_bus_bridge(other) == bridge)

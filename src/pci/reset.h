@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Resets of a bus: what they hit, and what forbids them (spec 05 sections 6 and 13; Linux: pci_bus_resettable(),
- * vfio_pci_for_each_slot_or_bus()).
+ * Resets: which ways there are, what those of a bus hit, and what forbids them (spec 05 sections 6 and 13; Linux:
+ * pci_bus_resettable(), vfio_pci_for_each_slot_or_bus()).
  *
  * A function with the quirk "no-bus-reset" does not come back from one. That is looked up by its ids whenever it is
  * asked, so whoever appears later (a virtual function) needs no preparation.
@@ -27,7 +27,13 @@ const struct pci_function *pci_bus_bridge(const struct pci_function *function);
 const struct pci_function *pci_bus_reset_obstacle(const struct pci_topology *topology,
 						  const struct pci_function *bridge);
 
-/* Is the reset of its bus one way to reset this function alone? */
+/*
+ * Ways to reset this function alone: function level reset, the same of conventional PCI, D3hot and back, its bus. A
+ * quirk may say that a way which the registers offer is none.
+ */
+bool pci_can_reset_by_flr(const struct pci_function *function);
+bool pci_can_reset_by_af_flr(const struct pci_function *function);
+bool pci_can_reset_by_sleep(const struct pci_function *function);
 bool pci_can_reset_by_bus(const struct pci_topology *topology, const struct pci_function *function);
 
 /* ---- under any rules, for explanations ---- */

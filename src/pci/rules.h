@@ -19,7 +19,8 @@ enum pci_quirk_kind {
 	QUIRK_BRIDGE, /* how a bridge passes ids on */
 	QUIRK_ACS,    /* it isolates, or does not, whatever its registers say */
 	QUIRK_ENABLE, /* Linux switches isolation on otherwise: in registers of the device's own, or not all of it */
-	QUIRK_RESET,  /* a reset of its bus breaks it */
+	QUIRK_RESET,  /* a way of resetting it that breaks it, or does nothing */
+	QUIRK_PASID,  /* its PASIDs need no prefixes */
 	QUIRK_USER,   /* an override of pci_rules */
 };
 
@@ -54,6 +55,7 @@ enum pci_acs_ground {				/* what decided `isolates` */
 /* A function under one set of rules. */
 struct pci_traits {
 	bool isolates; /* Linux: pci_acs_enabled() for SV, RR, CR, UF */
+	bool forwards; /* the same for RR, UF alone: requests with a PASID go on to the root */
 	enum pci_acs_ground ground;
 	u16 acs_capable, acs_enabled; /* the registers after Linux set them up */
 	u16 acs_missing;	      /* of SV, RR, CR, UF: what it could and does not, or all without a capability */
@@ -63,6 +65,14 @@ struct pci_traits {
 	/* The rows behind it; NULL: none. alias_quirk without uses_other_ids: there may be ids that cannot be seen. */
 	const struct pci_quirk *acs_quirk, *alias_quirk, *bridge_quirk;
 	const struct pci_quirk *reset_quirk; /* Linux never resets its bus; NULL: it does */
+	const struct pci_quirk *pasid_quirk; /* its PASIDs travel without prefixes; NULL: in them */
+};
+
+enum pci_reset_way {
+	RESET_WAY_BUS, /* PCI_DEV_FLAGS_NO_BUS_RESET */
+	RESET_WAY_FLR, /* PCI_DEV_FLAGS_NO_FLR_RESET */
+	RESET_WAY_PM,  /* PCI_DEV_FLAGS_NO_PM_RESET */
+	RESET_WAYS,
 };
 
 /* ---- sets of rules ---- */
@@ -103,8 +113,8 @@ void pci_rules_arm_acs(struct pci_rules *rules, bool arm);
 bool pci_rules_names(const struct pci_rules *rules, const struct pci_function *function);
 
 void pci_traits_of(const struct pci_function *function, const struct pci_rules *rules, struct pci_traits *ret);
-/* pci_traits.reset_quirk alone, as the latest kernel has it (PCI_DEV_FLAGS_NO_BUS_RESET). */
-const struct pci_quirk *pci_reset_quirk_of(const struct pci_function *function);
+/* The row that forbids this way of resetting the function, as the latest kernel has it; NULL: none. */
+const struct pci_quirk *pci_reset_quirk_of(const struct pci_function *function, enum pci_reset_way way);
 
 /* Functions of one bus of which one uses the other's id (spec 01 section 2.3). */
 bool pci_share_id(const struct pci_function *a, const struct pci_traits *a_traits, const struct pci_function *b,

@@ -73,6 +73,16 @@ DEFINE_FREE(pci_grouping)
 const char *pci_merge_reason(const struct pci_grouping *grouping, const struct pci_merge *merge,
 			     char text[static PCI_REASON_TEXT]);
 
+/* End-to-end prefixes get from the function up to the root complex (Linux: pci_dev.eetlp_prefix_max). */
+bool pci_prefixes_reach_root(const struct pci_function *function);
+
+/*
+ * May the function send requests with PASIDs? If not, text says why: they must reach the root as prefixes which every
+ * port passes on, and without a port that could turn them round on the way. Virtual functions do as their physical one.
+ */
+bool pci_may_enable_pasids(const struct pci_grouping *grouping, const struct pci_function *function,
+			   char text[static PCI_REASON_TEXT]);
+
 /* Name of the rule as text and JSON say it: "alias-bridge". */
 const char *merge_rule_name(enum merge_rule rule);
 

@@ -109,26 +109,28 @@ static void judge(const struct pci_view *view, struct pci_traits *traits)
 		/* fallthrough */
 	default:
 		traits->ground = ACS_GROUND_ALONE;
-		traits->isolates = true;
+		traits->isolates = traits->forwards = true;
 		return;
 	}
 	traits->ground = view->has_acs ? ACS_GROUND_REGISTERS : ACS_GROUND_NO_CAPABILITY;
 	traits->isolates = view->has_acs && !traits->acs_missing;
+	traits->forwards = view->has_acs && !(traits->acs_missing & PCI_ACS_FORWARDING);
 }
 
 static void find_isolation(struct pci_view *view, const struct pci_rules *rules, struct pci_known *known,
 			   struct pci_traits *traits)
 {
 	traits->acs_quirk = pci_override_quirk(rules, view);
-	traits->isolates = true;
+	traits->isolates = traits->forwards = true;
 	if (!traits->acs_quirk) {
 		pci_quirks_find_acs(view, known);
 		traits->acs_quirk = known->acs;
 		traits->isolates = known->isolates;
+		traits->forwards = known->forwards;
 	}
 	if (!traits->acs_quirk) {
 		traits->acs_quirk = pci_override_patch(rules, view);
-		traits->isolates = traits->acs_quirk;
+		traits->isolates = traits->forwards = traits->acs_quirk;
 	}
 	traits->ground = ACS_GROUND_QUIRK;
 	if (!traits->acs_quirk)
@@ -162,7 +164,8 @@ void pci_traits_of(const struct pci_function *function, const struct pci_rules *
 		.acs_capable = view.capable,
 		.acs_enabled = pci_quirk_enables_spt(known.enable) ? view.spt_enabled : view.enabled,
 		.bridge_quirk = known.bridge,
-		.reset_quirk = known.reset,
+		.reset_quirk = known.reset[RESET_WAY_BUS],
+		.pasid_quirk = known.pasid,
 		.ids = ids_of(&view, known.bridge),
 	};
 	ret->acs_missing = PCI_ACS_ISOLATION;
@@ -172,14 +175,14 @@ void pci_traits_of(const struct pci_function *function, const struct pci_rules *
 	find_aliases(&view, rules, &known, ret);
 }
 
-const struct pci_quirk *pci_reset_quirk_of(const struct pci_function *function)
+const struct pci_quirk *pci_reset_quirk_of(const struct pci_function *function, enum pci_reset_way way)
 {
 	struct pci_known known;
 	struct pci_view view;
 
 	pci_view_init(&view, function, &latest);
 	pci_quirks_find(&view, &known);
-	return known.reset;
+	return known.reset[way];
 }
 
 static bool uses_id(const struct pci_traits *traits, u8 devfn)

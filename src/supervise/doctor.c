@@ -59,6 +59,11 @@ static bool try_seccomp(struct why *why)
 	return filter_install(why) >= 0;
 }
 
+static bool try_proc(struct why *why)
+{
+	return room_check_proc(why) == 0;
+}
+
 static bool try_namespaces(struct why *why)
 {
 	return room_unshare(why) == 0;
@@ -68,7 +73,11 @@ static bool try_fuse(struct why *why)
 {
 	int root;
 
-	return room_unshare(why) == 0 && room_mount_tree(why) >= 0 && room_mount_served(&root, why) >= 0;
+	if (room_unshare(why) < 0) {
+		why_context(why, "not tried without private mounts");
+		return false;
+	}
+	return room_mount_tree(why) >= 0 && room_mount_served(&root, why) >= 0;
 }
 
 /* Reads a child's memory, as every request and transfer does. */
@@ -147,9 +156,12 @@ static const struct {
 	{"seccomp user notification", try_seccomp, "the filter loads and gives a listener",
 	 "needs Linux 5.9 with CONFIG_SECCOMP_FILTER; a container may forbid it: podman/docker run "
 	 "--security-opt seccomp=unconfined"},
+	{"a /proc of one's own", try_proc, "it knows us by our number", "a container and a chroot need one, too"},
 	{"private mounts", try_namespaces, "a mount namespace of its own",
 	 "as root: sysctl -w user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1 (Ubuntu also: "
-	 "kernel.apparmor_restrict_unprivileged_userns=0), or run isolde as root"},
+	 "kernel.apparmor_restrict_unprivileged_userns=0), or run isolde as root; before a chroot: mount --bind it "
+	 "onto "
+	 "itself"},
 	{"FUSE", try_fuse, "/dev/fuse opens and mounts",
 	 "as root: modprobe fuse; chmod 0666 /dev/fuse; a container needs --device /dev/fuse"},
 	{"reading a program's memory", try_memory, "process_vm_readv works on a child",
@@ -170,7 +182,7 @@ static void kernel_release(struct doctor_finding *finding)
 
 	uname(&name);
 	sscanf(name.release, "%u.%u", &major, &minor);
-	finding->what = "cheap switching to the supervisor";
+	finding->what = "cheap switching";
 	finding->ok = major > 6 || (major == 6 && minor >= 6);
 	snprintf(finding->detail, sizeof(finding->detail), "Linux %.40s; %s", name.release,
 		 finding->ok ? "synchronous wake-up is there" : "from 6.6 on a trapped call costs a tenth");

@@ -132,7 +132,8 @@ int filter_install(struct why *why)
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 	free(program.filter);
 	if (fd < 0)
-		return refuse(why, ROOM_UNAVAILABLE, "seccomp user notification is not to be had here: %s",
-			      strerror(errno));
+		return refuse(
+			why, ROOM_UNAVAILABLE, "seccomp user notification is not to be had here: %s%s", strerror(errno),
+			errno == EBUSY ? "; somebody listens to this process already: there is no room in a room" : "");
 	return (int)fd;
 }

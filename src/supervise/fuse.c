@@ -47,6 +47,8 @@ static void fill_status(const struct node *node, struct stat *status)
 		.st_ino = node->inode,
 		.st_mode = types[node->kind] | (node->kind == NODE_LINK ? 0777 : node->mode),
 		.st_nlink = node->kind == NODE_DIRECTORY ? 2 : 1,
+		.st_uid = node->uid,
+		.st_gid = node->gid,
 		.st_rdev = node->kind == NODE_DEVICE ? node->rdev : 0,
 		.st_size = node->kind == NODE_ATTRIBUTE ? (off_t)node->size : 0,
 		.st_blksize = 4096,
@@ -156,6 +158,32 @@ static int tree_truncate(const char *path, off_t size, struct fuse_file_info *in
 	return 0;
 }
 
+/* The host has asked whether the caller may (default_permissions); a file system's link has no mode. */
+static int tree_chmod(const char *path, mode_t mode, struct fuse_file_info *info)
+{
+	struct machine *machine = served_machine();
+	struct node *node = locked_node(machine, path);
+
+	if (node)
+		node->mode = mode & 07777;
+	mutex_unlock(&machine->lock);
+	return node ? 0 : -ENOENT;
+}
+
+/* -1: as it is. */
+static int tree_chown(const char *path, uid_t uid, gid_t gid, struct fuse_file_info *info)
+{
+	struct machine *machine = served_machine();
+	struct node *node = locked_node(machine, path);
+
+	if (node && uid != (uid_t)-1)
+		node->uid = uid;
+	if (node && gid != (gid_t)-1)
+		node->gid = gid;
+	mutex_unlock(&machine->lock);
+	return node ? 0 : -ENOENT;
+}
+
 static void *tree_init(struct fuse_conn_info *connection, struct fuse_config *config)
 {
 	connection->want &= ~(unsigned)FUSE_CAP_SPLICE_READ;
@@ -176,6 +204,8 @@ static const struct fuse_operations operations = {
 	.read = tree_read,
 	.write = tree_write,
 	.truncate = tree_truncate,
+	.chmod = tree_chmod,
+	.chown = tree_chown,
 };
 
 static struct fuse *session_new(struct machine *machine, int fd)

@@ -60,6 +60,20 @@ static int become_root(uid_t uid, gid_t gid, struct why *why)
 	return 0;
 }
 
+int room_check_proc(struct why *why)
+{
+	char self[16] = "", pid[16];
+
+	if (access("/proc/stat", F_OK) < 0)
+		return refuse(why, ROOM_UNAVAILABLE, "/proc is not mounted here: mount -t proc proc /proc");
+	/* No such link where a process has no number. */
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (readlink("/proc/self", self, sizeof(self) - 1) < 0 || strcmp(self, pid) != 0)
+		return refuse(why, ROOM_UNAVAILABLE,
+			      "/proc is that of another PID namespace: mount one's own over it (unshare --mount-proc)");
+	return 0;
+}
+
 int room_unshare(struct why *why)
 {
 	uid_t uid = geteuid();

@@ -5,6 +5,9 @@
 
 #include "machine/node.h"
 
+/* Programs are looked into by /proc, which must know them by our numbers. ROOM_UNAVAILABLE */
+int room_check_proc(struct why *why);
+
 /*
  * A private mount namespace; with a user namespace in which the caller is root when it has no right to mount.
  * Single-threaded callers only. ROOM_UNAVAILABLE says what the host forbids.

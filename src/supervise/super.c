@@ -22,6 +22,7 @@
 #include "supervise/inherited.h"
 #include "supervise/inspector.h"
 #include "supervise/notify.h"
+#include "supervise/room.h"
 #include "supervise/say.h"
 #include "supervise/serve.h"
 #include "supervise/spawn.h"
@@ -246,8 +247,10 @@ static int start_inspector(struct room *room, const struct run_options *options,
 
 static int start(struct room *room, const struct run_options *options, struct why *why)
 {
-	int err = take_signals(room, why);
+	int err = room_check_proc(why);
 
+	if (err == 0)
+		err = take_signals(room, why);
 	if (err == 0)
 		err = spawn(room->machine->root, options->argv, room->inherited, &room->program, why);
 	if (err < 0)

@@ -157,10 +157,15 @@ static struct thread_state state_of(pid_t id)
 
 static int refuse_traced(pid_t id, int err, const struct thread_state *state, struct why *why)
 {
+	char text[OS_STATUS_TEXT];
+	const char *name;
+
 	if (!state->tracer)
 		return refuse(why, PAGE_TRACED, "the host does not let isolde trace thread %d: %s", id, strerror(err));
-	return refuse(why, PAGE_TRACED, "thread %d is traced by process %d already, and a thread has one tracer", id,
-		      process_of_thread(state->tracer));
+	os_task_status(state->tracer, text);
+	name = os_status_value(text, "Name");
+	return refuse(why, PAGE_TRACED, "thread %d is traced by process %d (%.*s) already, and a thread has one tracer",
+		      id, process_of_thread(state->tracer), (int)strcspn(name, "\n"), name);
 }
 
 static int seize_thread(struct tracer *tracer, pid_t id, struct why *why)

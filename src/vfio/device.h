@@ -39,6 +39,7 @@ struct vfio_device {
 	struct vfio_pci_options pci;   /* parameters of the module as it was bound */
 	bool hidden;		       /* an unbind has begun */
 	bool virtuals_leave;	       /* those of a physical function: whoever takes them away has it locked, too */
+	bool kept_awake;	       /* by sysfs: power/control is on */
 	bool needs_reset;	       /* closed without one */
 	unsigned msi_qmax;	       /* log2 of the vectors that MSI was last enabled with; 0 before */
 	struct list files;	       /* struct device_file */

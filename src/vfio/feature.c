@@ -35,10 +35,13 @@ static int enter(struct pci_session *session, enum low_power kind, int wake_fd, 
 	return 0;
 }
 
-/* Virtual functions keep it awake (vfio_pci_core_sriov_configure()); disable_idle_d3 is for closed devices. */
+/*
+ * Virtual functions keep it awake (vfio_pci_core_sriov_configure()), and so does power/control; disable_idle_d3 is for
+ * closed devices.
+ */
 static bool may_suspend(const struct vfio_device *device)
 {
-	return !(device->token && device->token->sriov);
+	return !device->kept_awake && !(device->token && device->token->sriov);
 }
 
 /* Linux: drivers/vfio/pci/vfio_pci_core.c:vfio_pci_core_runtime_suspend() */

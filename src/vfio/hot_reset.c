@@ -97,7 +97,7 @@ static int decode_bus(const struct vfio_device *asker, struct why *why)
 	obstacle = pci_bus_reset_obstacle(asker->vfio->topology, bridge);
 	if (!obstacle)
 		return 0;
-	quirk = pci_reset_quirk_of(obstacle);
+	quirk = pci_reset_quirk_of(obstacle, RESET_WAY_BUS);
 	pci_addr_print(obstacle->addr, name);
 	return refuse(why, HOT_RESET_IMPOSSIBLE, "the bus of %s is never reset, because of %s (quirk %s: %s)",
 		      asker->name, name, quirk->name, quirk->text);

@@ -10,12 +10,9 @@
 #include "vfio/ioctl.h"
 #include "vfio/pci.h"
 
-#define EXP_DEVCAP_FLR	 0x10000000u /* PCI Express Base 5.0 section 7.5.3.3 */
-#define EXP_DEVCTL_FLR	 0x8000
-#define AF_TP_FLR	 0x03 /* Advanced Features ECN: both bits */
-#define PM_NO_SOFT_RESET 0x0008
-#define MSI_64_BITS	 0x0080 /* PCI Local Bus 3.0 section 6.8.1.3 */
-#define MSI_MASKS	 0x0100
+#define EXP_DEVCTL_FLR 0x8000
+#define MSI_64_BITS    0x0080 /* PCI Local Bus 3.0 section 6.8.1.3 */
+#define MSI_MASKS      0x0100
 
 /* ---- one function ---- */
 
@@ -24,19 +21,12 @@
 bool function_can_reset(const struct vfio_device *device)
 {
 	const struct pci_function *function = device->function;
-	const u8 *config = function->config;
 
 	if (device->soft)
 		return true;
-	if (function->reset_forbidden)
-		return false;
-	if (function->cap_pcie && get_u32(config + function->cap_pcie + 4) & EXP_DEVCAP_FLR)
-		return true;
-	if (function->cap_af && (config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR)
-		return true;
-	if (function->cap_pm && !(get_u16(config + function->cap_pm + 4) & PM_NO_SOFT_RESET))
-		return true;
-	return pci_can_reset_by_bus(device->vfio->topology, function);
+	return !function->reset_forbidden &&
+	       (pci_can_reset_by_flr(function) || pci_can_reset_by_af_flr(function) ||
+		pci_can_reset_by_sleep(function) || pci_can_reset_by_bus(device->vfio->topology, function));
 }
 
 bool device_is_locked(const struct vfio_device *device)
@@ -234,11 +224,25 @@ int device_function_reset(struct iommu_device *device, struct pci_function *func
 	return 0;
 }
 
+static const char *no_flr(const struct pci_function *function)
+{
+	if (pci_reset_quirk_of(function, RESET_WAY_FLR))
+		return "hangs after a function-level reset (quirk no-flr)";
+	return "has no function-level reset";
+}
+
+static const char *no_pm_reset(const struct pci_function *function)
+{
+	if (pci_reset_quirk_of(function, RESET_WAY_PM))
+		return "says that sleep resets it, which is not so (quirk no-pm-reset),";
+	return "keeps its state in D3hot";
+}
+
 static const char *no_bus_reset(const struct pci_function *function)
 {
 	if (!pci_bus_bridge(function))
 		return "is not below a bridge that could reset its bus";
-	if (pci_reset_quirk_of(function))
+	if (pci_reset_quirk_of(function, RESET_WAY_BUS))
 		return "does not come back from a reset of its bus (quirk no-bus-reset)";
 	return "shares its bus";
 }
@@ -249,8 +253,8 @@ long pci_device_reset(struct file *file, struct client *client, const union vfio
 	int err;
 
 	if (!session->can_reset)
-		return refuse(why, DEVICE_NOT_RESETTABLE,
-			      "%s has no function-level reset, keeps its state in D3hot and %s", session->device->name,
+		return refuse(why, DEVICE_NOT_RESETTABLE, "%s %s, %s and %s", session->device->name,
+			      no_flr(session->function), no_pm_reset(session->function),
 			      no_bus_reset(session->function));
 	if (session->function->reset_forbidden)
 		return refuse(why, RESET_UNSUPPORTED, "%s: its reset_method was emptied", session->device->name);

@@ -326,9 +326,21 @@ bool vfio_device_error(struct vfio_device *device, bool fatal)
 	return heard;
 }
 
+/* Linux: drivers/base/power/runtime.c:pm_runtime_forbid(), pm_runtime_allow() */
+void vfio_device_keep_awake(struct vfio_device *device, bool keep)
+{
+	device->kept_awake = keep;
+	if (!device->session)
+		return;
+	if (keep)
+		low_power_resume(device->session);
+	else
+		low_power_suspend(device->session);
+}
+
 bool vfio_device_idle(const struct vfio_device *device)
 {
-	if (device->token && device->token->sriov)
+	if (device->kept_awake || (device->token && device->token->sriov))
 		return false;
 	return device->session ? device->session->suspended : !device->pci.disable_idle_d3;
 }

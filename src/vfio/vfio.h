@@ -107,6 +107,8 @@ void vfio_function_was_reset(struct vfio *vfio, const struct pci_function *funct
 void vfio_function_wake(struct vfio *vfio, const struct pci_function *function, bool awake);
 /* Others have written its configuration: it may decode no memory any more, or again. */
 void vfio_function_was_written(struct vfio *vfio, const struct pci_function *function);
+/* By sysfs `power/control`: it sleeps no more, and wakes now; or it may, and does if its user has put it to sleep. */
+void vfio_device_keep_awake(struct vfio_device *device, bool keep);
 /* Closed, and left in D3 as vfio-pci leaves it, or put to sleep by its user. */
 bool vfio_device_idle(const struct vfio_device *device);
 /*

@@ -91,7 +91,7 @@ attend()
 		'ask: unplug') echo "device_del f1" ;;
 		'ask: plug')
 			# The guest's driver has let go, but QEMU may not have: what comes too early or too late is refused.
-			for _ in 1 2 3 4 5; do
+			for _ in $(seq 20); do
 				echo "device_add $(assigned 1 "${functions%% *}")"
 				sleep 0.5
 			done
@@ -126,7 +126,7 @@ start() # WORDS
 	cat <>"$work/monitor.out" >/dev/null 2>&1 &
 	drain=$!
 	{
-		timeout 120 "$ISOLDE" run "$@" -append "console=ttyS0 quiet panic=-1 disks=$number $append $words" 2>"$said" </dev/null
+		timeout 600 "$ISOLDE" run "$@" -append "console=ttyS0 quiet panic=-1 disks=$number $append $words" 2>"$said" </dev/null
 		echo $? >"$work/status"
 	} | attend
 	kill $drain

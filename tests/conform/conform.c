@@ -218,14 +218,14 @@ void start_child(void (*function)(void *), void *argument)
 
 void await_step(volatile int *step, int value)
 {
-	for (int i = 0; *step < value && i < 20000; i++)
+	for (int i = 0; *step < value && i < 60000; i++)
 		usleep(1000);
 }
 
 void become_another(void)
 {
-	execl("/bin/sleep", "sleep", "60", NULL);
-	execl("/bin/busybox", "sleep", "60", NULL);
+	execl("/bin/sleep", "sleep", "600", NULL);
+	execl("/bin/busybox", "sleep", "600", NULL);
 	_exit(1);
 }
 

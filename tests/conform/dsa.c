@@ -23,7 +23,7 @@ enum {
 	LIMITS = 1 << 5 | 12, /* batches of 2, transfers of 4 KiB */
 	COPY = 3,
 	VALID_RECORD = 0xc, /* there is one, and it is wanted */
-	PATIENCE = 20,	    /* seconds */
+	PATIENCE = 60,	    /* seconds */
 };
 
 struct descriptor {

@@ -328,7 +328,7 @@ TEST(what_the_next_program_has_is_not_reached)
 	EXPECT_EQUAL(DONE, command(legacy.device, FILL, 0, page, PAGE));
 	*mapper.more = 1;
 	await_another();
-	for (int i = 0; !stack && i < 1000; i++, usleep(1000))
+	for (int i = 0; !stack && i < 60000; i++, usleep(1000))
 		stack = stack_of(child);
 	EXPECT_TRUE(stack != 0);
 	EXPECT_EQUAL(NO_WINDOW, command(legacy.device, PIN, stack, 0, PAGE));

@@ -473,7 +473,7 @@ static struct nvme new_controller(u32 index, int event)
 	return start_nvme(device, queues, QUEUES);
 }
 
-enum { LONG = 5000, SHORT = 30 }; /* milliseconds */
+enum { LONG = 60000, SHORT = 30 }; /* milliseconds */
 
 TEST(a_completion_raises_the_line_once_until_it_is_unmasked)
 {

@@ -339,7 +339,7 @@ static u32 load(const struct nvme *nvme, unsigned offset)
 	return *(volatile u32 *)(nvme->bar + offset);
 }
 
-#define PATIENCE 20 /* seconds */
+#define PATIENCE 60 /* seconds */
 
 /* Between two looks at a controller: one that says it is dead is not waited for. */
 static void go_on_waiting(const struct nvme *nvme, const struct timespec *since)

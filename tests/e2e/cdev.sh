@@ -75,13 +75,16 @@ program=\$!
 while ! grep -q ready opened; do sleep 0.01; done
 echo $bdf >/sys/bus/pci/drivers/vfio-pci/unbind &
 unbind=\$!
-sleep 0.3
+tries=0
+until $poke cdev $bdf >hidden 2>/dev/null; grep -q -- '-ENO' hidden; do
+	tries=\$((tries + 1))
+	[ \$tries -lt 600 ] || { cat hidden; exit 1; }
+	sleep 0.1
+done
 kill -0 \$unbind || exit 1
-$poke cdev $bdf >hidden 2>/dev/null
 kill -9 \$program
 wait \$unbind || exit 1
 [ ! -e /dev/vfio/devices/vfio0 ] || exit 1
-grep -q -- '-ENO' hidden || { cat hidden; exit 1; }
 END
 (cd "$work" && room --quiet --bind vfio-pci=$bdf -- sh ./unbind) || fail "an unbind that waits"
 healthy

@@ -67,6 +67,9 @@ explain "$work/bare.yaml" --reset 01:00.0
 says "0000:01:00.0  no group  has no group, so nobody can prove to own it: refused"
 explain "$work/bare.yaml" --assign 01:00.0
 says "it cannot be assigned: no IOMMU covers it"
+sed 's/"8086:10d3"/"14c3:0616", flr: true/' "$work/bare.yaml" >"$work/hangs.yaml"
+explain "$work/hangs.yaml" --reset 01:00.0
+says "alone: no way: a function-level reset hangs it (quirk no-flr)"
 
 # What would help.
 explain "$imac" --what-if acs=0000:00:01.0

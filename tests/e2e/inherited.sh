@@ -13,7 +13,7 @@ started_by() # PYTHON ARGS...
 {
 	script=$1
 	shift
-	timeout 60 python3 -c "
+	timeout 300 python3 -c "
 import os, resource, signal, sys
 $script
 os.execv(sys.argv[1], [sys.argv[1], 'run'] + sys.argv[2:])" "$ISOLDE" "$@" 2>"$said"
@@ -38,7 +38,7 @@ room = subprocess.Popen([isolde, "run", "--", "sh", "-c",
 	f"sleep 0.5; for turn in 1 2 3; do {poke} container iommu 1; done; cat /proc/version >{lived}"],
 	stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 room.stderr.close()
-sys.exit(room.wait(60))
+sys.exit(room.wait(300))
 END
 [ -s "$work/lived" ] || fail "the program's calls found nobody"
 
@@ -56,7 +56,7 @@ seen = []
 for number in signal.SIGUSR1, signal.SIGRTMIN + 3, signal.SIGTERM:
 	signal.signal(number, lambda number, frame: seen.append(number))
 open(sys.argv[1], "w").close()
-deadline = time.time() + 30
+deadline = time.time() + 300
 while signal.SIGTERM not in seen and time.time() < deadline:
 	time.sleep(0.01)
 time.sleep(0.3)
@@ -64,7 +64,7 @@ print(*(seen.count(number) for number in (signal.SIGUSR1, signal.SIGRTMIN + 3, s
 END
 "$ISOLDE" run -- python3 "$work/counts" "$work/ready" >"$work/out" 2>"$said" &
 supervisor=$!
-for _ in $(seq 300); do
+for _ in $(seq 600); do
 	[ -e "$work/ready" ] && break
 	sleep 0.1
 done

@@ -29,7 +29,7 @@ start()
 	while ! grep -q ready "$work/out.$1"; do
 		sleep 0.05
 		tries=$((tries + 1))
-		[ $tries -lt 400 ] || fail "the program of room $1 does not get ready"
+		[ $tries -lt 1200 ] || fail "the program of room $1 does not get ready"
 	done
 }
 

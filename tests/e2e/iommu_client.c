@@ -281,7 +281,7 @@ static long page_request(void)
 	at.fd = client.queue;
 	say("before", poll_queue(0));
 	pthread_create(&thread, NULL, trigger, &id);
-	say("woken", poll(&at, 1, 20000));
+	say("woken", poll(&at, 1, 60000));
 	say("fault", read(client.queue, &fault, sizeof(fault)));
 	printf("of the device %d, at 0x%llx\n", fault.dev_id == id, (unsigned long long)fault.addr);
 	response.cookie = fault.cookie;

@@ -157,7 +157,7 @@ tries=0
 while ! grep -q ready "$work/out"; do
 	sleep 0.1
 	tries=$((tries + 1))
-	[ $tries -lt 100 ] || fail "the program to look at does not get ready"
+	[ $tries -lt 600 ] || fail "the program to look at does not get ready"
 done
 "$ISOLDE" inspect --json --areas >"$work/json" || fail "inspect"
 ask() { jq -e "$1" "$work/json" >"$work/answer" || fail "$1 is $(cat "$work/answer"), in $(cat "$work/json")"; }

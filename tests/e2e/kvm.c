@@ -234,7 +234,7 @@ static void waits(const char *cdev_path, const char *unbind)
 		pause();
 	}
 	EXPECT(1, (int)read(ready[0], &byte, 1));
-	alarm(30);
+	alarm(100);
 	EXPECT((int)strlen(name), (int)write(WORKS(open(unbind, O_WRONLY)), name, strlen(name)));
 	EXPECT(0, waitpid(child, NULL, WNOHANG));
 	kill(child, SIGKILL);

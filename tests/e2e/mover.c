@@ -153,7 +153,7 @@ static void map_registers(void)
 
 static void wait_until(unsigned offset, uint32_t mask, uint32_t value)
 {
-	for (unsigned i = 0; i < 100000; i++, usleep(50))
+	for (unsigned i = 0; i < 1000000; i++, usleep(50))
 		if ((load(offset) & mask) == value)
 			return;
 	errno = ETIMEDOUT;
@@ -182,7 +182,7 @@ static unsigned pop(struct ring *ring)
 		(volatile uint16_t *)(void *)(memory + (ring->id ? IO_CQ : ADMIN_CQ) * PAGE + 16 * ring->head);
 
 	for (unsigned i = 0; (entry[7] & 1) != ring->phase; i++, usleep(50))
-		if (i == 100000) {
+		if (i == 1000000) {
 			errno = ETIMEDOUT;
 			die("completion %u of queue %u", ring->head, ring->id);
 		}

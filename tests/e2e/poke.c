@@ -182,9 +182,11 @@ static uint32_t load32(unsigned offset)
 	return *(volatile uint32_t *)(poke.bar + offset);
 }
 
+enum { PATIENCE = 60 /* seconds */ };
+
 static bool wait_ready(uint32_t ready)
 {
-	for (time_t start = time(NULL); time(NULL) - start < 10;)
+	for (time_t start = time(NULL); time(NULL) - start < PATIENCE;)
 		if ((load32(0x1c) & 1) == ready)
 			return true;
 	return false;
@@ -229,7 +231,7 @@ static long identify(uint64_t iova)
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	store32(0x1000, poke.tail);
 	while ((completion[7] & 1) != poke.phase)
-		if (time(NULL) - start > 10)
+		if (time(NULL) - start > PATIENCE)
 			return errno = ETIMEDOUT, -1;
 	status = completion[7] >> 1;
 	poke.head = (poke.head + 1) % QUEUE_ENTRIES;

@@ -398,7 +398,7 @@ static void protected(const sigset_t *all, bool ignored)
 
 	if (child == 0) {
 		signal(SIGALRM, SIG_DFL);
-		alarm(30);
+		alarm(100);
 		CHECK(sigprocmask(SIG_SETMASK, all, NULL) == 0);
 		if (ignored)
 			signal(SIGSEGV, SIG_IGN);
@@ -515,7 +515,7 @@ static int await_by_pidfd(pid_t child)
 	struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
 	int status = -1;
 
-	CHECK(ended.fd >= 0 && poll(&ended, 1, 10000) == 1);
+	CHECK(ended.fd >= 0 && poll(&ended, 1, 60000) == 1);
 	CHECK(waitpid(child, &status, WNOHANG) == child);
 	close(ended.fd);
 	return status;
@@ -728,10 +728,14 @@ static void leaderless(void)
 /* Without a supervisor nobody answers any more, but the program lives. */
 static void orphan(void)
 {
+	pid_t supervisor;
+
 	catch_faults(true);
 	put(SCRATCH, 1);
-	CHECK(kill(getppid(), SIGKILL) == 0);
-	usleep(100000);
+	supervisor = getppid();
+	CHECK(kill(supervisor, SIGKILL) == 0);
+	while (getppid() == supervisor)
+		usleep(1000);
 	EXPECT_FAULT(put(SCRATCH, 1));
 	CHECK(last.si_signo == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == bar + SCRATCH);
 }
@@ -875,7 +879,7 @@ static void half_traced(void)
 		CHECK(read(ready[0], &byte, 1) == 1);
 		bar = map_bar();
 		CHECK(bar == MAP_FAILED && errno == EPERM);
-		for (unsigned i = 0; i < 1000 && tracer_of(getpid()); i++)
+		for (unsigned i = 0; i < 60000 && tracer_of(getpid()); i++)
 			usleep(1000);
 		CHECK(tracer_of(getpid()) == 0);
 		_exit(0);

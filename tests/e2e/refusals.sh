@@ -23,7 +23,8 @@ grep -q '^join = -EPERM' "$work/out" || fail "SET_CONTAINER must be EPERM"
 # Two programs, one group.
 # shellcheck disable=SC2086
 refused GROUP_BUSY "poke" -- --bind vfio-pci=$nvme -- \
-	sh -c "'$poke' group $nvme sleep 2000 & sleep 0.5; '$poke' group $nvme; wait"
+	sh -c "'$poke' group $nvme wait >'$work/first' & until grep -q ready '$work/first'; do sleep 0.1; done
+		'$poke' group $nvme; kill \$!"
 grep -q '^group = -EBUSY' "$work/out" || fail "the second open must be EBUSY"
 
 # The container's own rules.
@@ -93,6 +94,19 @@ if unshare -m true 2>/dev/null; then
 	grep -q 'modprobe fuse' "$work/out" || fail "doctor must say what to do"
 	ISOLDE=$installed
 fi
+
+# A room in a room, and a /proc that numbers processes otherwise.
+room -- "$ISOLDE" run -- true
+[ $? = 125 ] || fail "a room in a room must be 125"
+grep -q 'ROOM_UNAVAILABLE.*there is no room in a room' "$said" || fail "why there is no room in a room was not said"
+if unshare -pf true 2>/dev/null; then
+	unshare -pf "$ISOLDE" run -- true 2>"$said" && fail "a room needs a /proc of its own"
+	grep -q 'ROOM_UNAVAILABLE.*/proc is that of another PID namespace' "$said" || fail "a foreign /proc was not named"
+	unshare -pf "$ISOLDE" doctor >"$work/out" && fail "doctor must notice a foreign /proc"
+	grep -q '^MISSING .*another PID namespace' "$work/out" || fail "doctor must name a foreign /proc"
+fi
+"$ISOLDE" doctor nonsense 2>"$said" >/dev/null
+[ $? = 2 ] || fail "doctor takes no words"
 
 # Before anything runs: the machine file and the disk.
 printf 'name: broken\ndevices:\n  - slot: 1c.0\n    rolle: root-port\n' >"$work/broken.yaml"

@@ -42,6 +42,15 @@ room -- sh -c 'driverctl --nosave set-override '$nvme' vfio-pci && driverctl lis
 	basename $(readlink /sys/bus/pci/devices/'$nvme'/driver)' >"$work/out" || fail "driverctl"
 printf '%s vfio-pci\ncharacter special file 600\nnvme\n' $nvme | cmp -s - "$work/out" || fail "driverctl's story: $(cat "$work/out")"
 
+# Nodes and files are given away as by an administrator; what was not given is kept.
+# shellcheck disable=SC2016
+room -- sh -c 'set -e; chmod 640 /dev/vfio/vfio /dev/iommu; chgrp 0 /dev/vfio/vfio; chmod u+x /sys/bus/pci/drivers_probe
+	stat -c %a:%u:%g /dev/vfio/vfio /dev/iommu; stat -c %a /sys/bus/pci/drivers_probe
+	if [ "$(awk "{print \$3}" /proc/self/uid_map)" = 1 ]; then echo 640:7:0; echo 640:7:8
+	else chown 7 /dev/vfio/vfio; stat -c %a:%u:%g /dev/vfio/vfio; chown :8 /dev/vfio/vfio; stat -c %a:%u:%g /dev/vfio/vfio; fi' >"$work/out" ||
+	fail "chmod and chown of nodes"
+printf '640:0:0\n640:0:0\n300\n640:7:0\n640:7:8\n' | cmp -s - "$work/out" || fail "chmod and chown: $(cat "$work/out")"
+
 # errnos of the files are those of Linux, the reason is said.
 refused DRIVER_NOT_BOUND "$nvme" -- sh -c "/bin/echo $nvme > /sys/bus/pci/drivers/e1000e/unbind"
 grep -q 'No such device' "$said" || fail "echo must see ENODEV"

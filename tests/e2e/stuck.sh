@@ -33,18 +33,21 @@ wait $sleeper
 cat "$2/vendor" 2>/dev/null && exit 1
 exit 0
 END
-# shellcheck disable=SC2016
-ending_room -- sh -c 'echo $$ >'"$work/pid"'; until [ -s '"$work/there"' ]; do sleep 0.1; done' &
-program=$!
-wait_for "$work/pid" "the program did not start"
-sh "$work/outside" "$(cat "$work/pid")" $bdf "$work/there" &
-outside=$!
-wait_for "$work/there" "nobody outside could look into the room"
-wait $program || fail "the room did not end while somebody outside stood in it"
-kill -0 $outside || fail "who stood in the room must be there still"
-kill $outside
-wait $outside || fail "a room that has gone must not answer"
-healthy
+# Only root can: the room of an ordinary user is a user namespace of its own.
+if [ "$(id -u)" = 0 ]; then
+	# shellcheck disable=SC2016
+	ending_room -- sh -c 'echo $$ >'"$work/pid"'; until [ -s '"$work/there"' ]; do sleep 0.1; done' &
+	program=$!
+	wait_for "$work/pid" "the program did not start"
+	sh "$work/outside" "$(cat "$work/pid")" $bdf "$work/there" &
+	outside=$!
+	wait_for "$work/there" "nobody outside could look into the room"
+	wait $program || fail "the room did not end while somebody outside stood in it"
+	kill -0 $outside || fail "who stood in the room must be there still"
+	kill $outside
+	wait $outside || fail "a room that has gone must not answer"
+	healthy
+fi
 
 # Threads that wait for the machine's lock in sysfs, more than it has itself, while its holder reads an argument there.
 ending_room --quiet --bind vfio-pci=$bdf -- "$stuck" pool $bdf 300 >"$work/out" || fail "threads in sysfs: $(cat "$work/out")"
@@ -71,8 +74,12 @@ sleep 0.5
 kill $program
 sleep 0.5
 kill -0 $program || fail "an unbind must wait for the device"
-kill $program
+# On a busy host the two could come as one.
+(while sleep 0.5; do kill $program || exit; done) 2>/dev/null &
+again=$!
 wait $program
-[ $? = 143 ] || fail "a program that waits for itself must end by its second SIGTERM"
+status=$?
+kill $again 2>/dev/null
+[ $status = 143 ] || fail "a program that waits for itself must end by its second SIGTERM"
 healthy
 echo ok

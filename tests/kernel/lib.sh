@@ -32,10 +32,18 @@ reserve_pages() # POOL COUNT
 	[ -w "$1/nr_hugepages" ] || return 1
 	reserved="$reserved $1=$before"
 	trap give_back EXIT
-	echo $((before + $2 - free)) >"$1/nr_hugepages" 2>/dev/null
-	free=$(cat "$1/free_hugepages")
+	# Memory may be there, but in pieces: more each time, until the host has put them together.
+	tries=10
+	[ "$size" != 1048576kB ] || tries=1
+	for _ in $(seq $tries); do
+		echo $(($(cat "$1/nr_hugepages") + $2 - free)) >"$1/nr_hugepages" 2>/dev/null
+		free=$(cat "$1/free_hugepages")
+		[ "$free" -lt "$2" ] || return 0
+		{ echo 1 >/proc/sys/vm/compact_memory; } 2>/dev/null
+		sleep 0.5
+	done
 	reason="$2 huge pages of $size are needed, but the host has memory for $free"
-	[ "$free" -ge "$2" ]
+	return 1
 }
 
 # Of the usual size.

@@ -130,9 +130,45 @@ TEST_F(somebody_elses_is_refused)
 	EXPECT_SUBSTR("12345", f->why.text);
 }
 
-TEST_F(a_runtime_directory_that_is_not_there_is_the_hosts_refusal)
+static void expect_the_usual_place(struct fixture *f)
+{
+	char usual[64];
+
+	snprintf(usual, sizeof(usual), "/tmp/isolde-%u", getuid());
+	ASSERT_OK(f->why, runtime_directory(f->path, &f->why));
+	assert_string_equal(f->path, usual);
+}
+
+TEST_F(a_runtime_directory_that_is_not_there_is_passed_over)
 {
 	setenv("XDG_RUNTIME_DIR", "/tmp/isolde-no-such-directory", 1);
+	expect_the_usual_place(f);
+	setenv("XDG_RUNTIME_DIR", "run", 1);
+	expect_the_usual_place(f);
+}
+
+/* What `su` leaves in the environment. */
+TEST_F(a_runtime_directory_of_another_user_is_passed_over)
+{
+	if (geteuid() == 0)
+		assert_int_equal(chown(f->runtime, 12345, 12345), 0);
+	else
+		setenv("XDG_RUNTIME_DIR", "/root", 1);
+	expect_the_usual_place(f);
+}
+
+TEST_F(one_that_is_open_to_all_will_do)
+{
+	if (geteuid() == 0)
+		assert_int_equal(chown(f->runtime, 12345, 12345), 0);
+	assert_int_equal(chmod(f->runtime, 01777), 0);
+	ASSERT_OK(f->why, runtime_directory(f->path, &f->why));
+	assert_string_equal(f->path, f->directory);
+}
+
+TEST_F(what_cannot_be_made_is_the_hosts_refusal)
+{
+	setenv("XDG_RUNTIME_DIR", "/proc/self", 1);
 	EXPECT_REFUSED(HOST_FAILED, f->why, journals_new_path(f->path, &f->why));
 }
 
@@ -145,7 +181,10 @@ int main(void)
 		CASE_F(what_others_could_write_is_refused),
 		CASE_F(a_link_in_its_place_is_refused),
 		CASE_F(somebody_elses_is_refused),
-		CASE_F(a_runtime_directory_that_is_not_there_is_the_hosts_refusal),
+		CASE_F(a_runtime_directory_that_is_not_there_is_passed_over),
+		CASE_F(a_runtime_directory_of_another_user_is_passed_over),
+		CASE_F(one_that_is_open_to_all_will_do),
+		CASE_F(what_cannot_be_made_is_the_hosts_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,12 @@
 
 #include "tests/helpers.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct fixture {
@@ -114,6 +117,18 @@ TEST_F(what_killed_ones_left_is_removed)
 	close(alive);
 }
 
+TEST_F(any_number_of_killed_ones_hides_none)
+{
+	int alive = open_room(f, 17);
+
+	for (pid_t dead = 100; dead < 250; dead++)
+		close(open_room(f, dead));
+	close((int)ASSERT_OK(f->why, rooms_connect(0, &f->why)));
+	for (pid_t dead = 100; dead < 250; dead++)
+		assert_int_equal(access(path_of(f, dead), F_OK), -1);
+	close(alive);
+}
+
 TEST_F(any_process_of_a_room_will_do)
 {
 	int room = open_room(f, getpid());
@@ -126,6 +141,45 @@ TEST_F(any_process_of_a_room_will_do)
 		_exit(rooms_connect(grandchild ? grandchild : getpid(), &why) >= 0 ? 0 : 1);
 	}
 	close((int)ASSERT_OK(f->why, rooms_connect(child, &f->why)));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(room);
+}
+
+/* A process of another user, with that directory as its own; it waits for its end. */
+static pid_t start_stranger(char *directory)
+{
+	char variable[96], *environment[] = {variable, NULL}, byte;
+	int started[2];
+	pid_t child;
+
+	snprintf(variable, sizeof(variable), "XDG_RUNTIME_DIR=%s", directory);
+	assert_int_equal(pipe2(started, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		if (setgid(12345) == 0 && setuid(12345) == 0)
+			execle("/bin/sleep", "sleep", "600", NULL, environment);
+		_exit(1);
+	}
+	close(started[1]);
+	assert_int_equal(read(started[0], &byte, 1), 0); /* it has begun */
+	close(started[0]);
+	return child;
+}
+
+TEST_F(root_looks_into_the_rooms_of_others)
+{
+	int room;
+	pid_t child;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(f->runtime, 12345, 12345), 0);
+	child = start_stranger(f->runtime);
+	setenv("XDG_RUNTIME_DIR", "/tmp/isolde-no-such-directory", 1);
+	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
+	room = open_room(f, child);
+	close((int)ASSERT_OK(f->why, rooms_connect(child, &f->why)));
+	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(room);
 }
@@ -195,7 +249,9 @@ int main(void)
 		CASE_F(none_is_refused),
 		CASE_F(of_several_one_must_be_named),
 		CASE_F(what_killed_ones_left_is_removed),
+		CASE_F(any_number_of_killed_ones_hides_none),
 		CASE_F(any_process_of_a_room_will_do),
+		CASE_F(root_looks_into_the_rooms_of_others),
 		CASE_F(an_answer_is_the_whole_document),
 		CASE_F(half_an_answer_is_none),
 		CASE_F(a_long_path_is_no_obstacle),

@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "dev/ioat_regs.h"
 #include "tests/fixtures/model_rig.h"
+#include "tests/fixtures/patience.h"
 
 enum { RUN = 0x001d, SELFTEST_RUN = 0x0009, MSIX = 0x08, MASTER = 0x01 };
 
@@ -36,7 +37,7 @@ static enum ioat_state state_of(struct model_rig *rig)
 /* Until the channel is no longer at work. */
 static enum ioat_state await_rest(struct model_rig *rig)
 {
-	for (u64 start = os_clock_ns(); os_clock_ns() - start < 10000000000ull; os_yield())
+	for (u64 start = os_clock_ns(); os_clock_ns() - start < PATIENCE_NS; os_yield())
 		if (state_of(rig) != IOAT_ACTIVE)
 			break;
 	return state_of(rig);
@@ -111,6 +112,50 @@ TEST(ioat, registers_are_those_of_a_skylake)
 	/* Behind the registers there is nothing, but it is a page all the same. */
 	store(rig, 0xff8, 8, ~0ull);
 	assert_int_equal(load(rig, 0xff8, 8), 0);
+}
+
+TEST(ioat, a_chain_arms_a_halted_channel)
+{
+	struct model_rig *rig = *state;
+	u64 iova = copy_descriptor(rig, 0, 0x4000, 64);
+
+	reset_channel(rig);
+	store(rig, IOAT_CHAINADDR + 4, 4, 0);
+	assert_int_equal(load(rig, IOAT_CHANSTS, 8), IOAT_ARMED);
+	store(rig, IOAT_CHAINADDR, 8, iova);
+	store(rig, IOAT_CHANCMD, 1, IOAT_CHANCMD_SUSPEND);
+	assert_int_equal(load(rig, IOAT_CHANSTS, 8), IOAT_ARMED);
+	store(rig, IOAT_DMACOUNT, 2, 1);
+	assert_int_equal(await_rest(rig), IOAT_DONE);
+	/* Elsewhere a chain waits for what there is to end. */
+	store(rig, IOAT_CHAINADDR, 8, iova + 8);
+	assert_int_equal(load(rig, IOAT_CHANSTS, 8), iova | IOAT_DONE);
+	suspend(rig);
+	store(rig, IOAT_CHAINADDR, 8, iova + 8);
+	assert_int_equal(state_of(rig), IOAT_SUSPENDED);
+	/* With an error there is nothing to arm. */
+	store(rig, IOAT_DMACOUNT, 2, 1);
+	assert_int_equal(await_rest(rig), IOAT_HALTED);
+	store(rig, IOAT_CHAINADDR, 8, iova);
+	assert_int_equal(state_of(rig), IOAT_HALTED);
+	store(rig, IOAT_CHANERR, 4, ~0u);
+	store(rig, IOAT_CHAINADDR, 8, iova);
+	assert_int_equal(load(rig, IOAT_CHANSTS, 8), IOAT_ARMED);
+	store(rig, IOAT_DMACOUNT, 2, 1);
+	assert_int_equal(await_rest(rig), IOAT_DONE);
+	reset_channel(rig);
+}
+
+/* Ice Lake's is 3.4: its drivers trust it with errors. */
+TEST(ioat, a_machine_says_which_version)
+{
+	const char *const newer[] = {"minor", "4", NULL};
+	struct model_rig *rig = rig_new("ioat", newer);
+
+	assert_int_equal(load(rig, IOAT_CBVER, 1), 0x34);
+	rig_reset_function(rig);
+	assert_int_equal(load(rig, IOAT_CBVER, 1), 0x34);
+	rig_free(rig);
 }
 
 TEST(ioat, the_pages_of_the_vector_table_are_memory)
@@ -231,7 +276,7 @@ static bool ring_await(struct model_rig *rig, const struct ring *ring)
 	const u64 *completion = rig_at(rig, ring->completion);
 	u64 expected = ring_entry(ring, ring->head - 1);
 
-	for (u64 start = os_clock_ns(); os_clock_ns() - start < 5000000000ull; os_yield())
+	for (u64 start = os_clock_ns(); os_clock_ns() - start < PATIENCE_NS; os_yield())
 		if ((__atomic_load_n(completion, __ATOMIC_ACQUIRE) & ~7ull) == expected)
 			return true;
 	return false;
@@ -637,6 +682,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST_CASE(registers_are_those_of_a_skylake),
+		TEST_CASE(a_chain_arms_a_halted_channel),
+		TEST_CASE(a_machine_says_which_version),
 		TEST_CASE(the_pages_of_the_vector_table_are_memory),
 		TEST_CASE(copies_as_the_selftest_asks),
 		TEST_CASE(one_interrupt_for_a_descriptor_that_asks),

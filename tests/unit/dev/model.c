@@ -110,6 +110,8 @@ TEST(model, numbers_have_limits)
 	}
 	options.option[0].value = "12";
 	ASSERT_OK(why, make_model("ioat", &options, &why));
+	options.option[0] = (struct model_option){"minor", "5"};
+	EXPECT_REFUSED(MODEL_OPTION_INVALID, why, make_model("ioat", &options, &why));
 }
 
 TEST(model, nvme_function_has_its_bars_and_vectors)

@@ -419,6 +419,13 @@ TEST(admin, event_requests_stay_pending_up_to_their_limit)
 	assert_false(driver_try_pop(driver, 0, 20, &completion));
 }
 
+/* Until the controller has looked at every doorbell: in one round there may be one left that it looks at later. */
+static void settle(struct nvme_driver *driver)
+{
+	for (unsigned i = 0; i < 2; i++)
+		driver_command(driver, 0, (struct nvme_command){.opcode = NVME_ADMIN_ABORT}, NULL);
+}
+
 TEST(admin, invalid_doorbell_is_an_event_once_until_its_log_is_read)
 {
 	struct nvme_driver *driver = *state;
@@ -433,9 +440,11 @@ TEST(admin, invalid_doorbell_is_an_event_once_until_its_log_is_read)
 	assert_int_equal(completion.result, 0x00010100); /* log 1, invalid value, error */
 	push_event_request(driver);
 	driver_store(driver, NVME_DOORBELLS + 8 + 4, 0xffffffff);
+	settle(driver);
 	assert_false(driver_try_pop(driver, 0, 20, &completion)); /* masked */
 	assert_int_equal(get_log(driver, NVME_LOG_ERROR, 128, 0, true), NVME_SUCCESS);
 	driver_store(driver, NVME_DOORBELLS + 8, 17);
+	settle(driver);
 	assert_false(driver_try_pop(driver, 0, 20, &completion)); /* still: the reader asked to retain it */
 	assert_int_equal(get_log(driver, NVME_LOG_ERROR, 128, 0, false), NVME_SUCCESS);
 	driver_store(driver, NVME_DOORBELLS + 8, 18);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/os.h"
+#include "tests/fixtures/patience.h"
 
 static int set_up(void **state)
 {
@@ -123,13 +124,17 @@ TEST(queue, abort_without_room_for_two_aborts_nothing)
 {
 	struct nvme_driver *driver = *state;
 	struct nvme_completion completion;
+	u64 before;
 	u16 cid;
 
 	driver_disable(driver);
 	driver_enable(driver, 2); /* room for one completion */
+	before = dma_port_counters(driver->device->port).bytes_read;
 	cid = driver_push(driver, 0, (struct nvme_command){.opcode = NVME_ADMIN_ASYNC_EVENT});
 	driver_ring(driver, 0);
-	os_sleep_ns(5000000);
+	/* There is room for one command as well: the next one is pushed when this one has been fetched. */
+	for (u64 start = os_clock_ns(); dma_port_counters(driver->device->port).bytes_read == before; os_yield())
+		assert_true(os_clock_ns() - start < PATIENCE_NS);
 	driver_push(driver, 0, (struct nvme_command){.opcode = NVME_ADMIN_ABORT, .cdw10 = (u32)cid << 16});
 	driver_ring(driver, 0);
 	completion = driver_pop(driver, 0);
@@ -353,12 +358,12 @@ TEST(queue, vectors_enabled_after_the_controller_are_used)
 	driver_create_queues(driver, 1, 64, 2);
 	listen_interrupts(driver, PCI_IRQ_MSIX, 3, fds);
 	assert_int_equal(driver_command(driver, 1, flush, NULL), NVME_SUCCESS);
-	assert_true(signalled(fds[2], 1000, &count));
+	assert_true(signalled(fds[2], PATIENCE_MS, &count));
 	assert_int_equal(count, 1);
 	assert_false(signalled(fds[0], 0, &count));
 	assert_false(signalled(fds[1], 0, &count));
 	driver_command(driver, 0, (struct nvme_command){.opcode = NVME_ADMIN_ABORT}, NULL);
-	assert_true(signalled(fds[0], 1000, &count)); /* the admin queue's */
+	assert_true(signalled(fds[0], PATIENCE_MS, &count)); /* the admin queue's */
 	listen_no_more(driver, 3, fds);
 }
 
@@ -376,7 +381,8 @@ TEST(queue, one_message_serves_a_batch)
 	for (unsigned i = 0; i < 32; i++)
 		driver_pop(driver, 1);
 	driver_release(driver, 1);
-	while (signalled(fds[1], 20, &count))
+	/* It is sent after the entries it is about. */
+	for (unsigned ms = PATIENCE_MS; signalled(fds[1], ms, &count); ms = 20)
 		total += count;
 	assert_in_range(total, 1, 4);
 	listen_no_more(driver, 2, fds);
@@ -412,12 +418,13 @@ TEST(queue, intx_is_a_level_until_the_entries_are_read)
 	driver_push(driver, 0, (struct nvme_command){.opcode = NVME_ADMIN_ABORT});
 	driver_ring(driver, 0);
 	driver_pop(driver, 0);
-	assert_true(signalled(fds[0], 1000, &count));
+	assert_true(signalled(fds[0], PATIENCE_MS, &count));
 	assert_false(signalled(fds[0], 5, &count)); /* masked by its delivery */
 	unmask(driver);
-	assert_true(signalled(fds[0], 1000, &count)); /* the entry is still unread */
+	assert_true(signalled(fds[0], PATIENCE_MS, &count)); /* the entry is still unread */
 	driver_release(driver, 0);
-	os_sleep_ns(5000000);
+	for (u64 start = os_clock_ns(); pci_irq_asserted(&driver->function.irq); os_yield())
+		assert_true(os_clock_ns() - start < PATIENCE_NS);
 	unmask(driver);
 	assert_false(signalled(fds[0], 10, &count));
 	listen_no_more(driver, 1, fds);
@@ -438,7 +445,7 @@ TEST(queue, intms_and_intmc_hold_the_line)
 	driver_pop(driver, 0);
 	assert_false(signalled(fds[0], 10, &count));
 	driver_store(driver, NVME_REG_INTMC, 0x1);
-	assert_true(signalled(fds[0], 1000, &count));
+	assert_true(signalled(fds[0], PATIENCE_MS, &count));
 	assert_true(driver_await(driver, NVME_REG_INTMS, 1, 0));
 	/* A reset takes the level away. */
 	driver_reset_function(driver);

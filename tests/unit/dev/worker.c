@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "tests/fixtures/patience.h"
 #include "tests/helpers.h"
 
 #include "base/os.h"
@@ -41,7 +42,7 @@ static unsigned read_locked(struct job *job, const unsigned *value)
 
 static bool await_done(struct job *job, unsigned done)
 {
-	for (u64 start = os_clock_ns(); os_clock_ns() - start < 5000000000ull; os_yield())
+	for (u64 start = os_clock_ns(); os_clock_ns() - start < PATIENCE_NS; os_yield())
 		if (read_locked(job, &job->done) == done)
 			return true;
 	return false;

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/os.h"
 #include "iommu/kind.h"
@@ -247,22 +246,13 @@ TEST(dirty, a_large_leaf_is_dirty_whole_and_stays_so_while_it_is_seen_in_part)
 	}
 }
 
-/* Our own, whatever else the host is doing. */
-static u64 thread_cpu_ns(void)
-{
-	struct timespec spent;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
-	return (u64)spent.tv_sec * 1000000000 + (u64)spent.tv_nsec;
-}
-
-/* A TiB of tables for a few pages: a bitmap of that would be 32 MiB. */
+/* As much as a domain has, and tables for a few pages: whoever looks at each page of it is not done before the test is
+ * ended. */
 TEST(dirty, sparse_ranges_are_passed_over)
 {
 	struct area far[64];
 	struct told told;
 	struct room room;
-	u64 since;
 
 	room_init(&room, &units[0], true);
 	track(&room, true);
@@ -275,9 +265,7 @@ TEST(dirty, sparse_ranges_are_passed_over)
 	}
 	for (u64 i = 0; i < ARRAY_SIZE(far); i += 7)
 		assert_int_equal(dma_write(room.device->port, far[i].node.start, "x", 1), DMA_OK);
-	since = thread_cpu_ns();
-	told = ask(&room, 0, BIT(40) - 1, true);
-	assert_true(thread_cpu_ns() - since < 100000000);
+	told = ask(&room, 0, BIT(47) - 1, true);
 	assert_int_equal(told.count, 10);
 	assert_int_equal(told.bytes, 10 * PAGE);
 	assert_int_equal(told.first, far[0].node.start);

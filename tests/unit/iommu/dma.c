@@ -539,7 +539,7 @@ TEST(copy, what_is_scattered_is_copied_all_the_same)
 struct hammer {
 	struct iommu_room *room;
 	atomic_bool stop;
-	unsigned long done, faulted;
+	atomic_ulong done, faulted, wrong;
 };
 
 /* What a transfer that succeeds brings is from the mapping of that moment: one value in the whole page. */
@@ -550,12 +550,12 @@ static void *hammer_dma(void *context)
 
 	while (!atomic_load(&hammer->stop)) {
 		if (dma_read(port(hammer->room), 0x10000, page, sizeof(page)) != DMA_OK) {
-			hammer->faulted++;
+			atomic_fetch_add(&hammer->faulted, 1);
 			continue;
 		}
-		hammer->done++;
-		assert(page[0] == 'a' || page[0] == 'b');
-		assert(memcmp(page, page + 1, PAGE_SIZE - 1) == 0);
+		atomic_fetch_add(&hammer->done, 1);
+		if ((page[0] != 'a' && page[0] != 'b') || memcmp(page, page + 1, PAGE_SIZE - 1) != 0)
+			atomic_fetch_add(&hammer->wrong, 1);
 	}
 	return NULL;
 }
@@ -571,7 +571,8 @@ TEST(dma, transfers_run_beside_map_unmap_and_attach)
 	memset(memory + PAGE_SIZE, 'b', PAGE_SIZE);
 	room_assign(room);
 	assert_int_equal(pthread_create(&thread, NULL, hammer_dma, &hammer), 0);
-	for (unsigned i = 0; i < 4000; i++) {
+	/* On a busy host the thread may come late. */
+	for (unsigned i = 0; i < 4000 || !atomic_load(&hammer.done) || !atomic_load(&hammer.faulted); i++) {
 		struct area *area = room_map(room, 0x10000, memory + i % 2 * PAGE_SIZE, PAGE_SIZE, ROOM_RW);
 
 		if (i % 64 == 0) {
@@ -583,7 +584,7 @@ TEST(dma, transfers_run_beside_map_unmap_and_attach)
 	}
 	atomic_store(&hammer.stop, true);
 	pthread_join(thread, NULL);
-	assert_true(hammer.done + hammer.faulted > 0);
+	assert_int_equal(hammer.wrong, 0);
 	room_free(room);
 	munmap(memory, 2 * PAGE_SIZE);
 }

@@ -130,7 +130,7 @@ static bool lives_well(u64 seed, const struct action *actions, unsigned count, b
 
 		if (quiet)
 			die_quietly();
-		alarm(60);
+		alarm(300);
 		life_run(seed, actions, count, &result);
 		if (result.problem[0] && !quiet)
 			fprintf(stderr, "%s\n", result.problem);

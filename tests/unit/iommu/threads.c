@@ -30,7 +30,7 @@ struct room {
 	struct isolde_machine *machine;
 	struct isolde_device *nvme, *nic, *twin;
 	struct place spaces[3];
-	atomic_bool over;
+	atomic_bool over, reached; /* a transfer has reached memory */
 };
 
 /* One thread's share. */
@@ -64,7 +64,7 @@ static void count(struct actor *actor, int ret)
 static void *do_dma(void *argument)
 {
 	struct actor *actor = argument;
-	const struct room *room = actor->room;
+	struct room *room = actor->room;
 
 	while (!atomic_load(&room->over)) {
 		u8 byte = GONE;
@@ -75,10 +75,18 @@ static void *do_dma(void *argument)
 		if (ret == 0 && byte != room->spaces[0].name && byte != room->spaces[1].name &&
 		    byte != room->spaces[2].name)
 			actor->wrong = true;
+		if (ret == 0)
+			atomic_store_explicit(&room->reached, true, memory_order_relaxed);
 		if ((actor->done + actor->refused) % 32 == 0)
 			usleep(20);
 	}
 	return NULL;
+}
+
+/* On a busy host the devices may come late. */
+static bool goes_on(const struct actor *actor, int round)
+{
+	return round < ROUNDS || !atomic_load_explicit(&actor->room->reached, memory_order_relaxed);
 }
 
 /* ---- drivers: each has the device so many times, however often it has to ask ---- */
@@ -88,7 +96,7 @@ static void *claim_whole_group(void *argument)
 	struct actor *actor = argument;
 	struct place *spaces = actor->room->spaces;
 
-	for (int i = 0; i < ROUNDS;) {
+	for (int i = 0; goes_on(actor, i);) {
 		int ret = isolde_group_claim(actor->device, actor->owner, NULL);
 
 		count(actor, ret);
@@ -111,7 +119,7 @@ static void *claim_device(void *argument)
 	struct actor *actor = argument;
 	struct place *spaces = actor->room->spaces;
 
-	for (int i = 0; i < ROUNDS;) {
+	for (int i = 0; goes_on(actor, i);) {
 		int ret = isolde_device_claim(actor->device, actor->owner, NULL);
 
 		count(actor, ret);
@@ -245,7 +253,6 @@ TEST(threads, groups_change_hands_while_their_devices_do_dma)
 {
 	struct room room;
 	struct actor devices[5], drivers[6];
-	unsigned long reached = 0;
 
 	open_room(&room);
 	memset(devices, 0, sizeof(devices));
@@ -275,11 +282,8 @@ TEST(threads, groups_change_hands_while_their_devices_do_dma)
 		pthread_join(devices[i].thread, NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(drivers); i++)
 		look_at(&drivers[i], "driver");
-	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
 		look_at(&devices[i], "device");
-		reached += devices[i].done;
-	}
-	assert_true(reached > 0);
 	close_room(&room);
 }
 

@@ -99,15 +99,18 @@ ASSIGN_TEST(hw_info, abilities_are_those_of_the_device_and_its_iommu)
 	function->config_size = 4096;
 	self->core[0]->max_pasids = 1 << 20;
 	function->cap_pasid = 0x140;
-	function->config[0x144] = 0x02;
+	/* What is switched on counts, not what there is. */
+	function->config[0x144] = 0x06;
+	assert_int_equal(abilities(self, &log2), 0);
+	function->config[0x146] = 0x03;
 	assert_int_equal(abilities(self, &log2), IOMMU_HW_CAP_PCI_PASID_EXEC);
 	assert_int_equal(log2, 20);
-	function->config[0x144] = 0x04;
+	function->config[0x146] = 0x05;
 	toy.dirty = true;
 	function->cap_ats = 0;
 	assert_int_equal(abilities(self, &log2), IOMMU_HW_CAP_PCI_PASID_PRIV | IOMMU_HW_CAP_DIRTY_TRACKING |
 							 IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED);
-	/* Not enabled: not there. */
+	/* None of both: not there. */
 	self->core[0]->max_pasids = 0;
 	assert_int_equal(abilities(self, &log2), IOMMU_HW_CAP_DIRTY_TRACKING | IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED);
 	assert_int_equal(log2, 0);

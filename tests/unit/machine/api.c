@@ -5,6 +5,7 @@
  */
 #include "isolde/isolde.h"
 
+#include "tests/fixtures/patience.h"
 #include "tests/fixtures/told.h"
 
 #include <errno.h>
@@ -450,7 +451,7 @@ TEST_F(unbind_waits_until_the_program_lets_go)
 	OK(set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, request));
 	pthread_create(&thread, NULL, unbind_thread, &unbinder);
 	/* "Please give it back." */
-	assert_int_equal(poll(&asked, 1, 5000), 1);
+	assert_int_equal(poll(&asked, 1, PATIENCE_MS), 1);
 	assert_false(atomic_load(&unbinder.done));
 	EXPECT_REFUSED(DEVICE_LEAVING, f->expected, told(f, IOCTL(f->group, VFIO_GROUP_GET_DEVICE_FD, NVME)));
 	isolde_machine_check(f->machine);

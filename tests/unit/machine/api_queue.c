@@ -132,25 +132,26 @@ TEST_F(poll_waits_as_long_as_it_was_told)
 	assert_true(os_clock_ns() - before >= 30 * 1000000);
 }
 
+/* Once the poll has begun. */
 static void *write_soon(void *argument)
 {
 	struct fixture *f = argument;
 	u32 record = 7;
 	struct isolde_why why;
 
-	os_sleep_ns(20 * 1000000);
+	while (!atomic_load(&f->looks))
+		os_sleep_ns(1000000);
 	isolde_write(f->machine, f->fd, &record, 4, &why);
 	return NULL;
 }
 
+/* Whoever is not woken waits until the test is ended. */
 TEST_F(poll_is_woken_when_the_queue_says_so)
 {
 	pthread_t writer;
-	u64 before = os_clock_ns();
 
 	pthread_create(&writer, NULL, write_soon, f);
-	assert_int_equal(OK(POLL(POLLIN, 10000)), POLLIN);
-	assert_true(os_clock_ns() - before < 5000000000);
+	assert_int_equal(OK(POLL(POLLIN, -1)), POLLIN);
 	pthread_join(writer, NULL);
 }
 
@@ -175,7 +176,7 @@ TEST_F(no_wake_is_lost)
 
 	pthread_create(&writer, NULL, write_many, f);
 	for (u32 i = 0; i < 20000; i++) {
-		assert_int_equal(OK(POLL(POLLIN, 10000)), POLLIN);
+		assert_int_equal(OK(POLL(POLLIN, -1)), POLLIN);
 		assert_int_equal(OK(READ(&got, 4)), 4);
 		assert_int_equal(got, i);
 	}

@@ -494,6 +494,26 @@ static struct pci_survey *with_registers(void)
 	return survey;
 }
 
+/* As a key of the device: what its ports lack does not matter to others. */
+TEST(capture, prefixes_that_do_not_reach_the_root_are_told)
+{
+	struct pci_survey *survey = with_registers();
+	char *text;
+
+	finish(survey);
+	text = expect_round_trip(survey);
+	assert_null(strstr(text, "prefixes"));
+	free(text);
+	pci_survey_free(survey);
+	survey = with_registers();
+	pci_set_prefixes(survey->facts[0].function, false); /* the port's */
+	finish(survey);
+	text = expect_round_trip(survey);
+	EXPECT_SUBSTR("pasid: 20\n        prefixes: false\n", text);
+	free(text);
+	pci_survey_free(survey);
+}
+
 TEST(capture, registers_and_capabilities_are_kept)
 {
 	struct pci_survey *survey = with_registers();
@@ -827,6 +847,7 @@ int main(void)
 		CASE(capture, contradictions_are_taken_as_found),
 		CASE(capture, a_chain_of_256_buses_comes_back),
 		CASE(capture, machines_of_public_reports_come_back),
+		CASE(capture, prefixes_that_do_not_reach_the_root_are_told),
 		CASE(capture, registers_and_capabilities_are_kept),
 		CASE(capture, registers_are_cut_down_until_they_fit),
 		CASE(capture, in_the_end_there_are_no_registers),

@@ -221,6 +221,18 @@ TEST_F(closed_devices_of_vfio_pci_sleep)
 	assert_string_equal(cat(f, DEVICE(SCREEN, "power/runtime_status")), "active\n");
 }
 
+/* Linux calls a device without a driver suspended, and leaves it in D0. */
+TEST_F(devices_without_a_driver_are_suspended_in_name_only)
+{
+	give(f, BEAST);
+	ASSERT_OK(f->why, echo(f, "sys/bus/pci/drivers/vfio-pci/unbind", BEAST));
+	assert_string_equal(cat(f, DEVICE(BEAST, "power/control")), "on\n");
+	assert_string_equal(cat(f, DEVICE(BEAST, "power/runtime_status")), "active\n");
+	ASSERT_OK(f->why, echo(f, DEVICE(BEAST, "power/control"), "auto"));
+	assert_string_equal(cat(f, DEVICE(BEAST, "power/runtime_status")), "suspended\n");
+	assert_string_equal(cat(f, DEVICE(BEAST, "power_state")), "D0\n");
+}
+
 /* ---- vfio_pci ---- */
 
 TEST_F(parameters_are_shown_and_two_can_be_written)
@@ -337,6 +349,7 @@ TEST(contents, files_that_are_none)
 	struct why why = WHY_INIT;
 
 	EXPECT_REFUSED(HOST_FAILED, why, load("rom: {size: 4K, file: /nonexistent}", &why));
+	EXPECT_SUBSTR("the ROM of 0000:00:", why.text);
 	EXPECT_REFUSED(CONTENTS_FILE, why, load("rom: {size: 4K, file: /dev/zero}", &why));
 	EXPECT_REFUSED(CONTENTS_FILE, why, load("rom: {size: 2K, file: " TESTS_DATA "/machines/zoo.yaml}", &why));
 	ASSERT_OK(why, load("rom: {size: 4K, file: " TESTS_DATA "/machines/zoo.yaml}", &why));
@@ -377,6 +390,7 @@ int main(void)
 		CASE_F(links_have_a_speed_and_a_width),
 		CASE_F(reset_methods_keep_the_order_they_are_given),
 		CASE_F(closed_devices_of_vfio_pci_sleep),
+		CASE_F(devices_without_a_driver_are_suspended_in_name_only),
 		CASE_F(parameters_are_shown_and_two_can_be_written),
 		CASE_F(devices_with_known_flaws_are_not_taken),
 		CASE_F(errors_that_nobody_could_report),

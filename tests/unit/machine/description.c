@@ -35,6 +35,8 @@ TEST(description, errors_name_line_column_and_what_was_meant)
 {
 	expect_refused("name: [", "test.yaml:", "");
 	expect_refused("", "test.yaml:1:1", "a machine");
+	expect_refused(DEVICES "\t- {slot: \"00.0\", id: \"8086:10d3\"}\n", "test.yaml:2:1", "a tab");
+	expect_refused("name: @x\n", "test.yaml:1:7", "cannot start any token");
 	expect_refused("name: x\n", "test.yaml:1:1", "needs devices");
 	expect_refused("nmae: x\n", "test.yaml:1:1", "did you mean \"name\"?");
 	expect_refused("name: a\nname: b\n", "test.yaml:2:1", "second time");
@@ -399,6 +401,7 @@ TEST(description, details_of_capabilities_are_checked)
 	expect_refused(PHYSICAL("msi: {masks: 1}"), "test.yaml:6:", "true nor false");
 	expect_refused(PHYSICAL("pasid: 0"), "test.yaml:6:", "1 to 20 bits");
 	expect_refused(PHYSICAL("pasid: 21"), "test.yaml:6:", "number up to 20");
+	expect_refused(PHYSICAL("prefixes: no"), "test.yaml:6:", "true nor false");
 	expect_refused(PHYSICAL("dsn: xyz"), "test.yaml:6:", "hexadecimal");
 	expect_refused(PHYSICAL("phantom: 4"), "test.yaml:6:", "number up to 3");
 	expect_refused(PHYSICAL("aer: x"), "test.yaml:6:", "true nor false");

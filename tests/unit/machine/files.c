@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/files.h"
 
+#include "tests/fixtures/patience.h"
 #include "tests/helpers.h"
 
 #include <fcntl.h>
@@ -86,13 +87,13 @@ static unsigned drained(struct fixture *f)
 	return f->released;
 }
 
-/* What the supervisor does: sleeps until something happened. False when it has not for two seconds. */
+/* What the supervisor does: sleeps until something happened. False when it never does. */
 static bool wait_released(struct fixture *f)
 {
 	struct pollfd events = {.fd = files_events(f->files), .events = POLLIN};
 
 	while (!f->released) {
-		if (poll(&events, 1, 2000) != 1)
+		if (poll(&events, 1, PATIENCE_MS) != 1)
 			return false;
 		files_drain(f->files);
 	}

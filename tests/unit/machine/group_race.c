@@ -8,6 +8,7 @@
 #include "isolde/isolde.h"
 
 #include "tests/fixtures/machine_text.h"
+#include "tests/fixtures/patience.h"
 #include "tests/fixtures/told.h"
 
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "base/os.h"
 #include "dev/ioat_regs.h"
 #include "dev/probe.h"
 #include "iommu/dma.h"
@@ -107,14 +109,16 @@ static void fill_descriptors(struct race *race)
 	memset(race->memory + PAGE_SIZE, 0x5a, PAGE_SIZE);
 }
 
-static enum ioat_state copy(struct race *race, unsigned descriptor)
+/* May be in vain, where others reset it. */
+static enum ioat_state copy(struct race *race, unsigned descriptor, u64 patience_ns)
 {
 	master(race, race->ioat);
 	store(race, IOAT_CHANCMD, 1, IOAT_CHANCMD_RESET);
 	store(race, IOAT_CHAINADDR, 8, IOVA + descriptor * sizeof(struct ioat_descriptor));
 	store(race, IOAT_CHANCTRL, 2, 0x0009);
 	store(race, IOAT_DMACOUNT, 2, 1);
-	for (unsigned i = 0; i < 1000 && (load(race, IOAT_CHANSTS, 8) & 7) == IOAT_ACTIVE; i++)
+	for (u64 start = os_clock_ns();
+	     (load(race, IOAT_CHANSTS, 8) & 7) == IOAT_ACTIVE && os_clock_ns() - start < patience_ns;)
 		usleep(10);
 	return load(race, IOAT_CHANSTS, 8) & 7;
 }
@@ -124,7 +128,7 @@ static void *drive(void *argument)
 	struct race *race = argument;
 
 	for (unsigned i = 0; !race->over; i++)
-		race->copies += copy(race, i % 2) == IOAT_DONE;
+		race->copies += copy(race, i % 2, 100000000) == IOAT_DONE;
 	return NULL;
 }
 
@@ -337,7 +341,7 @@ TEST(group_race, resets_visits_and_dma)
 	start(&race);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, parts[i], &race), 0);
-	for (unsigned i = 0; i < 10 * SECONDS || (!had_all(&race) && i < 300); i++) {
+	for (unsigned i = 0; i < 10 * SECONDS || (!had_all(&race) && i < PATIENCE_MS / 100); i++) {
 		usleep(100000);
 		isolde_machine_check(race.machine);
 	}
@@ -352,7 +356,7 @@ TEST(group_race, resets_visits_and_dma)
 	assert_int_equal(race.strange, 0);
 	/* It still works. */
 	memset(race.memory + 2 * PAGE_SIZE, 0, PAGE_SIZE);
-	assert_int_equal(copy(&race, 0), IOAT_DONE);
+	assert_int_equal(copy(&race, 0, PATIENCE_NS), IOAT_DONE);
 	assert_memory_equal(race.memory + PAGE_SIZE, race.memory + 2 * PAGE_SIZE, SIZE);
 	finish(&race);
 }

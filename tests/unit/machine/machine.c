@@ -622,6 +622,12 @@ TEST_F(names_that_are_not_there_are_refused)
 	char byte;
 
 	EXPECT_REFUSED(ATTRIBUTE_MISSING, f->why, echo(f, DEVICE(NVME, "nothing"), "1"));
+	EXPECT_SUBSTR("there is no /sys/bus/pci", f->why.text);
+	EXPECT_REFUSED(ATTRIBUTE_MISSING, f->why, echo(f, "/" DEVICE(NVME, "nothing"), "1"));
+	EXPECT_SUBSTR("there is no /sys/bus/pci", f->why.text);
+	EXPECT_REFUSED(ATTRIBUTE_DIRECTORY, f->why, echo(f, "//sys/bus", "1"));
+	EXPECT_SUBSTR("/sys/bus is no attribute", f->why.text);
+	assert_null(strstr(f->why.text, "//"));
 	EXPECT_REFUSED(ATTRIBUTE_MISSING, f->why, echo(f, "sys/../../../etc/passwd", "1"));
 	EXPECT_REFUSED(ATTRIBUTE_DIRECTORY, f->why, echo(f, "sys/bus/pci", "1"));
 	EXPECT_REFUSED(ATTRIBUTE_NO_STORE, f->why, echo(f, DEVICE(NVME, "vendor"), "1"));

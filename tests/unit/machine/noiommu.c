@@ -6,6 +6,7 @@
 #include "isolde/isolde.h"
 
 #include "tests/fixtures/machine_text.h"
+#include "tests/fixtures/patience.h"
 #include "tests/fixtures/told.h"
 
 #include <errno.h>
@@ -362,12 +363,12 @@ TEST(noiommu, a_device_reaches_no_memory)
 	memcpy(registers + 0x30, &queues, 8); /* ACQ */
 	word = 0x00460001;
 	OK(isolde_pwrite(f->machine, device, &word, 4, 0x14, &f->why)); /* CC.EN */
-	for (unsigned ms = 0; !(get_u32(registers + 0x1c) & 3) && ms < 5000; ms++)
+	for (unsigned ms = 0; !(get_u32(registers + 0x1c) & 3) && ms < PATIENCE_MS; ms++)
 		usleep(1000);
 	word = 1;
 	OK(isolde_pwrite(f->machine, device, &word, 4, 0x1000, &f->why)); /* a command is in the queue */
 	for (unsigned ms = 0; !find_fault(f, &entry); ms++) {
-		assert_true(ms < 5000);
+		assert_true(ms < PATIENCE_MS);
 		usleep(1000);
 	}
 	EXPECT_SUBSTR(BARE, entry.why.text);

@@ -339,7 +339,7 @@ static int end_of_a_program(bool blocked)
 
 	if (child == 0) {
 		signal(SIGALRM, SIG_DFL);
-		alarm(30);
+		alarm(100);
 		signal(SIGBUS, SIG_DFL);
 		signal(SIGSEGV, blocked ? on_number : SIG_DFL);
 		signal(SIGILL, SIG_DFL);

@@ -117,8 +117,8 @@ TEST(reset_by_name, it_wakes_the_device)
 	isolde_machine_free(machine);
 }
 
-/* The physical function is another driver's. */
-TEST(reset_by_name, it_wakes_virtual_functions)
+/* 0000:01:00.1 is vfio-pci's, the physical function another driver's. */
+static struct isolde_machine *with_virtual_function(void)
 {
 	struct isolde_machine *machine = machine_of_text(virtual_text);
 
@@ -126,6 +126,13 @@ TEST(reset_by_name, it_wakes_virtual_functions)
 	put(machine, "sys/bus/pci/devices/0000:01:00.0/sriov_numvfs", "1");
 	put(machine, "sys/bus/pci/devices/0000:01:00.1/driver_override", "vfio-pci");
 	put(machine, "sys/bus/pci/drivers/vfio-pci/bind", "0000:01:00.1");
+	return machine;
+}
+
+TEST(reset_by_name, it_wakes_virtual_functions)
+{
+	struct isolde_machine *machine = with_virtual_function();
+
 	reset_in_d3hot(machine, "0000:01:00.1", "0000:01:00.0");
 	isolde_machine_free(machine);
 }
@@ -159,6 +166,32 @@ TEST(reset_by_name, a_device_in_low_power_says_that_it_was_woken)
 	assert_int_equal(isolde_ioctl(machine, device, VFIO_DEVICE_FEATURE, &sleep, NULL), 0);
 	close(sleep.entry.wakeup_eventfd);
 	isolde_machine_check(machine);
+	isolde_machine_free(machine);
+}
+
+/*
+ * A fatal error resets the link. A program's device loses its registers, those that decode its memory with them; but of
+ * a virtual function they are the physical one's, whose driver puts them back.
+ */
+TEST(reset_by_name, mappings_of_a_virtual_function_outlive_a_fatal_error)
+{
+	struct isolde_machine *machine = with_virtual_function();
+	const struct pci_function *function = find_function(machine, "0000:01:00.1");
+	const u16 master = PCI_COMMAND_MASTER;
+	int device = open_bound(machine);
+	void *mapped;
+
+	assert_int_equal(isolde_mmap(machine, device, 4096, PROT_READ, MAP_SHARED, 0, &mapped, NULL), 0);
+	assert_int_equal(isolde_pwrite(machine, device, &master, sizeof(master),
+				       ((u64)VFIO_PCI_CONFIG_REGION_INDEX << 40) + PCI_COMMAND, NULL),
+			 sizeof(master));
+	assert_true(is_alive(mapped));
+	assert_int_equal(pci_command(function), PCI_COMMAND_MASTER);
+	put(machine, "sys/kernel/debug/aer_inject", "0000:01:00.0 uncor 0x10");
+	assert_int_equal(pci_command(function), 0);
+	assert_true(is_alive(mapped));
+	isolde_machine_check(machine);
+	munmap(mapped, 4096);
 	isolde_machine_free(machine);
 }
 
@@ -198,6 +231,7 @@ int main(void)
 		CASE(reset_by_name, it_wakes_the_device),
 		CASE(reset_by_name, it_wakes_virtual_functions),
 		CASE(reset_by_name, a_device_in_low_power_says_that_it_was_woken),
+		CASE(reset_by_name, mappings_of_a_virtual_function_outlive_a_fatal_error),
 		CASE(reset_by_name, configuration_written_past_vfio_counts),
 	};
 

@@ -7,6 +7,7 @@
 #include "isolde/isolde.h"
 
 #include "tests/fixtures/machine_text.h"
+#include "tests/fixtures/patience.h"
 #include "tests/fixtures/told.h"
 
 #include <fcntl.h>
@@ -221,7 +222,7 @@ TEST(sriov_race, functions_go_while_they_are_used)
 	race.machine = machine_of_text(text);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, parts[i], &race), 0);
-	for (unsigned i = 0; i < 10 * SECONDS || (!had_all(&race) && i < 300); i++) {
+	for (unsigned i = 0; i < 10 * SECONDS || (!had_all(&race) && i < PATIENCE_MS / 100); i++) {
 		usleep(100000);
 		isolde_machine_check(race.machine);
 	}

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "mem/vma.h"
+#include "tests/fixtures/patience.h"
 #include "tests/fixtures/self_client.h"
 
 static u8 *anonymous(size_t size, int protection)
@@ -99,22 +100,26 @@ TEST(client, a_range_with_a_hole_or_without_permission_is_refused_by_address)
 	client_put(client);
 }
 
-/* A child that waits on a pipe; then it exits or turns into another program. */
+/* A child that says that it is there and waits on a pipe; then it exits or turns into another program. */
 static pid_t start_child(int *ret_tell, bool exec)
 {
-	int ends[2];
+	int ends[2], ready[2];
 	pid_t child;
 	char byte;
 
 	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pipe(ready), 0);
 	child = fork();
 	if (child == 0) {
 		close(ends[1]);
-		if (read(ends[0], &byte, 1) == 1 && exec)
-			execlp("sleep", "sleep", "30", (char *)NULL);
+		if (write(ready[1], "x", 1) == 1 && read(ends[0], &byte, 1) == 1 && exec)
+			execlp("sleep", "sleep", "300", (char *)NULL);
 		_exit(0);
 	}
 	close(ends[0]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
 	*ret_tell = ends[1];
 	return child;
 }
@@ -178,7 +183,7 @@ TEST(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_tou
 	assert_true(read_word(client, &word, &value)); /* announced, not yet done */
 	assert_true(client_memory_lives(client, (uintptr_t)&word));
 	assert_int_equal(write(tell, "x", 1), 1);
-	for (int i = 0; i < 200 && read_word(client, &word, &value); i++)
+	for (int i = 0; i < PATIENCE_MS / 10 && read_word(client, &word, &value); i++)
 		usleep(10000);
 	assert_false(read_word(client, &word, &value));
 	assert_false(client_memory_lives(client, (uintptr_t)&word));

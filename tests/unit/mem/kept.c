@@ -194,10 +194,11 @@ TEST(kept, other_faults_go_to_who_handled_them_before)
 }
 
 struct life {
-	int fd;
+	int fd, other;
 	atomic_bool over;
 	struct kept_map *map;
 	atomic_ulong loads, lost;
+	atomic_bool failed;
 };
 
 static void *load(void *argument)
@@ -214,22 +215,26 @@ static void *load(void *argument)
 static void *come_and_go(void *argument)
 {
 	struct life *life = argument;
-	int fd = new_file();
+	struct why why = WHY_INIT;
 
 	while (!atomic_load(&life->over)) {
-		struct kept_map *some = map_file("some", fd), *more = map_file("more", fd);
+		struct kept_map *maps[2] = {NULL};
 
-		kept_map_free(some);
-		kept_map_free(more);
+		for (unsigned i = 0; i < 2; i++) {
+			if (kept_map_new(&owner, "some", life->other, OFFSET, SIZE, &maps[i], &why) == 0)
+				kept_expect(maps[i], FILE_SIZE);
+			else
+				atomic_store(&life->failed, true);
+		}
+		kept_map_free(maps[0]);
+		kept_map_free(maps[1]);
 	}
-	assert_true(size_of(fd) == FILE_SIZE);
-	os_close(fd);
 	return NULL;
 }
 
 TEST(kept, threads_go_on_while_it_is_cut_and_others_come_and_go)
 {
-	struct life life = {.fd = new_file()};
+	struct life life = {.fd = new_file(), .other = new_file()};
 	pthread_t threads[3];
 
 	life.map = map_file("registers", life.fd);
@@ -249,6 +254,9 @@ TEST(kept, threads_go_on_while_it_is_cut_and_others_come_and_go)
 	for (unsigned i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(life.lost, 0);
+	assert_false(life.failed);
+	assert_true(size_of(life.other) == FILE_SIZE);
+	os_close(life.other);
 	kept_map_free(life.map);
 	expect_cut("registers");
 	expect_no_cut();

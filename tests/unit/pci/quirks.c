@@ -5,6 +5,8 @@
 #include "pci/quirks.h"
 #include "tests/fixtures/functions.h"
 
+#include "pci/reset.h"
+
 /* ---- lists of ids: "4385 10f7-10fc" ---- */
 
 static const char *next_ids(const char *list, unsigned *first, unsigned *last)
@@ -274,15 +276,77 @@ TEST(quirks, reset_rows_are_those_of_linux)
 	for (unsigned i = 0; i < ARRAY_SIZE(never_reset); i++) {
 		for (unsigned id = 0; id < 0x10000; id++) {
 			function_make(&function, never_reset[i].vendor, (u16)id, PCIE_ENDPOINT);
-			if (!!pci_reset_quirk_of(&function) != lists(never_reset[i].ids, id))
+			if (!!pci_reset_quirk_of(&function, RESET_WAY_BUS) != lists(never_reset[i].ids, id))
 				fail_msg("%04x:%04x", never_reset[i].vendor, id);
-			found += pci_reset_quirk_of(&function) != NULL;
+			found += pci_reset_quirk_of(&function, RESET_WAY_BUS) != NULL;
 		}
 	}
 	assert_int_equal(found, 78);
 	function_make(&function, 0x168c, 0x0030, PCIE_ENDPOINT);
 	assert_null(traits_in(&function, PCI_KERNEL(3, 18)).reset_quirk);
-	assert_ptr_equal(traits_in(&function, PCI_KERNEL(3, 19)).reset_quirk, pci_reset_quirk_of(&function));
+	assert_ptr_equal(traits_in(&function, PCI_KERNEL(3, 19)).reset_quirk,
+			 pci_reset_quirk_of(&function, RESET_WAY_BUS));
+}
+
+/* Linux: drivers/pci/quirks.c:quirk_no_flr(), quirk_no_flr_snet(), quirk_no_pm_reset() */
+static const struct {
+	u16 vendor;
+	enum pci_reset_way way;
+	const char *ids;
+	unsigned count;
+} other_ways[] = {
+	{0x1022, RESET_WAY_FLR, "1487 148c 149c 7901 1502 17f0", 6},
+	{0x8086, RESET_WAY_FLR, "1502-1503", 2},
+	{0x14c3, RESET_WAY_FLR, "0616 7925", 2},
+	{0xd063, RESET_WAY_FLR, "1000", 1},
+	{0x15b3, RESET_WAY_PM, "cb84 cf6c cf70 cf80", 4},
+};
+
+TEST(quirks, rows_of_other_resets_are_those_of_linux)
+{
+	static struct pci_function function, port;
+
+	function_make(&port, 0x8086, 0x1901, PCIE_ROOT_PORT);
+	for (unsigned i = 0; i < ARRAY_SIZE(other_ways); i++) {
+		unsigned found = 0;
+
+		for (unsigned id = 0; id < 0x10000; id++) {
+			function_make(&function, other_ways[i].vendor, (u16)id, PCIE_ENDPOINT);
+			function.parent = &port;
+			function.config[PCI_REVISION] = 0x01;
+			for (unsigned way = RESET_WAY_FLR; way < RESET_WAYS; way++) {
+				bool has = pci_reset_quirk_of(&function, way);
+
+				if (has != (way == other_ways[i].way && lists(other_ways[i].ids, id)))
+					fail_msg("%04x:%04x, way %u", other_ways[i].vendor, id, way);
+				found += has;
+			}
+		}
+		assert_int_equal(found, other_ways[i].count);
+	}
+	function_make(&function, 0xd063, 0x1000, PCIE_ENDPOINT);
+	function.config[PCI_REVISION] = 0x02;
+	assert_null(pci_reset_quirk_of(&function, RESET_WAY_FLR));
+}
+
+/* On a root bus, whose reset is no way, a trip through D3hot that may do nothing is better than none. */
+TEST(quirks, sleep_resets_atis_graphics_on_a_root_bus_alone)
+{
+	static struct pci_function function, port;
+	u8 *control;
+
+	function_make(&port, 0x8086, 0x1901, PCIE_ROOT_PORT);
+	function_make(&function, 0x1002, 0x6611, PCIE_LEGACY_ENDPOINT);
+	pci_add_pm(&function);
+	put_u16(function.config + PCI_CLASS, 0x0300);
+	control = function.config + function.cap_pm + 4;
+	assert_false(pci_can_reset_by_sleep(&function)); /* No_Soft_Reset */
+	put_u16(control, 0);
+	assert_true(pci_can_reset_by_sleep(&function));
+	function.parent = &port;
+	assert_false(pci_can_reset_by_sleep(&function));
+	put_u16(function.config + PCI_CLASS, 0x0403);
+	assert_true(pci_can_reset_by_sleep(&function));
 }
 
 /* A list that grew: what is on it now was on the wrong side of it before. */
@@ -570,6 +634,8 @@ int main(void)
 		CASE(quirks, table_is_in_order_and_complete),
 		CASE(quirks, rows_came_with_a_version),
 		CASE(quirks, reset_rows_are_those_of_linux),
+		CASE(quirks, rows_of_other_resets_are_those_of_linux),
+		CASE(quirks, sleep_resets_atis_graphics_on_a_root_bus_alone),
 		CASE(quirks, ports_not_yet_on_the_list_were_declared_not_isolating),
 		CASE(quirks, sunrise_point_has_its_control_register_elsewhere),
 		CASE(quirks, chipset_ports_assume_what_boot_did),

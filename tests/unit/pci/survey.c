@@ -266,7 +266,7 @@ TEST(survey, thousands_of_physical_functions_are_settled_in_no_time)
 
 		pci_add_sriov(bring_endpoint(survey, pci_addr_print(addr, bdf))->function, &sriov);
 	}
-	alarm(20);
+	alarm(100);
 	finish(survey);
 	alarm(0);
 	assert_ptr_equal(at(survey, "1f:1f.7")->physical, at(survey, "00:00.0"));

@@ -5,6 +5,7 @@
  */
 #include "supervise/serve.h"
 
+#include "tests/fixtures/patience.h"
 #include "tests/fixtures/toy_queue.h"
 #include "tests/helpers.h"
 
@@ -197,17 +198,25 @@ static void *write_soon(void *argument)
 	u32 record = 7;
 
 	os_sleep_ns(20 * 1000000);
-	assert_int_equal(write(f->fd, &record, 4), 4);
-	return NULL;
+	return write(f->fd, &record, 4) == 4 ? NULL : f;
 }
 
+static void join(pthread_t thread)
+{
+	void *failed;
+
+	pthread_join(thread, &failed);
+	assert_null(failed);
+}
+
+/* Whoever is not woken waits until the test is ended. */
 TEST_F(whoever_polls_is_woken)
 {
 	pthread_t writer;
 
 	pthread_create(&writer, NULL, write_soon, f);
-	assert_int_equal(polled(f->fd, POLLIN, 10000), POLLIN);
-	pthread_join(writer, NULL);
+	assert_int_equal(polled(f->fd, POLLIN, -1), POLLIN);
+	join(writer);
 }
 
 /* Edge triggered: only a wake brings the second event. */
@@ -222,9 +231,9 @@ TEST_F(epoll_is_woken_at_each_edge)
 	assert_int_equal(epoll_wait(epoll, &event, 1, 10), 0);
 	for (int i = 0; i < 3; i++) {
 		pthread_create(&writer, NULL, write_soon, f);
-		assert_int_equal(epoll_wait(epoll, &event, 1, 10000), 1);
+		assert_int_equal(epoll_wait(epoll, &event, 1, -1), 1);
 		assert_int_equal(read(f->fd, &record, 4), 4);
-		pthread_join(writer, NULL);
+		join(writer);
 	}
 	close(epoll);
 }
@@ -241,8 +250,8 @@ TEST_F(a_wake_under_the_machines_lock_does_no_harm)
 		mutex_unlock(&f->machine->lock);
 		polled(f->fd, POLLIN, 0);
 	}
-	assert_int_equal(polled(f->fd, POLLIN, 10000), POLLIN);
-	pthread_join(writer, NULL);
+	assert_int_equal(polled(f->fd, POLLIN, -1), POLLIN);
+	join(writer);
 }
 
 static void *write_many(void *argument)
@@ -251,7 +260,8 @@ static void *write_many(void *argument)
 
 	for (u32 i = 0; i < 5000; i++)
 		while (write(f->fd, &i, 4) == 0)
-			assert_int_equal(polled(f->fd, POLLOUT, 10000), POLLOUT);
+			if (polled(f->fd, POLLOUT, -1) != POLLOUT)
+				return f;
 	return NULL;
 }
 
@@ -262,11 +272,11 @@ TEST_F(no_wake_is_lost)
 
 	pthread_create(&writer, NULL, write_many, f);
 	for (u32 i = 0; i < 5000; i++) {
-		assert_int_equal(polled(f->fd, POLLIN, 10000), POLLIN);
+		assert_int_equal(polled(f->fd, POLLIN, -1), POLLIN);
 		assert_int_equal(read(f->fd, &got, 4), 4);
 		assert_int_equal(got, i);
 	}
-	pthread_join(writer, NULL);
+	join(writer);
 }
 
 static pid_t fork_holder(void)
@@ -367,7 +377,7 @@ TEST_F(many_come_and_go)
 		assert_int_equal(released, i + 1);
 	}
 	/* The host forgets them soon, all but the one that is open. */
-	for (int i = 0; i < 200 && file_server_count(f->server) > 1; i++)
+	for (int i = 0; i < PATIENCE_MS / 10 && file_server_count(f->server) > 1; i++)
 		os_sleep_ns(10 * 1000000);
 	assert_int_equal(file_server_count(f->server), 1);
 }

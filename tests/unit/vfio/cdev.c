@@ -545,12 +545,10 @@ struct hot_reset {
 	struct vfio_pci_dependent_device devices[4];
 };
 
-static struct hot_reset hot_reset_info(struct room *room, int cdev)
+static void hot_reset_info(struct room *room, int cdev, struct hot_reset *hot)
 {
-	struct hot_reset hot = {.info = {.argsz = sizeof(hot)}};
-
-	ASSERT_OK(room->why, IOCTL(cdev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &hot));
-	return hot;
+	*hot = (struct hot_reset){.info = {.argsz = sizeof(*hot)}};
+	ASSERT_OK(room->why, IOCTL(cdev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, hot));
 }
 
 static long hot_reset(struct room *room, int cdev)
@@ -564,8 +562,9 @@ TEST(cdev, hot_reset_tells_ids)
 {
 	struct room *room = room_new();
 	int iommufd = open_iommufd(room), a = room_use_cdev(room, ROOM_PAIR_A, iommufd, 0), b;
-	struct hot_reset hot = hot_reset_info(room, a);
+	struct hot_reset hot;
 
+	hot_reset_info(room, a, &hot);
 	assert_int_equal(hot.info.count, 2);
 	assert_int_equal(hot.info.flags, VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED);
 	assert_int_equal(hot.devices[0].devid, vfio_iommufd_id(room_bound(room, ROOM_PAIR_A)));
@@ -575,13 +574,13 @@ TEST(cdev, hot_reset_tells_ids)
 	assert_int_equal(hot.devices[1].devfn, 1);
 	ASSERT_OK(room->why, hot_reset(room, a));
 	b = room_use_cdev(room, ROOM_PAIR_B, iommufd, 0);
-	hot = hot_reset_info(room, b);
+	hot_reset_info(room, b, &hot);
 	assert_int_equal(hot.devices[1].devid, vfio_iommufd_id(room_bound(room, ROOM_PAIR_B)));
 	ASSERT_OK(room->why, hot_reset(room, b));
 	room_close(room, b);
 	/* One without vfio-pci is nobody's to reset, though the group is ours. */
 	room_unbind(room, ROOM_PAIR_B);
-	hot = hot_reset_info(room, a);
+	hot_reset_info(room, a, &hot);
 	assert_int_equal(hot.info.flags, VFIO_PCI_HOT_RESET_FLAG_DEV_ID);
 	assert_int_equal((s32)hot.devices[1].devid, VFIO_PCI_DEVID_NOT_OWNED);
 	EXPECT_REFUSED(HOT_RESET_NOT_VFIO, room->why, hot_reset(room, a));

@@ -208,6 +208,58 @@ TEST(feature, a_device_that_is_never_idle_sleeps_when_it_is_told_to)
 	sleeper_free(&s);
 }
 
+/* power/control: what is on is not suspended, so nothing wakes it either; it stays in low power. */
+TEST(feature, sysfs_keeps_it_awake)
+{
+	struct sleeper s = sleeper_new(false);
+	struct vfio_device *device = s.session->device;
+
+	vfio_device_keep_awake(device, true);
+	room_set_config(s.room, s.device, s.function->cap_pm + 4u, 2, 3);
+	ASSERT_OK(s.room->why, feature(s.room, s.device, SET | ENTRY));
+	assert_false(s.session->suspended);
+	assert_int_equal(power_state(&s), 3);
+	pci_irq_level(&s.function->irq, true);
+	assert_int_equal(heard(&s), 1);
+	pci_irq_level(&s.function->irq, false);
+	intx(&s, VFIO_IRQ_SET_ACTION_UNMASK);
+	assert_true(s.session->revoked);
+	vfio_device_keep_awake(device, false);
+	assert_true(s.session->suspended);
+	assert_int_equal(power_state(&s), 0);
+	pci_irq_level(&s.function->irq, true);
+	assert_int_equal(heard(&s), 0);
+	/* Woken by sysfs: its line is heard, and it is in low power still. */
+	vfio_device_keep_awake(device, true);
+	assert_int_equal(heard(&s), 1);
+	assert_int_equal(s.session->low_power, LOW_POWER_ENTRY);
+	pci_irq_level(&s.function->irq, false);
+	ASSERT_OK(s.room->why, feature(s.room, s.device, SET | EXIT));
+	sleeper_free(&s);
+}
+
+/* Who asked for it hears of that, and is out of low power; but not of accesses to what was awake. */
+TEST(feature, sysfs_wakes_it_as_an_access_does)
+{
+	struct sleeper s = sleeper_new(false);
+	struct vfio_device *device = s.session->device;
+	int fd = eventfd(0, EFD_NONBLOCK);
+	u64 count = 0;
+
+	vfio_device_keep_awake(device, true);
+	ASSERT_OK(s.room->why, enter_with_wakeup(s.room, s.device, 16, fd));
+	room_config(s.room, s.device, PCI_COMMAND, 2);
+	assert_int_equal(s.session->low_power, LOW_POWER_WAKEUP);
+	vfio_device_keep_awake(device, false);
+	assert_true(s.session->suspended);
+	assert_int_equal(read(fd, &count, sizeof(count)), -1);
+	vfio_device_keep_awake(device, true);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(s.session->low_power, LOW_POWER_NONE);
+	close(fd);
+	sleeper_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +269,8 @@ int main(void)
 		CASE(feature, a_suspended_device_is_in_d0_and_silent),
 		CASE(feature, a_line_that_was_masked_stays_so),
 		CASE(feature, a_device_that_is_never_idle_sleeps_when_it_is_told_to),
+		CASE(feature, sysfs_keeps_it_awake),
+		CASE(feature, sysfs_wakes_it_as_an_access_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions that say they have a function level reset, and hang after it (PCI_DEV_FLAGS_NO_FLR_RESET). */
+#include "tests/fixtures/reset_room.h"
+
+#define ANOTHER_WAY "0000:01:00.0" /* alone on its bus, which is reset instead */
+#define NO_WAY	    "0000:02:00.0"
+#define BESIDE	    "0000:02:00.1"
+#define REVISED	    "0000:03:00.0" /* the revision that has been mended */
+#define AF	    "0000:05:00.0" /* conventional PCI */
+
+#define FUNCTION(slot, id, more)                                                                                       \
+	"      {slot: '" slot "', id: '" id "', flr: true, driver: none, bars: {0: 4K}" more "},\n"
+
+static const char buses[] = RESET_PORT("01", "acs: full") FUNCTION("00.0", "14c3:0616", "")
+	RESET_END RESET_PORT("02", "acs: full") FUNCTION("00.0", "1022:149c", ", acs: full")
+		FUNCTION("00.1", "1022:149d", ", acs: full") RESET_END RESET_PORT("03", "acs: full")
+			FUNCTION("00.0", "d063:1000", ", revision: '02', acs: full")
+				FUNCTION("00.1", "d063:1000", ", revision: '01', acs: full") RESET_END RESET_PORT(
+					"04", "acs: full") "      {slot: '00.0', role: pci-bridge, bus: '05', id: "
+							   "'104c:8240', devices: [\n" FUNCTION("00.0", "8086:1502", "")
+								   FUNCTION("01.0", "8086:1504", "") "]}\n" RESET_END;
+
+static int node_of(struct reset_room *f, const char *name)
+{
+	int iommufd = (int)OK(OPEN("/dev/iommu")), device;
+
+	OK(reset_bind(f, name, "vfio-pci"));
+	device = (int)OK(reset_open_cdev(f, name));
+	OK(reset_bind_iommufd(f, device, iommufd, NULL));
+	return device;
+}
+
+static bool says_reset(struct reset_room *f, int device)
+{
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+
+	OK(IOCTL(device, VFIO_DEVICE_GET_INFO, &info));
+	return info.flags & VFIO_DEVICE_FLAGS_RESET;
+}
+
+/* "": the attribute is not there. */
+static const char *methods(struct reset_room *f, const char *name)
+{
+	static char text[64];
+	char path[96];
+	s64 got;
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/reset_method", name);
+	got = isolde_attribute_read(f->machine, path, text, sizeof(text) - 1, &f->why);
+	text[got < 0 ? 0 : got] = '\0';
+	return text;
+}
+
+TEST(reset_quirks, its_bus_is_reset_instead)
+{
+	struct reset_room *f = *state;
+	int device = node_of(f, ANOTHER_WAY);
+	static const char path[] = "sys/bus/pci/devices/" ANOTHER_WAY "/reset_method";
+
+	assert_string_equal(methods(f, ANOTHER_WAY), "bus\n");
+	EXPECT_NO(ATTRIBUTE_VALUE, isolde_attribute_write(f->machine, path, "flr", 3, &f->why));
+	assert_true(says_reset(f, device));
+	OK(IOCTL(device, VFIO_DEVICE_RESET, NULL));
+}
+
+TEST(reset_quirks, where_there_is_no_other_way_there_is_none)
+{
+	struct reset_room *f = *state;
+	int device = node_of(f, NO_WAY);
+
+	assert_string_equal(methods(f, NO_WAY), "");
+	assert_false(says_reset(f, device));
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_SUBSTR("no-flr", f->expected.text);
+	EXPECT_SUBSTR("shares its bus", f->expected.text);
+	assert_string_equal(methods(f, BESIDE), "flr\n");
+	assert_true(says_reset(f, node_of(f, BESIDE)));
+}
+
+/* quirk_no_flr_snet() */
+TEST(reset_quirks, one_revision_may_have_it)
+{
+	struct reset_room *f = *state;
+
+	assert_string_equal(methods(f, REVISED), "flr\n");
+	assert_string_equal(methods(f, "0000:03:00.1"), "");
+}
+
+/* pci_af_flr() */
+TEST(reset_quirks, conventional_functions_too)
+{
+	struct reset_room *f = *state;
+
+	assert_string_equal(methods(f, AF), "");
+	assert_string_equal(methods(f, "0000:05:01.0"), "af_flr\n");
+}
+
+static int setup(void **state)
+{
+	*state = calloc(1, sizeof(struct reset_room));
+	reset_room_init(*state, false, buses);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	reset_room_fini(*state);
+	free(*state);
+	return 0;
+}
+
+int main(void)
+{
+#define RESET_QUIRKS(name) cmocka_unit_test_setup_teardown(reset_quirks_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		RESET_QUIRKS(its_bus_is_reset_instead),
+		RESET_QUIRKS(where_there_is_no_other_way_there_is_none),
+		RESET_QUIRKS(one_revision_may_have_it),
+		RESET_QUIRKS(conventional_functions_too),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
