@@ -86,6 +86,8 @@ void sriov_disable(struct device *device)
 
 	if (!pci_is_physical(device->function) || !pci_sriov_number(device->function))
 		return;
+	if (device->vfio)
+		vfio_device_virtuals_leave(device->vfio, true);
 	list_for_each(virtual, &device->machine->devices, link)
 		virtual->leaving |= virtual->function->physical == device->function;
 	while ((virtual = last_virtual(device))) {
@@ -97,8 +99,10 @@ void sriov_disable(struct device *device)
 		take_away(virtual);
 	}
 	pci_sriov_enable(device->function, 0);
-	if (device->vfio)
-		vfio_pci_sriov(device->vfio, false);
+	if (!device->vfio)
+		return;
+	vfio_device_virtuals_leave(device->vfio, false);
+	vfio_pci_sriov(device->vfio, false);
 }
 
 /* ---- there ---- */

@@ -151,7 +151,9 @@ long device_bind_iommufd(struct file *file, struct client *client, const union v
 	err = vfio_iommufd_bind(device, context, why);
 	if (err < 0)
 		return why_context(why, "binding %s", device->name);
-	err = pci_session_new(device, opened, &session, why);
+	err = device_decode_open(device, why);
+	if (err == 0)
+		err = pci_session_new(device, opened, &session, why);
 	if (err == 0)
 		err = answer_id(device, client, arg, why);
 	if (err < 0) {

@@ -112,16 +112,18 @@ static int use_iommu(struct vfio_device *device, struct why *why)
 
 	/* Linux: drivers/vfio/iommufd.c:vfio_df_iommufd_bind() */
 	if (vfio_device_untranslated(device))
-		return 0;
+		return device_decode_open(device, why);
 	if (!context) {
 		if (device->soft)
 			vfio_emulated_enter(device, device->group->container->backend);
-		return 0;
+		return device_decode_open(device, why);
 	}
 	err = vfio_iommufd_bind(device, context, why);
 	if (err < 0)
 		return err;
-	err = compat_ioas_id(context, &ioas_id, why);
+	err = device_decode_open(device, why);
+	if (err == 0)
+		err = compat_ioas_id(context, &ioas_id, why);
 	if (err == 0)
 		err = vfio_iommufd_attach(device, &ioas_id, why);
 	if (err < 0)

@@ -38,6 +38,7 @@ struct vfio_device {
 	unsigned index;		       /* vfio-dev/vfioINDEX, and the minor of the character device */
 	struct vfio_pci_options pci;   /* parameters of the module as it was bound */
 	bool hidden;		       /* an unbind has begun */
+	bool virtuals_leave;	       /* those of a physical function: whoever takes them away has it locked, too */
 	bool kept_awake;	       /* by sysfs: power/control is on */
 	bool needs_reset;	       /* closed without one */
 	unsigned msi_qmax;	       /* log2 of the vectors that MSI was last enabled with; 0 before */

@@ -244,7 +244,7 @@ void reset_idle_set(struct vfio_device *device)
 	if (affected_init(&set, device, &ignored) < 0)
 		return;
 	for (unsigned i = 0; i < set.count; i++) {
-		if (!set.at[i].device || set.at[i].device->session)
+		if (!set.at[i].device || set.at[i].device->session || device_is_locked(set.at[i].device))
 			return;
 		needed |= set.at[i].device->needs_reset;
 	}
@@ -287,6 +287,16 @@ static int decode_hot_reset(struct vfio_device *device, const struct vfio_pci_ho
 	return 0;
 }
 
+/* All that is hit is vfio-pci's. */
+static int decode_locks(const struct affected_set *set, struct why *why)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < set->count && err == 0; i++)
+		err = device_decode_lock(set->at[i].device, why);
+	return err < 0 ? why_context(why, "resetting the bus of %s", set->asker->name) : 0;
+}
+
 long pci_hot_reset(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
 {
 	struct vfio_device *device = pci_session_of(file)->device;
@@ -296,6 +306,8 @@ long pci_hot_reset(struct file *file, struct client *client, const union vfio_he
 
 	if (err == 0)
 		err = hot_reset_decode_proof(&set, reset, client, arg + sizeof(*reset), why);
+	if (err == 0)
+		err = decode_locks(&set, why);
 	if (err < 0)
 		return err;
 	perform_hot_reset(&set);

@@ -94,11 +94,11 @@ void pci_session_begin(struct pci_session *session)
 
 /*
  * Without a reset of its own the device waits for a bus reset, which can come when nobody has its bus open. It may have
- * lost that since it was opened: then Linux's attempt fails.
+ * lost that since it was opened, or somebody may have it locked: then Linux's attempt fails.
  */
 static void reset_at_close(struct vfio_device *device, bool could_reset)
 {
-	bool resets = could_reset && !device->function->reset_forbidden;
+	bool resets = could_reset && !device->function->reset_forbidden && !device_is_locked(device);
 
 	if (resets)
 		bound_reset(device);

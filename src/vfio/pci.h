@@ -162,6 +162,12 @@ void irq_check(const struct pci_session *session);
 /* ---- pci_reset.c ---- */
 
 bool function_can_reset(const struct vfio_device *device);
+/* Of hardware: somebody is at its unbind, or at that of its virtual functions, and nothing resets it meanwhile. */
+bool device_is_locked(const struct vfio_device *device);
+/* DEVICE_LOCKED (EAGAIN): it is. */
+int device_decode_lock(const struct vfio_device *device, struct why *why);
+/* To be opened it is reset, if it can be: the same refusal. */
+int device_decode_open(const struct vfio_device *device, struct why *why);
 /* A function reset with everything restored that the system put there; interrupts stay set up. */
 void function_reset(struct pci_function *function);
 /* The same of an open device: what others use of its registers is taken back meanwhile. */

@@ -488,7 +488,7 @@ static void write_msi(struct pci_session *session, u16 at, unsigned width)
 
 static void reset_if_allowed(struct pci_session *session)
 {
-	if (!session->function->reset_forbidden)
+	if (!session->function->reset_forbidden && !device_is_locked(session->device))
 		session_reset(session);
 }
 

@@ -132,9 +132,10 @@ static const struct perm_field aer_fields[] = {
 	END_OF_FIELDS,
 };
 
+/* Linux means the data selector, and writes the register behind it (vfio_pci_config.c:init_pci_ext_cap_pwr_perm()). */
 static const struct perm_field power_budget_fields[] = {
 	EXTENDED_HEADER,
-	{4, 1, 0, ALL, "PCIe 7.8.1.2"},
+	{8, 1, 0, ALL, "PCIe 7.8.1.3"},
 	END_OF_FIELDS,
 };
 

@@ -29,6 +29,25 @@ bool function_can_reset(const struct vfio_device *device)
 		pci_can_reset_by_sleep(function) || pci_can_reset_by_bus(device->vfio->topology, function));
 }
 
+bool device_is_locked(const struct vfio_device *device)
+{
+	return !device->soft && (device->hidden || device->virtuals_leave);
+}
+
+int device_decode_lock(const struct vfio_device *device, struct why *why)
+{
+	if (!device_is_locked(device))
+		return 0;
+	return refuse(why, DEVICE_LOCKED, "%s cannot be reset while %s", device->name,
+		      device->hidden ? "it is being unbound from vfio-pci" : "its virtual functions are taken away");
+}
+
+/* vfio_pci_core.c:vfio_pci_core_enable() takes a failed reset for an answer, but no lock that it cannot have. */
+int device_decode_open(const struct vfio_device *device, struct why *why)
+{
+	return function_can_reset(device) ? device_decode_lock(device, why) : 0;
+}
+
 static void restore_word(struct pci_function *function, const u8 *saved, unsigned offset)
 {
 	pci_config_write(function, (u16)offset, 2, get_u16(saved + offset));
@@ -239,7 +258,9 @@ long pci_device_reset(struct file *file, struct client *client, const union vfio
 			      no_bus_reset(session->function));
 	if (session->function->reset_forbidden)
 		return refuse(why, RESET_UNSUPPORTED, "%s: its reset_method was emptied", session->device->name);
-	err = iommu_reset_prepare(session->device->iommu, why);
+	err = device_decode_lock(session->device, why);
+	if (err == 0)
+		err = iommu_reset_prepare(session->device->iommu, why);
 	if (err < 0)
 		return err;
 	session_reset(session);

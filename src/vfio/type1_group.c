@@ -202,12 +202,14 @@ static const struct mapping *mapping_in(const struct type1 *type1, u64 start, u6
 	return node ? container_of(node, struct mapping, node) : NULL;
 }
 
+/* Until a group with DMA has come there are no ranges, and Linux does not look (vfio_iommu_aper_conflict()). */
 static int decode_attach_mappings(const struct type1 *type1, const struct iommu_group *group, struct why *why)
 {
 	struct reserved_region regions[GROUP_REGIONS];
 	unsigned count = group_regions(group, regions);
 	u64 last = unit_of(group)->last_iova;
-	const struct mapping *mapping = last < UINT64_MAX ? mapping_in(type1, last + 1, UINT64_MAX) : NULL;
+	bool bounded = type1->ranges.count && last < UINT64_MAX;
+	const struct mapping *mapping = bounded ? mapping_in(type1, last + 1, UINT64_MAX) : NULL;
 	char text[MAPPING_DESCRIPTION];
 
 	if (mapping)
@@ -335,18 +337,35 @@ static void unpin_mappings(struct type1 *type1, u64 before)
 	}
 }
 
-/* For the first domain. */
-static int pin_mappings(struct type1 *type1, struct why *why)
+/* Its tables may end before. */
+static int check_reach(const struct mapping *mapping, const struct iommu_unit *unit, struct why *why)
+{
+	char text[MAPPING_DESCRIPTION];
+
+	if (mapping->node.last <= unit->last_iova)
+		return 0;
+	return refuse(why, MAP_BEYOND, "%s is mapped, and %s translates IOVAs up to %#llx",
+		      mapping_describe(mapping, text), unit->name, (unsigned long long)unit->last_iova);
+}
+
+/* For the first domain: one after the other is pinned, then mapped (vfio_iommu_replay()). */
+static int pin_mappings(struct type1 *type1, const struct iommu_unit *unit, struct why *why)
 {
 	struct itree_node *node;
 
 	itree_for_each(node, &type1->mappings, 0, UINT64_MAX) {
-		int err = pin_mapping(container_of(node, struct mapping, node), why);
+		struct mapping *mapping = container_of(node, struct mapping, node);
+		int err = pin_mapping(mapping, why);
 
-		if (err == 0)
-			continue;
-		unpin_mappings(type1, node->start);
-		return err;
+		if (err < 0) {
+			unpin_mappings(type1, node->start);
+			return err;
+		}
+		err = check_reach(mapping, unit, why);
+		if (err < 0) {
+			unpin_mappings(type1, UINT64_MAX);
+			return err;
+		}
 	}
 	return 0;
 }
@@ -362,7 +381,7 @@ static int make_domain(struct type1 *type1, const struct iommu_unit *unit, struc
 	domain->unit = unit;
 	err = domain_new(type1->iommu, unit, DOMAIN_PAGING, &domain->domain, why);
 	if (err == 0 && first)
-		err = pin_mappings(type1, why);
+		err = pin_mappings(type1, unit, why);
 	if (err == 0) {
 		err = replay(type1, domain->domain, why);
 		if (err < 0 && first)

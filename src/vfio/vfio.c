@@ -299,6 +299,11 @@ void vfio_device_hide(struct vfio_device *device)
 	device->hidden = true;
 }
 
+void vfio_device_virtuals_leave(struct vfio_device *device, bool leave)
+{
+	device->virtuals_leave = leave;
+}
+
 bool vfio_device_request(struct vfio_device *device)
 {
 	if (!device->session || device->session->req_fd < 0)

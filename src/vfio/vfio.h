@@ -86,6 +86,11 @@ bool vfio_device_busy(const struct vfio_device *device); /* some program has it 
 /* An unbind has begun: from now on nobody finds the device to open it, GET_DEVICE_FD is ENODEV. vfio_pci_remove()
  * follows. */
 void vfio_device_hide(struct vfio_device *device);
+/*
+ * Its virtual functions are being taken away, or are gone. Meanwhile, and while it is unbound itself, nothing resets
+ * it: in Linux who is at that holds device_lock(), and VFIO's resets only try to get that.
+ */
+void vfio_device_virtuals_leave(struct vfio_device *device, bool leave);
 /* "Please give it back": signals the REQ eventfd; false when the program has registered none. */
 bool vfio_device_request(struct vfio_device *device);
 /*

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Configuration space as vfio-pci shows it, whatever the device is (spec 05 section 4), and its power states (5). */
+#include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "tests/conform/vfio.h"
@@ -360,6 +362,53 @@ static void product_data(int device)
 	EXPECT_EQUAL(0x8002, get_config(device, at + 2, 2));
 }
 
+/* The device's own register, which sysfs shows. */
+static u32 control_of(const struct names *names, u32 at)
+{
+	char path[64];
+	u16 control = 0;
+	int config;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.16s/config", names->bdf);
+	config = watch(open_answer(path, O_RDONLY));
+	EXPECT_EQUAL(2, pread(config, &control, sizeof(control), at + 8));
+	drop(config);
+	return control;
+}
+
+static void ask_for_reads(int device, const struct names *names, u32 at, u32 size)
+{
+	u32 before = control_of(names, at), payload = before >> 5 & 7, expected = size < payload ? payload : size;
+
+	about("size %u, of packets %u", size, payload);
+	set_config(device, at + 8, 2, (get_config(device, at + 8, 2) & ~0x7000u) | size << 12);
+	EXPECT_EQUAL(size, get_config(device, at + 8, 2) >> 12 & 7);
+	EXPECT_EQUAL(expected > 5 ? before : (before & ~0x7000u) | expected << 12, control_of(names, at));
+	about(NULL);
+}
+
+/* What the program asks for and no less than a packet, if there is such a size (pci.c:pcie_set_readrq()). */
+TEST(the_size_of_reads_reaches_the_device_and_that_of_packets_does_not)
+{
+	struct names names = the_device();
+	int device = open_cdev(&names);
+	u32 at, before;
+
+	WORKS(bind_cdev(device, iommu()));
+	at = find(device, CAP_PCIE);
+	EXPECT_TRUE(at);
+	before = control_of(&names, at);
+	set_config(device, at + 8, 2, (before ^ 0x1000) & ~0x8000u);
+	if (control_of(&names, at) == before)
+		skip("%s reads by packets of one size only", names.bdf);
+	for (u32 size = 0; size < 8; size++)
+		ask_for_reads(device, &names, at, size);
+	before = control_of(&names, at);
+	set_config(device, at + 8, 2, (get_config(device, at + 8, 2) & ~0xe0u) | 0x60);
+	EXPECT_EQUAL(0x60, get_config(device, at + 8, 2) & 0xe0);
+	EXPECT_EQUAL(before, control_of(&names, at));
+}
+
 TEST(product_data_come_by_dwords_from_any_byte)
 {
 	with_each_device(product_data);
@@ -370,4 +419,5 @@ SUITE(config, CASE(reads_of_any_size_from_any_place), CASE(the_header_tells_who_
       CASE(the_list_has_only_what_is_known), CASE(so_has_the_list_of_extended_ones),
       CASE(without_memory_decoding_nothing_answers), CASE(asleep_only_configuration_space_answers),
       CASE(messages_are_not_enabled_by_their_register), CASE(a_reset_by_register_reads_as_zero),
+      CASE(the_size_of_reads_reaches_the_device_and_that_of_packets_does_not),
       CASE(product_data_come_by_dwords_from_any_byte));

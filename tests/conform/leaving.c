@@ -4,7 +4,7 @@
  * sections 1, 9 and 14), and what hot resets say of functions that are not like others (section 13).
  *
  * ISOLDE_UNWANTED names what vfio-pci does not take: a device with known flaws, a bridge, a function that has virtual
- * ones already, a function without an IOMMU. The last one is beside ISOLDE_BESIDE.
+ * ones already, a function without an IOMMU. The last one is beside ISOLDE_BESIDE. A "-" stands for none of that kind.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -172,6 +172,7 @@ TEST(an_unbind_waits_for_who_has_it_by_its_group)
 	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
 	EXPECT_EQUAL(VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE, status_of(legacy.group));
 	EXPECT(0, ask(legacy.device, VFIO_DEVICE_GET_INFO, &info)); /* it works on */
+	EXPECT(-EAGAIN, ask(legacy.device, VFIO_DEVICE_RESET, NULL));
 	EXPECT(0, type1_map(legacy.container, memory(PAGE), 0x100000, PAGE));
 	drop(legacy.device);
 	stays(); /* a node that is not bound is waited for as well */
@@ -210,9 +211,7 @@ TEST(an_unbind_waits_for_who_has_it_by_its_node)
 	drop(device);
 	stays();
 	EXPECT_TRUE(is_hidden(&names));
-	WORKS(bind_cdev(second, fd)); /* who had it open before may still have it */
-	EXPECT(-EBUSY, open_answer(names.group, O_RDWR));
-	EXPECT(0, attach_cdev(second, &(u32){new_ioas(fd)}));
+	EXPECT(-EAGAIN, bind_cdev(second, fd)); /* to be opened it would be reset, and it is locked */
 	drop(second);
 	stays();
 	/* The group is there as long as the device is, and has no name to give. */
@@ -227,6 +226,48 @@ TEST(an_unbind_waits_for_who_has_it_by_its_node)
 	EXPECT(-ENODEV, write_driver("unbind", names.bdf));
 	WORKS(write_driver("bind", names.bdf));
 	EXPECT(-EBUSY, write_driver("bind", names.bdf));
+}
+
+static bool can_be_reset(int device)
+{
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+
+	EXPECT(0, ask(device, VFIO_DEVICE_GET_INFO, &info));
+	return info.flags & VFIO_DEVICE_FLAGS_RESET;
+}
+
+/* Whoever unbinds it has it locked (drivers/base/dd.c), and a reset only tries to (pci_try_reset_function()). */
+TEST(nothing_resets_a_device_that_leaves)
+{
+	int fd = iommu(), device, second, other, event = new_event();
+	struct names pair[2];
+	bool resets;
+
+	two_siblings(pair);
+	device = bound_node(&pair[0], fd);
+	second = open_cdev(&pair[0]);
+	other = bound_node(&pair[1], fd);
+	resets = can_be_reset(device);
+	EXPECT(0, RESET_IMPLIED(other));
+	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, event));
+	start_leaving((struct leaver){pair[0].bdf}, event);
+	EXPECT(resets ? -EAGAIN : -EINVAL, ask(device, VFIO_DEVICE_RESET, NULL));
+	EXPECT(-EAGAIN, RESET_IMPLIED(device));
+	EXPECT(-EAGAIN, RESET_IMPLIED(other)); /* it would be hit */
+	EXPECT(-EINVAL, RESET_BY(other, 999));
+	EXPECT(can_be_reset(other) ? 0 : -EINVAL, ask(other, VFIO_DEVICE_RESET, NULL));
+	drop(device);
+	stays();
+	/* One that cannot be reset is opened by who had it open before. */
+	if (resets)
+		EXPECT(-EAGAIN, bind_cdev(second, fd));
+	else
+		WORKS(bind_cdev(second, fd));
+	drop(second);
+	leaves();
+	EXPECT(-EINVAL, RESET_IMPLIED(other)); /* nobody has the first */
+	WORKS(write_driver("bind", pair[0].bdf));
+	EXPECT(0, RESET_IMPLIED(other));
 }
 
 TEST(a_request_without_an_eventfd_is_not_heard)
@@ -351,29 +392,37 @@ TEST(a_first_open_attaches_to_the_address_space_that_is_set_then)
 
 /* ---- virtual functions leave (05 section 14) ---- */
 
-static int bound_with_token(const struct names *names, int iommufd)
+static answer bind_with_token(int device, int iommufd)
 {
 	struct vfio_device_bind_iommufd request = {.argsz = sizeof(request),
 						   .flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
 						   .iommufd = iommufd,
 						   .token_uuid_ptr = (uintptr_t)token};
+
+	return ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request);
+}
+
+static int bound_with_token(const struct names *names, int iommufd)
+{
 	int device = open_cdev(names);
 
-	EXPECT(0, ask(device, VFIO_DEVICE_BIND_IOMMUFD, &request));
+	EXPECT(0, bind_with_token(device, iommufd));
 	return device;
 }
 
 TEST(virtual_functions_leave_with_their_physical_one)
 {
 	struct names virtual, physical = the_physical(&virtual);
-	int fd = iommu(), device, event = new_event();
+	int fd = iommu(), device, above, event = new_event();
 
 	drop(bound_with_token(&physical, fd));
 	device = bound_with_token(&virtual, fd);
 	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, event));
 	start_leaving((struct leaver){physical.bdf}, event);
 	EXPECT_TRUE(is_hidden(&virtual));
-	drop(open_cdev(&physical)); /* not asked for yet */
+	above = open_cdev(&physical);		     /* not asked for yet */
+	EXPECT(-EAGAIN, bind_with_token(above, fd)); /* but locked */
+	drop(above);
 	drop(device);
 	leaves();
 	EXPECT(-ENOENT, write_device(physical.bdf, "sriov_numvfs", "1"));
@@ -384,10 +433,15 @@ TEST(virtual_functions_leave_with_their_physical_one)
 	device = bound_with_token(&virtual, fd);
 	EXPECT(0, set_event(device, VFIO_PCI_REQ_IRQ_INDEX, event));
 	signals(event);
+	above = bound_with_token(&physical, fd);
+	EXPECT(0, ask(above, VFIO_DEVICE_RESET, NULL));
 	start_leaving((struct leaver){physical.bdf, "sriov_numvfs", "0"}, event);
 	EXPECT_TRUE(is_hidden(&virtual));
+	EXPECT(-EAGAIN, ask(above, VFIO_DEVICE_RESET, NULL));
+	EXPECT(-EAGAIN, ask(device, VFIO_DEVICE_RESET, NULL));
 	drop(device);
 	leaves();
+	EXPECT(0, ask(above, VFIO_DEVICE_RESET, NULL));
 	EXPECT(1, write_device(physical.bdf, "sriov_numvfs", "0"));
 }
 
@@ -524,6 +578,8 @@ TEST(these_are_not_taken)
 	the_unwanted(unwanted);
 	for (unsigned i = 0; i < COUNT(rows); i++) {
 		about("%s", rows[i].what);
+		if (strcmp(unwanted[i], "-") == 0)
+			continue;
 		EXPECT(-ENODEV, write_driver("bind", unwanted[i])); /* the driver does not know it */
 		WORKS(write_device(unwanted[i], "driver_override", "vfio-pci"));
 		EXPECT(rows[i].expected, write_driver("bind", unwanted[i]));
@@ -582,9 +638,9 @@ TEST(an_error_is_told_to_all_whose_bus_it_is)
 }
 
 SUITE(leaving, CASE(an_unbind_waits_for_who_has_it_by_its_group), CASE(an_unbind_waits_for_who_has_it_by_its_node),
-      CASE(a_request_without_an_eventfd_is_not_heard), CASE_OUTSIDE(requests_are_repeated),
-      CASE(a_native_driver_in_the_group_makes_it_not_viable), CASE(an_iommufd_stays_set_when_the_group_goes),
-      CASE(a_first_open_attaches_to_the_address_space_that_is_set_then),
+      CASE(nothing_resets_a_device_that_leaves), CASE(a_request_without_an_eventfd_is_not_heard),
+      CASE_OUTSIDE(requests_are_repeated), CASE(a_native_driver_in_the_group_makes_it_not_viable),
+      CASE(an_iommufd_stays_set_when_the_group_goes), CASE(a_first_open_attaches_to_the_address_space_that_is_set_then),
       CASE(virtual_functions_leave_with_their_physical_one),
       CASE(the_number_of_virtual_functions_is_refused_in_this_order), CASE(a_function_with_virtual_ones_does_not_sleep),
       CASE(a_virtual_function_is_alone_in_what_is_reset_together),

@@ -57,7 +57,7 @@ TEST(it_has_a_group_of_its_own_and_no_character_device)
 	{
 		bool found = false;
 
-		for (unsigned i = 0; i < 8; i++) {
+		for (unsigned i = 0; i < 64; i++) {
 			snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/vfio%u/uevent", names->bdf, i);
 			if (open_answer(path, O_RDONLY) < 0)
 				continue;

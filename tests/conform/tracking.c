@@ -78,6 +78,7 @@ TEST(a_bitmap_is_refused_in_this_order)
 		{top, 2 * PAGE, PAGE, 8, &word, EOVERFLOW},
 		{BASE, 2 * PAGE, PAGE, 8, (void *)0xffff800000000000, EINVAL}, /* no program's */
 		{0, PAGE, PAGE, 8, (void *)0xffff800000000000, EINVAL},
+		{0, PAGE, PAGE, 8, (void *)(1ul << 57), EINVAL},
 		{0, PAGE, PAGE, 16, (void *)(0ul - 8), EINVAL}, /* around the top */
 		{1, PAGE - 1, PAGE, 8, &word, EINVAL},		/* no page at all */
 		{1, PAGE + 1, PAGE, 0, &word, EINVAL},

@@ -127,9 +127,14 @@ static void two_of(const char *variable, struct names pair[static 2])
 	several(variable, names_of, pair, 2);
 }
 
+static struct names names_if_any(const char *name)
+{
+	return strcmp(name, "-") == 0 ? (struct names){.bdf = "-"} : names_of(name);
+}
+
 void four_reaches(struct names ret[static 4])
 {
-	several("ISOLDE_REACHES", names_of, ret, 4);
+	several("ISOLDE_REACHES", names_if_any, ret, 4);
 }
 
 void two_short(struct names pair[static 2])

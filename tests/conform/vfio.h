@@ -25,8 +25,8 @@ struct names the_device(void); /* skips the test when none is named */
 void two_siblings(struct names pair[static 2]);
 void two_twins(struct names pair[static 2]);
 void two_short(struct names pair[static 2]);
-void four_reaches(struct names ret[static 4]);
-void two_bare(struct names pair[static 2]); /* no character device */
+void four_reaches(struct names ret[static 4]); /* without a character device: there is none of that kind */
+void two_bare(struct names pair[static 2]);    /* no character device */
 struct names the_rooted(void);
 struct names the_beside(void);
 struct names the_fragile(void);

@@ -25,7 +25,7 @@ echo vfio-pci >driver_override
 echo $virtual >/sys/bus/pci/drivers_probe
 lspci -n -s $virtual
 "$poke" iommufd cdev $virtual bind ioas attach bar 0 nvme map 0x200000 0x1000 identify 0x200000 sleep 1500 >$work/poked &
-until grep -q identify $work/poked; do sleep 0.1; done
+while kill -0 \$! 2>/dev/null && ! grep -q identify $work/poked; do sleep 0.1; done
 echo 0 >/sys/bus/pci/devices/$physical/sriov_numvfs
 kill -0 \$! 2>/dev/null && echo "gone too early"
 cat /sys/bus/pci/devices/$physical/sriov_numvfs

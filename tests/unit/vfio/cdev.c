@@ -178,6 +178,32 @@ TEST(cdev, bind_refuses_in_this_order)
 	room_free(room);
 }
 
+/* Who unbinds it, or takes its virtual functions away, has it locked. */
+TEST(cdev, what_is_locked_is_neither_reset_nor_opened)
+{
+	struct room *room = room_new();
+	int iommufd = open_iommufd(room), cdev = open_cdev(room, ROOM_NVME), second = open_cdev(room, ROOM_NVME);
+	struct vfio_device *device = room_bound(room, ROOM_NVME);
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+
+	ASSERT_OK(room->why, room_bind_cdev(room, cdev, iommufd, NULL));
+	ASSERT_OK(room->why, IOCTL(cdev, VFIO_DEVICE_GET_INFO, &info));
+	assert_true(info.flags & VFIO_DEVICE_FLAGS_RESET);
+	vfio_device_virtuals_leave(device, true);
+	EXPECT_REFUSED(DEVICE_LOCKED, room->why, IOCTL(cdev, VFIO_DEVICE_RESET, 0));
+	EXPECT_SUBSTR(ROOM_NVME " cannot be reset while its virtual functions are taken away", room->why.text);
+	vfio_device_virtuals_leave(device, false);
+	ASSERT_OK(room->why, IOCTL(cdev, VFIO_DEVICE_RESET, 0));
+	vfio_device_hide(device);
+	EXPECT_REFUSED(DEVICE_LOCKED, room->why, IOCTL(cdev, VFIO_DEVICE_RESET, 0));
+	EXPECT_SUBSTR("being unbound from vfio-pci", room->why.text);
+	room_close(room, cdev);
+	EXPECT_REFUSED(DEVICE_LOCKED, room->why, room_bind_cdev(room, second, iommufd, NULL));
+	assert_null(device->opened);
+	room_close(room, second);
+	room_free(room);
+}
+
 TEST(cdev, a_file_is_bound_once)
 {
 	struct room *room = room_new();
@@ -667,6 +693,7 @@ int main(void)
 		CASE(cdev, a_number_nobody_has),
 		CASE(cdev, bind_follows_the_rule_of_growing_structures),
 		CASE(cdev, bind_refuses_in_this_order),
+		CASE(cdev, what_is_locked_is_neither_reset_nor_opened),
 		CASE(cdev, a_file_is_bound_once),
 		CASE(cdev, a_file_of_the_group_is_none_to_bind),
 		CASE(cdev, bind_that_cannot_answer_is_undone),

@@ -130,6 +130,29 @@ TEST(emulated_container, a_group_with_dma_pins_all_and_gives_it_back)
 	room_free(room);
 }
 
+/* Nobody has said so far what can be reached, so it is the new domain that cannot map it: after what lies before. */
+TEST(emulated_container, a_group_that_comes_first_finds_out_what_it_cannot_reach)
+{
+	struct room *room = room_new();
+	struct room_device mdev = room_open_device(room, ROOM_MDEV, VFIO_TYPE1v2_IOMMU);
+	int group = (int)ASSERT_OK(room->why, room_open_group(room, ROOM_NVME));
+	u64 size;
+
+	ASSERT_OK(room->why, room_map(room, mdev.container, memory, IOVA, SIZE, 3));
+	ASSERT_OK(room->why, room_map(room, mdev.container, memory, BIT(60), PAGE_SIZE, 3));
+	ASSERT_OK(room->why, room_map(room, mdev.container, (void *)PAGE_SIZE, BIT(61), PAGE_SIZE, 1));
+	EXPECT_REFUSED(MAP_BEYOND, room->why, IOCTL(group, VFIO_GROUP_SET_CONTAINER, &mdev.container));
+	EXPECT_SUBSTR("0x1000000000000000", room->why.text);
+	assert_int_equal(locked_pages(room), 0);
+	assert_false(iommu_group_claimed(room_device(room, ROOM_NVME)->group));
+	room_check(room);
+	ASSERT_OK(room->why, room_unmap(room, mdev.container, BIT(60), BIT(61), 0, &size));
+	ASSERT_OK(room->why, room_unmap(room, mdev.container, BIT(61), PAGE_SIZE, 0, &size));
+	ASSERT_OK(room->why, IOCTL(group, VFIO_GROUP_SET_CONTAINER, &mdev.container));
+	assert_int_equal(locked_pages(room), 4);
+	room_free(room);
+}
+
 TEST(emulated_container, what_was_a_promise_may_be_broken_when_a_group_wants_it)
 {
 	struct room *room = room_new();
@@ -486,6 +509,7 @@ int main(void)
 		CASE(emulated_container, moves_and_pins_what_is_mapped),
 		CASE(emulated_container, alone_has_no_ranges_and_pins_nothing),
 		CASE(emulated_container, a_group_with_dma_pins_all_and_gives_it_back),
+		CASE(emulated_container, a_group_that_comes_first_finds_out_what_it_cannot_reach),
 		CASE(emulated_container, what_was_a_promise_may_be_broken_when_a_group_wants_it),
 		CASE(emulated_container, a_write_asks_for_both_permissions),
 		CASE(emulated_container, pins_are_refused_in_this_order),

@@ -110,7 +110,7 @@ static const struct layout extended[] = {
 		 {24, 4, 0, ECRC}}},
 	{"VC", 0x02, 0x1c},
 	{"serial number", SERIAL, 12},
-	{"power budget", 0x04, 16, .own = {{4, 1, 0, 0xff}}},
+	{"power budget", 0x04, 16, .own = {{8, 1, 0, 0xff}}}, /* the data, not their selector: as Linux has it */
 	{"MFVC", 0x08, 0x1c},
 	{"VC, beside MFVC", 0x09, 0x1c},
 	{"vendor", 0x0b, 24, .raw = true, .hardware = {{4, 0x01800001}}},
