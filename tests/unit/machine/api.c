@@ -5,6 +5,7 @@
  */
 #include "isolde/isolde.h"
 
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/patience.h"
 #include "tests/fixtures/told.h"
 
@@ -328,10 +329,7 @@ TEST_F(descriptors_can_be_duplicated_and_inherited)
 	copy = dup(f->device);
 	ASSERT_OK(f->expected, isolde_close(f->machine, f->device));
 	OK(IOCTL(copy, VFIO_DEVICE_GET_INFO, &info));
-	child = fork();
-	if (child == 0)
-		for (;;)
-			pause();
+	child = fork_holder();
 	close(copy);
 	close(f->group);
 	assert_int_equal(OPEN(f->path), -EBUSY);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/files.h"
 
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/patience.h"
 #include "tests/helpers.h"
 
@@ -99,18 +100,6 @@ static bool wait_released(struct fixture *f)
 		files_drain(f->files);
 	}
 	return true;
-}
-
-/* A child that has what we have, does nothing, and ends at SIGKILL. */
-static pid_t fork_holder(void)
-{
-	pid_t child = fork();
-
-	if (child == 0)
-		for (;;)
-			pause();
-	assert_true(child > 0);
-	return child;
 }
 
 static void kill_holder(pid_t child)
