@@ -424,6 +424,31 @@ TEST_F(only_eventfds_are_eventfds)
 	close(pipes[1]);
 }
 
+static bool others_may_lock(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK};
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status != 0;
+}
+
+/* A program loses its locks of a file with the first descriptor of it that is closed, and were it a copy. */
+TEST_F(what_is_no_eventfd_keeps_its_locks)
+{
+	struct flock lock = {.l_type = F_WRLCK};
+	int file = memfd_create("locked", MFD_CLOEXEC);
+
+	open_device(f, VFIO_TYPE1_IOMMU);
+	assert_int_equal(fcntl(file, F_SETLK, &lock), 0);
+	EXPECT_REFUSED(EVENTFD_BAD, f->expected, told(f, set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, file)));
+	assert_false(others_may_lock(file));
+	close(file);
+}
+
 /* A number that means an eventfd and a pipe by turns. */
 struct changing {
 	int number, event, pipe;
@@ -707,6 +732,7 @@ int main(void)
 		CASE_F(opening_refuses_and_names_who_is_in_the_way),
 		CASE_F(descriptors_of_others_are_refused),
 		CASE_F(only_eventfds_are_eventfds),
+		CASE_F(what_is_no_eventfd_keeps_its_locks),
 		CASE_F(what_becomes_an_eventfd_meanwhile_is_looked_at_once),
 		CASE_F(unbind_waits_until_the_program_lets_go),
 		CASE_F(two_who_unbind_at_once_are_one_too_many),
