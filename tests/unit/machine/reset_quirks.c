@@ -10,9 +10,17 @@
 
 #define WITHOUT	  "0000:06:00.0" /* have the quirk, and not what it is about */
 #define SLEEPLESS "0000:06:00.1"
+#define POWERLESS "0000:06:00.2"
 
 #define FUNCTION(slot, id, more)                                                                                       \
 	"      {slot: '" slot "', id: '" id "', flr: true, driver: none, bars: {0: 4K}" more "},\n"
+
+#define LACKS(slot, id, more)                                                                                          \
+	"      {slot: '" slot "', id: '" id "', driver: none, acs: full, bars: {0: 4K}" more "},\n"
+#define LACKING                                                                                                        \
+	RESET_PORT("06", "acs: full")                                                                                  \
+	LACKS("00.0", "1022:149c", "")                                                                                 \
+	LACKS("00.1", "15b3:cf6c", "") LACKS("00.2", "15b3:cf6c", ", pm: false") RESET_END
 
 static const char buses[] = RESET_PORT("01", "acs: full") FUNCTION("00.0", "14c3:0616", "") RESET_END RESET_PORT(
 	"02", "acs: full") FUNCTION("00.0", "1022:149c", ", acs: full") FUNCTION("00.1", "1022:149d", ", acs: full")
@@ -20,12 +28,7 @@ static const char buses[] = RESET_PORT("01", "acs: full") FUNCTION("00.0", "14c3
 		FUNCTION("00.1", "d063:1000", ", revision: '01', acs: full") RESET_END RESET_PORT(
 			"04", "acs: full") "      {slot: '00.0', role: pci-bridge, bus: '05', id: "
 					   "'104c:8240', devices: [\n" FUNCTION("00.0", "8086:1502", "")
-						   FUNCTION("01.0", "8086:1504", "") "]}\n" RESET_END RESET_PORT(
-							   "06",
-							   "acs: full") "      {slot: '00.0', id: '1022:149c', driver: "
-									"none, bars: {0: 4K}, acs: full},\n"
-									"      {slot: '00.1', id: '15b3:cf6c', driver: "
-									"none, bars: {0: 4K}, acs: full},\n" RESET_END;
+						   FUNCTION("01.0", "8086:1504", "") "]}\n" RESET_END LACKING;
 
 static int node_of(struct reset_room *f, const char *name)
 {
@@ -93,6 +96,8 @@ TEST(reset_quirks, are_not_blamed_for_ways_that_are_not_there)
 	EXPECT_SUBSTR(WITHOUT " has no function-level reset, ", f->expected.text);
 	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, SLEEPLESS), VFIO_DEVICE_RESET, NULL));
 	EXPECT_SUBSTR(SLEEPLESS " has no function-level reset, keeps its state in D3hot and ", f->expected.text);
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, POWERLESS), VFIO_DEVICE_RESET, NULL));
+	EXPECT_SUBSTR(POWERLESS " has no function-level reset, has no power management and ", f->expected.text);
 }
 
 /* vfio_pci_core_enable() asks once. */
