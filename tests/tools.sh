@@ -212,6 +212,11 @@ END
 count 0 '1 passed, 1 failed'
 expect out 'stdout: a.n"b"	last$'
 grep -q 'stdout: far' "$work/out" && { echo "run-tests tells more than the end"; failed=1; }
+cat >extra <<-'END'
+	{"name": "d", "stdout": "REPEATED: the host stood still\nok\n", "result": "OK"}
+END
+count 1 '2 passed, 1 failed'
+expect out 'repeated: d: the host stood still$'
 : >extra
 count 0 '1 passed, 1 failed'
 
