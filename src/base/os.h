@@ -34,6 +34,7 @@ void os_eventfd_signal(int fd);
 
 /* Takes what an eventfd has; false when it has nothing. Never blocks either. */
 bool os_eventfd_consume(int fd);
+bool os_is_eventfd(int fd); /* false also when it is not open */
 /* What all descriptors of one eventfd have in common, and no other has; 0 when the host does not tell. */
 u64 os_eventfd_id(int fd);
 

@@ -179,6 +179,15 @@ void os_random(void *bytes, size_t size)
 	while (got < 0 && errno == EINTR);
 }
 
+bool os_is_eventfd(int fd)
+{
+	static const char wanted[] = "anon_inode:[eventfd]";
+	char path[40], name[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, name, sizeof(name) - 1) > 0 && strncmp(name, wanted, sizeof(wanted) - 1) == 0;
+}
+
 u64 os_eventfd_id(int fd)
 {
 	char path[40], text[512] = "";

@@ -171,10 +171,17 @@ json_t *assign_json(const struct explanation *explanation, const struct pci_func
 
 #define OBSTACLE_TEXT 200
 
+static const struct pci_quirk *quirk_against(const struct explanation *explanation, const struct pci_function *function,
+					     enum pci_reset_way way)
+{
+	return explanation->grouping->traits[function->index].reset_quirk[way];
+}
+
 /* Why there is none; NULL when there is one (spec 05 section 13). Returns text or a constant. */
 static const char *no_hot_reset(const struct explanation *explanation, const struct pci_function *function,
 				const struct pci_hot_reset *reset, char text[static OBSTACLE_TEXT])
 {
+	const struct pci_quirk *quirk;
 	char bdf[PCI_ADDR_TEXT];
 
 	if (function->physical)
@@ -183,20 +190,21 @@ static const char *no_hot_reset(const struct explanation *explanation, const str
 		return "it is on a root bus, which cannot be reset: its own reset (FLR, power state) is all there is";
 	if (!reset->obstacle)
 		return NULL;
+	quirk = quirk_against(explanation, reset->obstacle, RESET_WAY_BUS);
 	snprintf(text, OBSTACLE_TEXT, "%s is hit, and Linux never resets it that way (quirk %s: %s)",
-		 pci_addr_print(reset->obstacle->addr, bdf),
-		 explanation->grouping->traits[reset->obstacle->index].reset_quirk->name,
-		 explanation->grouping->traits[reset->obstacle->index].reset_quirk->text);
+		 pci_addr_print(reset->obstacle->addr, bdf), quirk->name, quirk->text);
 	return text;
 }
 
-static const char *own_reset(const struct pci_function *function)
+static const char *own_reset(const struct explanation *explanation, const struct pci_function *function)
 {
-	if (pci_can_reset_by_flr(function))
+	bool flr = !quirk_against(explanation, function, RESET_WAY_FLR);
+
+	if (flr && pci_offers_flr(function))
 		return "function-level reset (FLR)";
-	if (pci_can_reset_by_af_flr(function))
+	if (flr && pci_offers_af_flr(function))
 		return "function-level reset (AF FLR)";
-	if (pci_can_reset_by_sleep(function))
+	if (pci_offers_sleep(function) && !quirk_against(explanation, function, RESET_WAY_PM))
 		return "a trip to D3hot and back";
 	return NULL;
 }
@@ -234,11 +242,12 @@ static void print_hits(const struct explanation *explanation, const struct pci_f
 	}
 }
 
+/* Of a function without own_reset(): a way that its registers offer is one that a quirk forbids. */
 static const char *no_own_reset(const struct pci_function *function)
 {
-	if (pci_reset_quirk_of(function, RESET_WAY_FLR))
+	if (pci_offers_flr(function) || pci_offers_af_flr(function))
 		return "no way: a function-level reset hangs it (quirk no-flr)";
-	if (pci_reset_quirk_of(function, RESET_WAY_PM))
+	if (pci_offers_sleep(function))
 		return "no way: sleep does not reset it, whatever it says (quirk no-pm-reset)";
 	return "no way that its registers show";
 }
@@ -246,7 +255,7 @@ static const char *no_own_reset(const struct pci_function *function)
 void explain_reset(const struct explanation *explanation, const struct pci_function *function, FILE *to)
 {
 	char bdf[PCI_ADDR_TEXT], over[PCI_ADDR_TEXT], name[NAME_TEXT], text[OBSTACLE_TEXT];
-	const char *no, *own = own_reset(function);
+	const char *no, *own = own_reset(explanation, function);
 	struct pci_hot_reset reset;
 
 	pci_hot_reset_of(function, explanation->grouping, explanation->functions, &reset);
@@ -275,7 +284,7 @@ json_t *reset_json(const struct explanation *explanation, const struct pci_funct
 {
 	static const char *const scopes[] = {
 		[RESET_SCOPE_NONE] = "none", [RESET_SCOPE_SLOT] = "slot", [RESET_SCOPE_BUS] = "bus"};
-	const char *no, *own = own_reset(function);
+	const char *no, *own = own_reset(explanation, function);
 	struct pci_hot_reset reset;
 	char text[OBSTACLE_TEXT];
 	json_t *hits = json_array();

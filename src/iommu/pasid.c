@@ -83,10 +83,14 @@ int refuse_pasids_off(const struct iommu_device *device, struct why *why)
 		      device->pasids_off);
 }
 
-/* The entry is there, but no request will ask for it. Linux says nothing. */
-static void remark_pasids_off(const struct iommu_device *device, struct why *why)
+/* The entry is there, but no request of that member will ask for it. Linux says nothing. */
+static void remark_pasids_off(const struct iommu_group *group, struct why *why)
 {
-	refuse_pasids_off(device, why);
+	const struct iommu_device *device;
+
+	list_for_each(device, &group->devices, group_link)
+		if (takes_part(device) && refuse_pasids_off(device, why) < 0)
+			return;
 }
 
 /* ---- members ---- */
@@ -197,7 +201,7 @@ int iommu_attach_pasid(struct domain *domain, struct iommu_device *device, u32 p
 		handle->domain = domain;
 	domain->users++;
 	insert_slot(group, slot);
-	remark_pasids_off(device, why);
+	remark_pasids_off(group, why);
 	return 0;
 }
 
@@ -300,7 +304,7 @@ int iommu_replace_pasid(struct domain *domain, struct iommu_device *device, u32 
 	slot->domain = domain;
 	slot->handle = handle;
 	handle->domain = domain;
-	remark_pasids_off(device, why);
+	remark_pasids_off(group, why);
 	return 0;
 }
 

@@ -60,22 +60,19 @@ static int own_get_descriptor(struct client *client, int fd, struct why *why)
 	return copy < 0 ? refuse_host(why, errno, "dup of descriptor %d", fd) : copy;
 }
 
-static bool is_eventfd(int fd)
-{
-	char path[32], target[32] = "";
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return readlink(path, target, sizeof(target) - 1) > 0 && strcmp(target, "anon_inode:[eventfd]") == 0;
-}
-
-/* The copy is looked at: another thread may close the number and open something else there. */
+/*
+ * Looked at twice: the close of a copy gives away the locks that the program has of that file (fcntl(2)), so none is
+ * made of anything else; but another thread may have opened something else there meanwhile.
+ */
 static int own_get_eventfd(struct client *client, int fd, struct why *why)
 {
-	int copy = own_get_descriptor(client, fd, why);
+	if (fcntl(fd, F_GETFD) < 0 || os_is_eventfd(fd)) {
+		int copy = own_get_descriptor(client, fd, why);
 
-	if (copy < 0 || is_eventfd(copy))
-		return copy;
-	os_close(copy);
+		if (copy < 0 || os_is_eventfd(copy))
+			return copy;
+		os_close(copy);
+	}
 	return refuse(why, EVENTFD_BAD, "descriptor %d is no eventfd", fd);
 }
 

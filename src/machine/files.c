@@ -274,14 +274,12 @@ static void read_events(struct files *files)
 	}
 }
 
-static void recheck(struct files *files)
+/* One that has ended is released. True when one of the others was closed somewhere, and lives. */
+static bool release_ended(struct files *files)
 {
 	struct file *file, *following;
 	bool doubt = false;
-	u64 ticks;
 
-	if (!files->rechecks)
-		return;
 	list_for_each_safe(file, following, &files->files, link) {
 		if (!file->close_seen)
 			continue;
@@ -290,13 +288,31 @@ static void recheck(struct files *files)
 		else
 			files_release(files, file);
 	}
-	if (read(files->timer, &ticks, sizeof(ticks)) == sizeof(ticks))
-		files->rechecks--;
-	if (!doubt)
-		files->rechecks = 0;
-	if (!files->rechecks)
-		set_timer(files, 0);
-	else if (files->rechecks == SLOW_TIMES)
+	return doubt;
+}
+
+/* What was closed is a copy, as far as anybody can tell. */
+static void end_rechecks(struct files *files)
+{
+	struct file *file;
+
+	files->rechecks = 0;
+	list_for_each(file, &files->files, link)
+		file->close_seen = false;
+	set_timer(files, 0);
+}
+
+/* Often at first, at whatever request; then when the timer says so. */
+static void recheck(struct files *files)
+{
+	u64 ticks;
+	bool ticked = read(files->timer, &ticks, sizeof(ticks)) == sizeof(ticks);
+
+	if (!files->rechecks || (!ticked && files->rechecks <= SLOW_TIMES))
+		return;
+	if (!release_ended(files) || (ticked && --files->rechecks == 0))
+		end_rechecks(files);
+	else if (ticked && files->rechecks == SLOW_TIMES)
 		set_timer(files, SLOW_NS);
 }
 

@@ -266,9 +266,17 @@ static int add_devices(struct machine *machine, struct why *why)
 	return err < 0 ? err : choose_defaults(machine, why);
 }
 
+static void tell_pasids_off(const struct device *device, struct why *why)
+{
+	refuse_pasids_off(device->iommu, why);
+	journal_append(&device->machine->journal, 0, "isolde", "boot", why);
+	why_clear(why);
+}
+
 /*
  * What an IOMMU's driver does when it finds a device: iommu/intel/iommu.c:intel_iommu_probe_finalize() and Arm's take
  * all that the device can, AMD's the bare PASIDs. Where the way to the root forbids it, Linux goes on without.
+ * A virtual function shares what its physical one has, and what that lacks has been told.
  */
 int machine_enable_pasids(const struct device *device, struct why *why)
 {
@@ -282,12 +290,10 @@ int machine_enable_pasids(const struct device *device, struct why *why)
 		device->iommu->pasids_off = alloc_string(text, why);
 		if (!device->iommu->pasids_off)
 			return -why->err;
-		refuse_pasids_off(device->iommu, why);
-		journal_append(&device->machine->journal, 0, "isolde", "boot", why);
-		why_clear(why);
+		if (!function->physical)
+			tell_pasids_off(device, why);
 		return 0;
 	}
-	/* A virtual function shares what its physical one has. */
 	if (function->physical)
 		return 0;
 	features = get_u16(function->config + function->cap_pasid + 4) & (PCI_PASID_EXECUTE | PCI_PASID_PRIVILEGED);

@@ -23,6 +23,7 @@
 #include "mem/guard.h"
 #include "mem/vma.h"
 
+/* All of a room waits meanwhile, so not for ever: a transfer may need a page that this very process has to give. */
 enum { EXEC_LOOK_NS = 20000 };
 static const u64 exec_patience_ns = 10000000000;
 

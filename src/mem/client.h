@@ -60,7 +60,7 @@ struct client {
 	char name[16];
 	int maps_fd;	       /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
 	int memory_fd;	       /* owned: /proc/PID/mem of the same; both are opened by client_hold_memory() */
-	atomic_bool execed;    /* the process may have a new address space: verify before each transfer */
+	atomic_bool execed;    /* the process may have a new address space: memory_fd is the old one's, and used */
 	atomic_uint transfers; /* under way, by the number of the process: client_execs() waits for them */
 	atomic_bool gone;      /* the address space has ended: every transfer is EFAULT */
 	bool own;	       /* it is this very process: its memory is ours, as long as it is there */

@@ -48,25 +48,37 @@ const struct pci_function *pci_bus_reset_obstacle(const struct pci_topology *top
 #define AF_TP_FLR	 0x03	     /* Advanced Features ECN: both bits */
 #define PM_NO_SOFT_RESET 0x0008	     /* PCI PM 1.2 section 3.2.4 */
 
+bool pci_offers_flr(const struct pci_function *function)
+{
+	return function->cap_pcie && get_u32(function->config + function->cap_pcie + 4) & EXP_FLR;
+}
+
+bool pci_offers_af_flr(const struct pci_function *function)
+{
+	return function->cap_af && (function->config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR;
+}
+
+bool pci_offers_sleep(const struct pci_function *function)
+{
+	return function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & PM_NO_SOFT_RESET);
+}
+
 /* Linux: drivers/pci/pci.c:pcie_reset_flr() */
 bool pci_can_reset_by_flr(const struct pci_function *function)
 {
-	return function->cap_pcie && get_u32(function->config + function->cap_pcie + 4) & EXP_FLR &&
-	       !pci_reset_quirk_of(function, RESET_WAY_FLR);
+	return pci_offers_flr(function) && !pci_reset_quirk_of(function, RESET_WAY_FLR);
 }
 
 /* Linux: drivers/pci/pci.c:pci_af_flr() */
 bool pci_can_reset_by_af_flr(const struct pci_function *function)
 {
-	return function->cap_af && (function->config[function->cap_af + 3] & AF_TP_FLR) == AF_TP_FLR &&
-	       !pci_reset_quirk_of(function, RESET_WAY_FLR);
+	return pci_offers_af_flr(function) && !pci_reset_quirk_of(function, RESET_WAY_FLR);
 }
 
 /* Linux: drivers/pci/pci.c:pci_pm_reset() */
 bool pci_can_reset_by_sleep(const struct pci_function *function)
 {
-	return function->cap_pm && !(get_u16(function->config + function->cap_pm + 4) & PM_NO_SOFT_RESET) &&
-	       !pci_reset_quirk_of(function, RESET_WAY_PM);
+	return pci_offers_sleep(function) && !pci_reset_quirk_of(function, RESET_WAY_PM);
 }
 
 /* Linux: drivers/pci/pci.c:pci_parent_bus_reset(), which does not look at what the bridge survives. */
@@ -89,7 +101,7 @@ bool pci_hot_reset_hits(const struct pci_hot_reset *reset, const struct pci_func
 
 static bool forbids(const struct pci_grouping *grouping, const struct pci_function *function)
 {
-	return grouping->traits[function->index].reset_quirk != NULL;
+	return grouping->traits[function->index].reset_quirk[RESET_WAY_BUS] != NULL;
 }
 
 void pci_hot_reset_of(const struct pci_function *function, const struct pci_grouping *grouping,

@@ -11,6 +11,12 @@
 
 #include "pci/topology.h"
 
+/* ---- as the registers have it, whatever quirks say ---- */
+
+bool pci_offers_flr(const struct pci_function *function);
+bool pci_offers_af_flr(const struct pci_function *function); /* conventional PCI's */
+bool pci_offers_sleep(const struct pci_function *function);  /* to D3hot and back, which forgets its state */
+
 /* ---- as the machine's own kernel does it ---- */
 
 /*
@@ -46,8 +52,9 @@ enum pci_reset_scope {
 
 struct pci_hot_reset {
 	enum pci_reset_scope scope;
-	const struct pci_function *over;     /* the bridge whose secondary bus is reset; NULL without one */
-	const struct pci_function *obstacle; /* a function that does not survive it (pci_traits.reset_quirk); NULL */
+	const struct pci_function *over; /* the bridge whose secondary bus is reset; NULL without one */
+	const struct pci_function
+		*obstacle; /* a function that does not survive it (pci_traits.reset_quirk[RESET_WAY_BUS]); NULL */
 };
 
 /* functions: of the grouping, by index. */

@@ -52,6 +52,13 @@ enum pci_acs_ground {				/* what decided `isolates` */
 		      ACS_GROUND_ALONE,		/* an endpoint of one function: yes */
 };
 
+enum pci_reset_way {
+	RESET_WAY_BUS, /* PCI_DEV_FLAGS_NO_BUS_RESET */
+	RESET_WAY_FLR, /* PCI_DEV_FLAGS_NO_FLR_RESET */
+	RESET_WAY_PM,  /* PCI_DEV_FLAGS_NO_PM_RESET */
+	RESET_WAYS,
+};
+
 /* A function under one set of rules. */
 struct pci_traits {
 	bool isolates; /* Linux: pci_acs_enabled() for SV, RR, CR, UF */
@@ -64,15 +71,8 @@ struct pci_traits {
 	u64 other_ids[4]; /* its requests also carry the ids of these devfns of its bus: a bit each */
 	/* The rows behind it; NULL: none. alias_quirk without uses_other_ids: there may be ids that cannot be seen. */
 	const struct pci_quirk *acs_quirk, *alias_quirk, *bridge_quirk;
-	const struct pci_quirk *reset_quirk; /* Linux never resets its bus; NULL: it does */
-	const struct pci_quirk *pasid_quirk; /* its PASIDs travel without prefixes; NULL: in them */
-};
-
-enum pci_reset_way {
-	RESET_WAY_BUS, /* PCI_DEV_FLAGS_NO_BUS_RESET */
-	RESET_WAY_FLR, /* PCI_DEV_FLAGS_NO_FLR_RESET */
-	RESET_WAY_PM,  /* PCI_DEV_FLAGS_NO_PM_RESET */
-	RESET_WAYS,
+	const struct pci_quirk *reset_quirk[RESET_WAYS]; /* Linux never resets it that way; NULL: no quirk forbids it */
+	const struct pci_quirk *pasid_quirk;		 /* its PASIDs travel without prefixes; NULL: in them */
 };
 
 /* ---- sets of rules ---- */

@@ -164,10 +164,10 @@ void pci_traits_of(const struct pci_function *function, const struct pci_rules *
 		.acs_capable = view.capable,
 		.acs_enabled = pci_quirk_enables_spt(known.enable) ? view.spt_enabled : view.enabled,
 		.bridge_quirk = known.bridge,
-		.reset_quirk = known.reset[RESET_WAY_BUS],
 		.pasid_quirk = known.pasid,
 		.ids = ids_of(&view, known.bridge),
 	};
+	memcpy(ret->reset_quirk, known.reset, sizeof(ret->reset_quirk));
 	ret->acs_missing = PCI_ACS_ISOLATION;
 	if (view.has_acs)
 		ret->acs_missing &= ret->acs_capable & (u16)~ret->acs_enabled;

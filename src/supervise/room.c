@@ -63,8 +63,10 @@ static int become_root(uid_t uid, gid_t gid, struct why *why)
 int room_check_proc(struct why *why)
 {
 	char self[16] = "", pid[16];
+	struct stat status;
 
-	if (access("/proc/stat", F_OK) < 0)
+	/* In every one, also of processes alone (subset=pid). */
+	if (lstat("/proc/self", &status) < 0)
 		return refuse(why, ROOM_UNAVAILABLE, "/proc is not mounted here: mount -t proc proc /proc");
 	/* No such link where a process has no number. */
 	snprintf(pid, sizeof(pid), "%d", getpid());

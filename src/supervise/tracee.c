@@ -233,19 +233,6 @@ static int install_file(struct client *client, struct file *file, bool cloexec, 
 	return refuse_host(why, err, "giving %s a descriptor for %s", client->name, file->path);
 }
 
-static bool is_eventfd(int fd)
-{
-	char path[48], name[32];
-	ssize_t length;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	length = readlink(path, name, sizeof(name) - 1);
-	if (length < 0)
-		return false;
-	name[length] = '\0';
-	return strncmp(name, "anon_inode:[eventfd]", 20) == 0;
-}
-
 static int get_descriptor(struct client *client, int fd, struct why *why)
 {
 	struct tracee *tracee = tracee_from(client);
@@ -265,7 +252,7 @@ static int get_eventfd(struct client *client, int fd, struct why *why)
 {
 	int copy = get_descriptor(client, fd, why);
 
-	if (copy < 0 || is_eventfd(copy))
+	if (copy < 0 || os_is_eventfd(copy))
 		return copy;
 	close(copy);
 	return refuse(why, EVENTFD_BAD, "descriptor %d of %s is no eventfd", fd, client->name);

@@ -16,17 +16,19 @@
 
 /* ---- one function ---- */
 
-/* Some method works: its own of an emulated device, FLR, the conventional FLR, a trip through D3hot, or a bus reset
- * that hits nobody else and that it survives. */
-bool function_can_reset(const struct vfio_device *device)
+/* FLR, the conventional FLR, a trip through D3hot, or a bus reset that hits nobody else and that it survives. */
+static bool has_way(const struct vfio_device *device)
 {
 	const struct pci_function *function = device->function;
 
-	if (device->soft)
-		return true;
-	return !function->reset_forbidden &&
-	       (pci_can_reset_by_flr(function) || pci_can_reset_by_af_flr(function) ||
-		pci_can_reset_by_sleep(function) || pci_can_reset_by_bus(device->vfio->topology, function));
+	return pci_can_reset_by_flr(function) || pci_can_reset_by_af_flr(function) ||
+	       pci_can_reset_by_sleep(function) || pci_can_reset_by_bus(device->vfio->topology, function);
+}
+
+/* An emulated device has a method of its own. */
+bool function_can_reset(const struct vfio_device *device)
+{
+	return device->soft || (!device->function->reset_forbidden && has_way(device));
 }
 
 bool device_is_locked(const struct vfio_device *device)
@@ -224,18 +226,19 @@ int device_function_reset(struct iommu_device *device, struct pci_function *func
 	return 0;
 }
 
+/* Of a function that nothing resets: a way that its registers offer is one that a quirk forbids. */
 static const char *no_flr(const struct pci_function *function)
 {
-	if (pci_reset_quirk_of(function, RESET_WAY_FLR))
+	if (pci_offers_flr(function) || pci_offers_af_flr(function))
 		return "hangs after a function-level reset (quirk no-flr)";
 	return "has no function-level reset";
 }
 
 static const char *no_pm_reset(const struct pci_function *function)
 {
-	if (pci_reset_quirk_of(function, RESET_WAY_PM))
+	if (pci_offers_sleep(function))
 		return "says that sleep resets it, which is not so (quirk no-pm-reset),";
-	return "keeps its state in D3hot";
+	return function->cap_pm ? "keeps its state in D3hot" : "has no power management";
 }
 
 static const char *no_bus_reset(const struct pci_function *function)
@@ -247,15 +250,27 @@ static const char *no_bus_reset(const struct pci_function *function)
 	return "shares its bus";
 }
 
+/* vfio_pci_core.c:vfio_pci_core_enable() asks once, so what came later is no help. */
+static int refuse_unresettable(const struct pci_session *session, struct why *why)
+{
+	const struct pci_function *function = session->function;
+	const char *name = session->device->name;
+
+	if (has_way(session->device))
+		return refuse(why, DEVICE_NOT_RESETTABLE, "%s %s", name,
+			      function->reset_forbidden ? "cannot be reset: its reset_method was emptied"
+							: "had no way to be reset when it was opened");
+	return refuse(why, DEVICE_NOT_RESETTABLE, "%s %s, %s and %s", name, no_flr(function), no_pm_reset(function),
+		      no_bus_reset(function));
+}
+
 long pci_device_reset(struct file *file, struct client *client, const union vfio_head *head, u64 arg, struct why *why)
 {
 	struct pci_session *session = pci_session_of(file);
 	int err;
 
 	if (!session->can_reset)
-		return refuse(why, DEVICE_NOT_RESETTABLE, "%s %s, %s and %s", session->device->name,
-			      no_flr(session->function), no_pm_reset(session->function),
-			      no_bus_reset(session->function));
+		return refuse_unresettable(session, why);
 	if (session->function->reset_forbidden)
 		return refuse(why, RESET_UNSUPPORTED, "%s: its reset_method was emptied", session->device->name);
 	err = device_decode_lock(session->device, why);

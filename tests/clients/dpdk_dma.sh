@@ -33,15 +33,40 @@ library() # NAME
 mkdir "$work/run"
 cat >"$work/twice" <<END_OF_PROGRAM
 set -e
-export LD_LIBRARY_PATH="$root/lib/x86_64-linux-gnu"
+export LD_LIBRARY_PATH="$root/lib/x86_64-linux-gnu:${root%/usr}/lib/x86_64-linux-gnu"
 export RUNTIME_DIRECTORY="$work/run" DPDK_TEST=dmadev_autotest
 for round in 1 2; do
 	"$root/bin/dpdk-test" --no-huge -m 64 --no-shconf --no-telemetry --iova-mode=va -d $(library bus_pci) -d $(library bus_vdev) \
 		-d $(library mempool_ring) -d $(library dma_ioat) -d $(library dma_idxd) -a $ioat -a $dsa,max_queues=1
 done
 END_OF_PROGRAM
-room --machine "$work/machine.yaml" --bind vfio-pci=$ioat --bind vfio-pci=$dsa -- sh "$work/twice" </dev/null >"$work/out" ||
-	fail "dpdk-test: status $?: $(tr '\r' '\n' <"$work/out" | tail -n 5)"
+
+# Where it fails, $outcome says how. One that never ends is not tried again.
+attempt()
+{
+	timeout -k 5 900 "$ISOLDE" run --machine "$work/machine.yaml" --bind vfio-pci=$ioat --bind vfio-pci=$dsa -- \
+		sh "$work/twice" </dev/null >"$work/out" 2>"$said" && return
+	status=$?
+	outcome="status $status: $(tr '\r' '\n' <"$work/out" | tail -n 5)"
+	case $status in 124 | 137) fail "dpdk-test does not end: $outcome" ;; esac
+	return 1
+}
+
+# What isolde said besides the faults that the test is after.
+refusals()
+{
+	grep '^isolde: ' "$said" | grep -vE 'hint: |\(the same |DMA_FAULT: '
+}
+
+# DPDK's test waits one second for an idle channel (test_dmadev.c, await_hw()): a host that stops for so long fails it, and
+# neither we nor our device can know. So where we see nothing wrong it has a second chance, and no third.
+if ! attempt; then
+	refusals >&2 && fail "dpdk-test, refused: $outcome"
+	healthy
+	echo "REPEATED: dpdk-test failed, and isolde saw nothing wrong; a host that stood still for a second does that"
+	echo "The first time: $outcome"
+	attempt || fail "dpdk-test, repeated: $outcome"
+fi
 tr '\r' '\n' <"$work/out" >"$work/lines"
 
 expect() # N TEXT
@@ -60,6 +85,6 @@ done
 expect 2 '^DMA Dev [01]: Running error.handling Tests'
 expect 2 '^Ops submitted: \([0-9]*\)	Ops completed: \1	Errors: [1-9]'
 grep -q "^isolde: DMA: EFAULT DMA_FAULT: $dsa may not read .* at IOVA 0x0: not mapped" "$said" || fail "the fault was not said"
-grep '^isolde: ' "$said" | grep -vE 'hint: |\(the same |DMA_FAULT: ' >&2 && fail "refused"
+refusals >&2 && fail "refused"
 healthy
 echo ok

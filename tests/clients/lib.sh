@@ -62,7 +62,7 @@ with_qemu10()
 		cat >"$qemu" <<-END_OF_QEMU
 			#!/bin/sh
 			usr=$packages/qemu10/root/usr
-			export LD_LIBRARY_PATH="\$usr/lib/x86_64-linux-gnu"
+			export LD_LIBRARY_PATH="\$usr/lib/x86_64-linux-gnu:\${usr%/usr}/lib/x86_64-linux-gnu"
 			exec "\$usr/bin/qemu-system-x86_64" -L "\$usr/share/qemu" -L "\$usr/share/seabios" "\$@"
 		END_OF_QEMU
 		chmod +x "$qemu"

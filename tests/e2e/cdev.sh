@@ -56,7 +56,7 @@ cat >"$work/two" <<END
 for i in 1 2 3 4 5; do
 	$poke $up spin >ready.\$i &
 	victim=\$!
-	while ! grep -q ready ready.\$i; do sleep 0.01; done
+	while kill -0 \$victim 2>/dev/null && ! grep -q ready ready.\$i; do sleep 0.01; done
 	$poke $bound >while.\$i 2>/dev/null
 	grep -q '^bind = -EINVAL' while.\$i || { cat while.\$i; exit 1; }
 	kill -9 \$victim
@@ -72,7 +72,8 @@ healthy
 cat >"$work/unbind" <<END
 $poke cdev $bdf wait >opened &
 program=\$!
-while ! grep -q ready opened; do sleep 0.01; done
+while kill -0 \$program 2>/dev/null && ! grep -q ready opened; do sleep 0.01; done
+grep -q ready opened || { cat opened; exit 1; }
 echo $bdf >/sys/bus/pci/drivers/vfio-pci/unbind &
 unbind=\$!
 tries=0

@@ -70,6 +70,11 @@ says "it cannot be assigned: no IOMMU covers it"
 sed 's/"8086:10d3"/"14c3:0616", flr: true/' "$work/bare.yaml" >"$work/hangs.yaml"
 explain "$work/hangs.yaml" --reset 01:00.0
 says "alone: no way: a function-level reset hangs it (quirk no-flr)"
+explain "$work/hangs.yaml" --rules 6.13 --reset 01:00.0
+says "alone: function-level reset (FLR)"
+sed 's/, flr: true//' "$work/hangs.yaml" >"$work/without.yaml"
+explain "$work/without.yaml" --reset 01:00.0
+says "alone: no way that its registers show"
 
 # What would help.
 explain "$imac" --what-if acs=0000:00:01.0

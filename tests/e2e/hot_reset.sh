@@ -28,7 +28,7 @@ cat >"$work/story" <<-END
 	for i in 0 1 2 3 4 5 6; do
 		basename "\$(readlink /sys/bus/pci/devices/0000:01:00.\$i/iommu_group)" >"$work/group\$i"
 	done
-	while ! grep -q ready "$work/ready"; do sleep 0.01; done
+	while kill -0 \$vmm 2>/dev/null && ! grep -q ready "$work/ready"; do sleep 0.01; done
 	"$poke" container group 0000:01:00.0 join iommu 1 device 0000:01:00.0 hot-reset
 	kill \$vmm
 	wait

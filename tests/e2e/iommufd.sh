@@ -90,7 +90,8 @@ i=0
 while [ \$i -lt 10 ]; do
 	$client open ioas spin >"$work/ready.\$i" &
 	victim=\$!
-	while ! grep -q ready "$work/ready.\$i"; do sleep 0.01; done
+	while kill -0 \$victim 2>/dev/null && ! grep -q ready "$work/ready.\$i"; do sleep 0.01; done
+	grep -q ready "$work/ready.\$i" || exit 3
 	sleep 0.0\$i
 	kill -9 \$victim
 	wait \$victim 2>/dev/null
@@ -103,12 +104,8 @@ exec $client wait
 END
 "$ISOLDE" run --quiet -- sh "$work/kill" >"$work/out" 2>"$said" &
 running=$!
-tries=0
-while ! grep -q ready "$work/out"; do
-	sleep 0.1
-	tries=$((tries + 1))
-	[ $tries -lt 600 ] || fail "ten deaths: $(cat "$work"/after.*)"
-done
+while kill -0 "$running" 2>/dev/null && ! grep -q ready "$work/out"; do sleep 0.1; done
+grep -q ready "$work/out" || fail "ten deaths: $(cat "$work"/after.*)"
 "$ISOLDE" inspect --json >"$work/json" || fail "inspect after ten deaths"
 jq -e '.contexts == [] and .files == [] and .clients == []' "$work/json" >/dev/null || fail "the dead have left: $(cat "$work/json")"
 kill "$running"
@@ -139,7 +136,7 @@ room --quiet --selftest -- sh -c 'echo N >/sys/kernel/debug/failslab/ignore-gfp-
 room --quiet --bind vfio-pci=0000:01:00.0 -- sh -c '
 	cd '"$work"'
 	'"$poke"' container group 0000:01:00.0 join iommu 3 map 0x100000 0x3000 wait >ready &
-	while ! grep -q ready ready; do sleep 0.05; done
+	while kill -0 $! 2>/dev/null && ! grep -q ready ready; do sleep 0.05; done
 	grep -E "^Vm(Lck|Pin|Peak):|^Threads" /proc/$!/status /proc/$!/task/$!/status | sed "s/^[^:]*://"
 	dd if=/proc/$!/status bs=100 2>/dev/null | grep VmLck
 	cd /proc/$! && grep VmLck status

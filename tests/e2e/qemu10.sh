@@ -11,7 +11,7 @@ case $(qemu-io --version) in
 	root=${ISOLDE_PACKAGES:-$(dirname "$ISOLDE")/packages}/qemu10
 	tools/private-packages bookworm-backports "$root" qemu-utils >"$said" 2>&1 || fail "no QEMU 10 from backports"
 	bin=$root/root/usr/bin
-	LD_LIBRARY_PATH=$root/root/usr/lib/x86_64-linux-gnu
+	LD_LIBRARY_PATH=$root/root/usr/lib/x86_64-linux-gnu:$root/root/lib/x86_64-linux-gnu
 	export LD_LIBRARY_PATH
 	;;
 *)

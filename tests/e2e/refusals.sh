@@ -23,7 +23,8 @@ grep -q '^join = -EPERM' "$work/out" || fail "SET_CONTAINER must be EPERM"
 # Two programs, one group.
 # shellcheck disable=SC2086
 refused GROUP_BUSY "poke" -- --bind vfio-pci=$nvme -- \
-	sh -c "'$poke' group $nvme wait >'$work/first' & until grep -q ready '$work/first'; do sleep 0.1; done
+	sh -c "'$poke' group $nvme wait >'$work/first' &
+		while kill -0 \$! 2>/dev/null && ! grep -q ready '$work/first'; do sleep 0.1; done
 		'$poke' group $nvme; kill \$!"
 grep -q '^group = -EBUSY' "$work/out" || fail "the second open must be EBUSY"
 

@@ -80,6 +80,6 @@ again=$!
 wait $program
 status=$?
 kill $again 2>/dev/null
-[ $status = 143 ] || fail "a program that waits for itself must end by its second SIGTERM"
+[ $status = 143 ] || fail "a program that waits for itself must end by a repeated SIGTERM"
 healthy
 echo ok

@@ -16,7 +16,8 @@ cat >"$work/kill" <<END
 for i in 1 2 3 4 5 6 7 8 9 10; do
 	$poke $up device $bdf bar 0 nvme map 0x200000 0x1000 spin >ready.\$i &
 	victim=\$!
-	while ! grep -q ready ready.\$i; do sleep 0.01; done
+	while kill -0 \$victim 2>/dev/null && ! grep -q ready ready.\$i; do sleep 0.01; done
+	grep -q ready ready.\$i || { cat ready.\$i; exit 1; }
 	kill -9 \$victim
 	wait \$victim 2>/dev/null
 	$probe >after.\$i || exit 1

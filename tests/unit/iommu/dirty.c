@@ -246,8 +246,8 @@ TEST(dirty, a_large_leaf_is_dirty_whole_and_stays_so_while_it_is_seen_in_part)
 	}
 }
 
-/* As much as a domain has, and tables for a few pages: whoever looks at each page of it is not done before the test is
- * ended. */
+/* As much as a domain has, and tables for a few pages. With sanitizers, whoever looks at each page of it is not done
+ * before the test is ended; without them only what is told is checked. */
 TEST(dirty, sparse_ranges_are_passed_over)
 {
 	struct area far[64];

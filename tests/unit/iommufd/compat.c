@@ -9,6 +9,7 @@
 #include "iommufd/device.h"
 #include "iommufd/ioas.h"
 #include "isolde/abi/vfio.h"
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/iommufd_room.h"
 
 #define IOVA  0x100000000ull
@@ -209,6 +210,7 @@ static pid_t unprivileged(void)
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
 	if (child == 0) {
+		end_with_the_test();
 		if (syscall(SYS_capset, &header, data) < 0 || write(ready[1], "", 1) != 1)
 			_exit(1);
 		pause();

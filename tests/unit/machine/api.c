@@ -5,6 +5,7 @@
  */
 #include "isolde/isolde.h"
 
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/patience.h"
 #include "tests/fixtures/told.h"
 
@@ -328,10 +329,7 @@ TEST_F(descriptors_can_be_duplicated_and_inherited)
 	copy = dup(f->device);
 	ASSERT_OK(f->expected, isolde_close(f->machine, f->device));
 	OK(IOCTL(copy, VFIO_DEVICE_GET_INFO, &info));
-	child = fork();
-	if (child == 0)
-		for (;;)
-			pause();
+	child = fork_holder();
 	close(copy);
 	close(f->group);
 	assert_int_equal(OPEN(f->path), -EBUSY);
@@ -422,6 +420,31 @@ TEST_F(only_eventfds_are_eventfds)
 	EXPECT_REFUSED(FD_BAD, f->expected, told(f, set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, 999)));
 	close(pipes[0]);
 	close(pipes[1]);
+}
+
+static bool others_may_lock(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK};
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status != 0;
+}
+
+/* A program loses its locks of a file with the first descriptor of it that is closed, and were it a copy. */
+TEST_F(what_is_no_eventfd_keeps_its_locks)
+{
+	struct flock lock = {.l_type = F_WRLCK};
+	int file = memfd_create("locked", MFD_CLOEXEC);
+
+	open_device(f, VFIO_TYPE1_IOMMU);
+	assert_int_equal(fcntl(file, F_SETLK, &lock), 0);
+	EXPECT_REFUSED(EVENTFD_BAD, f->expected, told(f, set_eventfd(f, VFIO_PCI_REQ_IRQ_INDEX, file)));
+	assert_false(others_may_lock(file));
+	close(file);
 }
 
 /* A number that means an eventfd and a pipe by turns. */
@@ -707,6 +730,7 @@ int main(void)
 		CASE_F(opening_refuses_and_names_who_is_in_the_way),
 		CASE_F(descriptors_of_others_are_refused),
 		CASE_F(only_eventfds_are_eventfds),
+		CASE_F(what_is_no_eventfd_keeps_its_locks),
 		CASE_F(what_becomes_an_eventfd_meanwhile_is_looked_at_once),
 		CASE_F(unbind_waits_until_the_program_lets_go),
 		CASE_F(two_who_unbind_at_once_are_one_too_many),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/files.h"
 
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/patience.h"
 #include "tests/helpers.h"
 
@@ -99,18 +100,6 @@ static bool wait_released(struct fixture *f)
 		files_drain(f->files);
 	}
 	return true;
-}
-
-/* A child that has what we have, does nothing, and ends at SIGKILL. */
-static pid_t fork_holder(void)
-{
-	pid_t child = fork();
-
-	if (child == 0)
-		for (;;)
-			pause();
-	assert_true(child > 0);
-	return child;
 }
 
 static void kill_holder(pid_t child)
@@ -300,6 +289,22 @@ TEST_F(a_lock_that_goes_late_is_noticed)
 	}
 	assert_int_equal(fcntl(second, F_OFD_SETLK, &unlock), 0);
 	assert_true(wait_released(f));
+	close(second);
+}
+
+/* Whoever makes requests all the time does not put the next look off. */
+TEST_F(a_lock_that_goes_late_is_noticed_by_who_is_busy)
+{
+	int second = (int)ASSERT_OK(f->why, files_describe(f->files, &f->probe->file, &f->why));
+	struct flock unlock = {.l_type = F_UNLCK};
+	u64 start = os_clock_ns();
+
+	close(f->fd);
+	while (os_clock_ns() - start < 1500000000)
+		assert_int_equal(drained(f), 0);
+	assert_int_equal(fcntl(second, F_OFD_SETLK, &unlock), 0);
+	for (start = os_clock_ns(); !drained(f);)
+		assert_true(os_clock_ns() - start < PATIENCE_NS);
 	close(second);
 }
 
@@ -526,6 +531,7 @@ int main(void)
 		CASE_F(one_of_two_descriptions_is_enough_to_live),
 		CASE_F(two_descriptions_closed_back_to_back_are_two_deaths),
 		CASE_F(a_lock_that_goes_late_is_noticed),
+		CASE_F(a_lock_that_goes_late_is_noticed_by_who_is_busy),
 		CASE_F(a_description_made_while_an_event_is_queued_lives),
 		CASE_F(a_reopened_copy_is_not_what_counts),
 		CASE_F(a_close_that_the_host_has_dropped_is_noticed),

@@ -21,6 +21,12 @@
 #define BAD	 "0000:02:00.0"
 #define PHYSICAL "0000:11:00.0"
 #define VIRTUAL	 "0000:11:00.1"
+/* One group with their port: it does not isolate, but forwards what has a PASID. */
+#define SIBLING	    "0000:17:00.0"
+#define SIBLING_OFF "0000:17:00.1"
+/* As PHYSICAL, below a port without ACS. */
+#define OFF	    "0000:18:00.0"
+#define OFF_VIRTUAL "0000:18:00.1"
 
 #define PORT(bus, more)                                                                                                \
 	"  - {slot: '" bus ".0', bus: '" bus "', role: root-port, id: '8086:1901', driver: pcieport, " more            \
@@ -48,7 +54,16 @@ static const char devices[] = PORT("01", "acs: full") WITH("00.0", "") END PORT(
 							"15.0", "19e5:a250",
 							"role: integrated, prefixes: false, revision: '21'")
 							ON_ROOT("16.0", "19e5:a250",
-								"role: integrated, prefixes: false, revision: '22'");
+								"role: integrated, prefixes: false, revision: '22'")
+								PORT("17",
+								     "acs: {capable: [sv, rr, cr, uf], enabled: "
+								     "[rr, uf]}") WITH("00.0",
+										       ", acs: full") WITH("00.1", "")
+									END PORT("18", "acs: none") WITH(
+										"00.0",
+										", flr: true, sriov: {total: 2, "
+										"offset: 1, stride: 1, device: '0002'}")
+										END;
 
 struct room {
 	struct isolde_machine *machine;
@@ -129,6 +144,8 @@ static const struct {
 	/* quirk_huawei_pcie_sva(): some revisions */
 	{"0000:00:15.0", NULL},
 	{"0000:00:16.0", "0000:00:16.0 takes no end-to-end prefixes"},
+	{SIBLING, NULL},
+	{SIBLING_OFF, "0000:17:00.1 has no ACS capability"},
 };
 
 TEST(pasids, are_on_where_the_whole_way_allows_it)
@@ -191,6 +208,32 @@ TEST(pasids, of_intel_are_attached_all_the_same)
 	room_fini(f);
 }
 
+TEST(pasids, of_intel_that_a_sibling_does_not_use_are_told_too)
+{
+	static struct room room, *const f = &room;
+	struct isolde_handle *handles[2];
+	struct isolde_domain *domain;
+	struct isolde_device *named;
+
+	room_init(f, "intel-vtd");
+	OK(isolde_device_get(f->machine, SIBLING, &named, &f->why));
+	assert_ptr_equal(device_of(f, SIBLING)->iommu->group, device_of(f, SIBLING_OFF)->iommu->group);
+	OK(isolde_domain_new(named, "of both", &domain, &f->why));
+	for (unsigned i = 0; i < ARRAY_SIZE(handles); i++)
+		OK(isolde_handle_new(f->machine, &handles[i], &f->why));
+	OK(isolde_attach_pasid(domain, named, 3, handles[0], &f->why));
+	assert_string_equal(f->why.code, "PASID_DISABLED");
+	EXPECT_SUBSTR(SIBLING_OFF " has PASIDs, but they stay switched off", f->why.text);
+	OK(isolde_replace_pasid(domain, named, 3, handles[1], &f->why));
+	assert_string_equal(f->why.code, "PASID_DISABLED");
+	EXPECT_SUBSTR(SIBLING_OFF " has PASIDs, but they stay switched off", f->why.text);
+	OK(isolde_detach_pasid(named, 3, &f->why));
+	for (unsigned i = 0; i < ARRAY_SIZE(handles); i++)
+		OK(isolde_handle_free(handles[i], &f->why));
+	OK(isolde_domain_free(domain, &f->why));
+	room_fini(f);
+}
+
 /* Linux writes past the end of a table of one entry (arm_smmu_alloc_cd_tables(), arm_smmu_get_cd_ptr()). */
 TEST(pasids, of_arm_are_refused)
 {
@@ -218,24 +261,57 @@ TEST(pasids, of_amd_are_refused)
 
 /* ---- virtual functions ---- */
 
+static void make_virtual(struct room *f, const char *physical)
+{
+	static const char parameter[] = "sys/module/vfio_pci/parameters/enable_sriov";
+	char path[96];
+
+	OK(isolde_attribute_write(f->machine, parameter, "Y", 1, &f->why));
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/driver_override", physical);
+	OK(isolde_attribute_write(f->machine, path, "vfio-pci", 8, &f->why));
+	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", physical, strlen(physical), &f->why));
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/sriov_numvfs", physical);
+	OK(isolde_attribute_write(f->machine, path, "1", 1, &f->why));
+}
+
 /* Theirs are the physical function's (pci/ats.c:pci_max_pasids(), pci_enable_pasid()). */
 TEST(pasids, of_virtual_functions_are_the_physical_ones)
 {
-	static const char parameter[] = "sys/module/vfio_pci/parameters/enable_sriov";
 	static struct room room, *const f = &room;
 	const struct device *device;
 
 	room_init(f, "intel-vtd");
-	OK(isolde_attribute_write(f->machine, parameter, "Y", 1, &f->why));
-	OK(isolde_attribute_write(f->machine, "sys/bus/pci/devices/" PHYSICAL "/driver_override", "vfio-pci", 8,
-				  &f->why));
-	OK(isolde_attribute_write(f->machine, "sys/bus/pci/drivers_probe", PHYSICAL, strlen(PHYSICAL), &f->why));
-	OK(isolde_attribute_write(f->machine, "sys/bus/pci/devices/" PHYSICAL "/sriov_numvfs", "1", 1, &f->why));
+	make_virtual(f, PHYSICAL);
 	device = device_of(f, VIRTUAL);
 	assert_non_null(device);
 	assert_int_equal(device->function->cap_pasid, 0);
 	assert_int_equal(device->iommu->max_pasids, 256);
 	assert_null(device->iommu->pasids_off);
+	room_fini(f);
+}
+
+static unsigned entries_of(struct room *f, const char *name)
+{
+	struct isolde_journal_entry entry = {.size = sizeof(entry)};
+	unsigned found = 0;
+	u64 cursor = 0;
+
+	while (isolde_journal_next(f->machine, &cursor, &entry, &f->why) == 1)
+		found += strcmp(entry.why.code, "PASID_DISABLED") == 0 && strstr(entry.why.text, name);
+	return found;
+}
+
+/* The reason is the physical function's, too. */
+TEST(pasids, that_stay_off_are_not_told_again_of_virtual_functions)
+{
+	static struct room room, *const f = &room;
+
+	room_init(f, "intel-vtd");
+	make_virtual(f, OFF);
+	assert_non_null(device_of(f, OFF_VIRTUAL));
+	EXPECT_SUBSTR("0000:00:18.0 has no ACS capability", device_of(f, OFF_VIRTUAL)->iommu->pasids_off);
+	assert_int_equal(entries_of(f, OFF " has PASIDs"), 1);
+	assert_int_equal(entries_of(f, OFF_VIRTUAL), 0);
 	room_fini(f);
 }
 
@@ -245,9 +321,11 @@ int main(void)
 		CASE(pasids, are_on_where_the_whole_way_allows_it),
 		CASE(pasids, that_stay_off_are_told_at_the_start),
 		CASE(pasids, of_intel_are_attached_all_the_same),
+		CASE(pasids, of_intel_that_a_sibling_does_not_use_are_told_too),
 		CASE(pasids, of_arm_are_refused),
 		CASE(pasids, of_amd_are_refused),
 		CASE(pasids, of_virtual_functions_are_the_physical_ones),
+		CASE(pasids, that_stay_off_are_not_told_again_of_virtual_functions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,17 +8,27 @@
 #define REVISED	    "0000:03:00.0" /* the revision that has been mended */
 #define AF	    "0000:05:00.0" /* conventional PCI */
 
+#define WITHOUT	  "0000:06:00.0" /* have the quirk, and not what it is about */
+#define SLEEPLESS "0000:06:00.1"
+#define POWERLESS "0000:06:00.2"
+
 #define FUNCTION(slot, id, more)                                                                                       \
 	"      {slot: '" slot "', id: '" id "', flr: true, driver: none, bars: {0: 4K}" more "},\n"
 
-static const char buses[] = RESET_PORT("01", "acs: full") FUNCTION("00.0", "14c3:0616", "")
-	RESET_END RESET_PORT("02", "acs: full") FUNCTION("00.0", "1022:149c", ", acs: full")
-		FUNCTION("00.1", "1022:149d", ", acs: full") RESET_END RESET_PORT("03", "acs: full")
-			FUNCTION("00.0", "d063:1000", ", revision: '02', acs: full")
-				FUNCTION("00.1", "d063:1000", ", revision: '01', acs: full") RESET_END RESET_PORT(
-					"04", "acs: full") "      {slot: '00.0', role: pci-bridge, bus: '05', id: "
-							   "'104c:8240', devices: [\n" FUNCTION("00.0", "8086:1502", "")
-								   FUNCTION("01.0", "8086:1504", "") "]}\n" RESET_END;
+#define LACKS(slot, id, more)                                                                                          \
+	"      {slot: '" slot "', id: '" id "', driver: none, acs: full, bars: {0: 4K}" more "},\n"
+#define LACKING                                                                                                        \
+	RESET_PORT("06", "acs: full")                                                                                  \
+	LACKS("00.0", "1022:149c", "")                                                                                 \
+	LACKS("00.1", "15b3:cf6c", "") LACKS("00.2", "15b3:cf6c", ", pm: false") RESET_END
+
+static const char buses[] = RESET_PORT("01", "acs: full") FUNCTION("00.0", "14c3:0616", "") RESET_END RESET_PORT(
+	"02", "acs: full") FUNCTION("00.0", "1022:149c", ", acs: full") FUNCTION("00.1", "1022:149d", ", acs: full")
+	RESET_END RESET_PORT("03", "acs: full") FUNCTION("00.0", "d063:1000", ", revision: '02', acs: full")
+		FUNCTION("00.1", "d063:1000", ", revision: '01', acs: full") RESET_END RESET_PORT(
+			"04", "acs: full") "      {slot: '00.0', role: pci-bridge, bus: '05', id: "
+					   "'104c:8240', devices: [\n" FUNCTION("00.0", "8086:1502", "")
+						   FUNCTION("01.0", "8086:1504", "") "]}\n" RESET_END LACKING;
 
 static int node_of(struct reset_room *f, const char *name)
 {
@@ -77,6 +87,36 @@ TEST(reset_quirks, where_there_is_no_other_way_there_is_none)
 	assert_true(says_reset(f, node_of(f, BESIDE)));
 }
 
+/* What hangs them is nothing that they have. */
+TEST(reset_quirks, are_not_blamed_for_ways_that_are_not_there)
+{
+	struct reset_room *f = *state;
+
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, WITHOUT), VFIO_DEVICE_RESET, NULL));
+	EXPECT_SUBSTR(WITHOUT " has no function-level reset, ", f->expected.text);
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, SLEEPLESS), VFIO_DEVICE_RESET, NULL));
+	EXPECT_SUBSTR(SLEEPLESS " has no function-level reset, keeps its state in D3hot and ", f->expected.text);
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, POWERLESS), VFIO_DEVICE_RESET, NULL));
+	EXPECT_SUBSTR(POWERLESS " has no function-level reset, has no power management and ", f->expected.text);
+}
+
+/* vfio_pci_core_enable() asks once. */
+TEST(reset_quirks, are_not_blamed_for_what_was_forbidden_by_hand)
+{
+	static const char path[] = "sys/bus/pci/devices/" BESIDE "/reset_method";
+	struct reset_room *f = *state;
+	int device;
+
+	OK(isolde_attribute_write(f->machine, path, "\n", 1, &f->why));
+	device = node_of(f, BESIDE);
+	assert_false(says_reset(f, device));
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_SUBSTR(BESIDE " cannot be reset: its reset_method was emptied", f->expected.text);
+	OK(isolde_attribute_write(f->machine, path, "default", 7, &f->why));
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_SUBSTR(BESIDE " had no way to be reset when it was opened", f->expected.text);
+}
+
 /* quirk_no_flr_snet() */
 TEST(reset_quirks, one_revision_may_have_it)
 {
@@ -115,6 +155,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RESET_QUIRKS(its_bus_is_reset_instead),
 		RESET_QUIRKS(where_there_is_no_other_way_there_is_none),
+		RESET_QUIRKS(are_not_blamed_for_ways_that_are_not_there),
+		RESET_QUIRKS(are_not_blamed_for_what_was_forbidden_by_hand),
 		RESET_QUIRKS(one_revision_may_have_it),
 		RESET_QUIRKS(conventional_functions_too),
 	};

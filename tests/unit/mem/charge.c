@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mem/charge.h"
 
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/powerless.h"
 #include "tests/fixtures/self_client.h"
 #include "tests/helpers.h"
@@ -197,6 +198,7 @@ TEST(charge, capabilities_are_the_calling_threads)
 	assert_int_equal(pipe(tell), 0);
 	child = fork();
 	if (child == 0) {
+		end_with_the_test();
 		pthread_create(&thread, NULL, give_up_powers, tell);
 		for (;;)
 			pause();

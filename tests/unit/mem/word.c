@@ -6,6 +6,7 @@
 
 #include "mem/guard.h"
 #include "mem/shared.h"
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/self_client.h"
 #include "tests/helpers.h"
 
@@ -43,10 +44,7 @@ static struct way other_process(void)
 {
 	struct way way = {.name = "other", .fd = -1, .memory = anonymous()};
 
-	way.child = fork();
-	if (!way.child)
-		for (;;)
-			pause();
+	way.child = fork_holder();
 	way.client = self_client_new(way.child);
 	way.extent = (struct extent){.client = way.client, .address = (uintptr_t)way.memory};
 	return way;

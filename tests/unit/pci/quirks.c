@@ -283,8 +283,8 @@ TEST(quirks, reset_rows_are_those_of_linux)
 	}
 	assert_int_equal(found, 78);
 	function_make(&function, 0x168c, 0x0030, PCIE_ENDPOINT);
-	assert_null(traits_in(&function, PCI_KERNEL(3, 18)).reset_quirk);
-	assert_ptr_equal(traits_in(&function, PCI_KERNEL(3, 19)).reset_quirk,
+	assert_null(traits_in(&function, PCI_KERNEL(3, 18)).reset_quirk[RESET_WAY_BUS]);
+	assert_ptr_equal(traits_in(&function, PCI_KERNEL(3, 19)).reset_quirk[RESET_WAY_BUS],
 			 pci_reset_quirk_of(&function, RESET_WAY_BUS));
 }
 
@@ -324,6 +324,10 @@ TEST(quirks, rows_of_other_resets_are_those_of_linux)
 		}
 		assert_int_equal(found, other_ways[i].count);
 	}
+	function_make(&function, 0x1022, 0x7901, PCIE_ENDPOINT);
+	assert_null(traits_in(&function, PCI_KERNEL(6, 2)).reset_quirk[RESET_WAY_FLR]);
+	assert_ptr_equal(traits_in(&function, PCI_KERNEL(6, 3)).reset_quirk[RESET_WAY_FLR],
+			 pci_reset_quirk_of(&function, RESET_WAY_FLR));
 	function_make(&function, 0xd063, 0x1000, PCIE_ENDPOINT);
 	function.config[PCI_REVISION] = 0x02;
 	assert_null(pci_reset_quirk_of(&function, RESET_WAY_FLR));

@@ -5,6 +5,7 @@
  */
 #include "supervise/serve.h"
 
+#include "tests/fixtures/holder.h"
 #include "tests/fixtures/patience.h"
 #include "tests/fixtures/toy_queue.h"
 #include "tests/helpers.h"
@@ -277,17 +278,6 @@ TEST_F(no_wake_is_lost)
 		assert_int_equal(got, i);
 	}
 	join(writer);
-}
-
-static pid_t fork_holder(void)
-{
-	pid_t child = fork();
-
-	if (child == 0)
-		for (;;)
-			pause();
-	assert_true(child > 0);
-	return child;
 }
 
 static unsigned released_now(struct fixture *f)
