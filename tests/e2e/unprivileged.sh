@@ -53,8 +53,11 @@ look_into_it()
 		[ $tries -lt 1200 ] || fail "the user's room does not get ready"
 	done
 	room=$(cat "$work/home/room")
-	"$ISOLDE" inspect --json --pid "$room" >"$work/json" 2>&1 || fail "root does not see: $(cat "$work/json")"
-	grep -q "\"pid\": $room," "$work/json" || fail "it is not room $room: $(cat "$work/json")"
+	# A container's root may be denied the environment of others, and so the way to their rooms.
+	if cat "/proc/$room/environ" >"$work/environment" 2>/dev/null; then
+		"$ISOLDE" inspect --json --pid "$room" >"$work/json" 2>&1 || fail "root does not see: $(cat "$work/json")"
+		grep -q "\"pid\": $room," "$work/json" || fail "it is not room $room: $(cat "$work/json")"
+	fi
 	rm "$work/home/busy"
 	wait "$stays" || fail "the room that was looked into"
 	healthy
