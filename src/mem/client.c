@@ -24,8 +24,8 @@
 #include "mem/vma.h"
 
 /* All of a room waits meanwhile, so not for ever: a transfer may need a page that this very process has to give. */
-enum { EXEC_LOOK_NS = 20000 };
-static const u64 exec_patience_ns = 10000000000;
+enum { LOOK_NS = 20000 };
+static const u64 patience_ns = 10000000000;
 
 #define SMALL_PIN (64 * PAGE_SIZE) /* touched page by page; asking the host for the mapping costs about as much */
 
@@ -435,14 +435,26 @@ static bool transfer(struct client *client, bool write, const struct iovec *loca
 	return transfer_to_process(client, write, local, nlocal, remote, nremote);
 }
 
+static void await_transfers(struct client *client)
+{
+	u64 until = os_clock_ns() + patience_ns;
+
+	while (atomic_load(&client->transfers) && os_clock_ns() < until)
+		os_sleep_ns(LOOK_NS);
+}
+
 /* The host holds on to an address space for as long as it copies: only who is about to begin must be waited for. */
 void client_execs(struct client *client)
 {
-	u64 until = os_clock_ns() + exec_patience_ns;
-
 	atomic_store(&client->execed, true);
-	while (atomic_load(&client->transfers) && os_clock_ns() < until)
-		os_sleep_ns(EXEC_LOOK_NS);
+	await_transfers(client);
+}
+
+/* As long as the host copies, it keeps what is mapped there as well. */
+void client_ends(struct client *client)
+{
+	atomic_store(&client->gone, true);
+	await_transfers(client);
 }
 
 /* What /proc/PID/status says of a process's privileges; zeros when it is gone. */

@@ -61,7 +61,7 @@ struct client {
 	int maps_fd;	       /* owned: /proc/PID/maps of that address space; -1 if not yet needed */
 	int memory_fd;	       /* owned: /proc/PID/mem of the same; both are opened by client_hold_memory() */
 	atomic_bool execed;    /* the process may have a new address space: memory_fd is the old one's, and used */
-	atomic_uint transfers; /* under way, by the number of the process: client_execs() waits for them */
+	atomic_uint transfers; /* under way, by the process's number: client_execs(), client_ends() await them */
 	atomic_bool gone;      /* the address space has ended: every transfer is EFAULT */
 	bool own;	       /* it is this very process: its memory is ours, as long as it is there */
 	/*
@@ -140,6 +140,12 @@ void client_hold_memory(struct client *client);
  * that one any more; what takes very long is in the old one already, and not waited for.
  */
 void client_execs(struct client *client);
+
+/*
+ * Its process has ended. No transfer holds its address space any more when this returns: what was mapped there,
+ * registers of a device perhaps, is unmapped, and whoever comes next finds the device free.
+ */
+void client_ends(struct client *client);
 
 /* Could any program have memory at [address, address + size)? arch/x86: access_ok(). */
 bool client_could_have(u64 address, u64 size);

@@ -33,7 +33,7 @@ static void end_tracee(struct tracee *tracee)
 {
 	struct tracees *tracees = tracee->tracees;
 
-	atomic_store_explicit(&tracee->client.gone, true, memory_order_release);
+	client_ends(&tracee->client);
 	list_remove(&tracee->link);
 	epoll_ctl(tracees->epoll, EPOLL_CTL_DEL, tracee->pidfd, NULL);
 	close(tracee->pidfd);

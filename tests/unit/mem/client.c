@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/os.h"
 #include "mem/vma.h"
 #include "tests/fixtures/holder.h"
 #include "tests/fixtures/patience.h"
@@ -243,6 +244,39 @@ TEST(client, before_exec_transfers_come_to_their_end)
 	assert_int_equal(last, 'x');
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
+	close(tell);
+	client_put(transfer_of.client);
+	munmap(transfer_of.from, LONG);
+	munmap(transfer_of.to, LONG);
+}
+
+/* Only then is what was mapped there unmapped. */
+TEST(client, when_a_process_has_ended_transfers_come_to_their_end)
+{
+	struct long_transfer transfer_of = {.from = anonymous(LONG, PROT_READ | PROT_WRITE)};
+	u64 began = os_clock_ns();
+	pthread_t thread;
+	unsigned left;
+	pid_t child;
+	int tell;
+
+	transfer_of.to = mmap(NULL, LONG, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(transfer_of.to, MAP_FAILED);
+	memset(transfer_of.from, 'x', LONG);
+	child = start_child(&tell, false);
+	transfer_of.client = self_client_new(child);
+	assert_int_equal(pthread_create(&thread, NULL, transfer, &transfer_of), 0);
+	while (!__atomic_load_n(&transfer_of.to[0], __ATOMIC_ACQUIRE) && !atomic_load(&transfer_of.ended))
+		sched_yield();
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	client_ends(transfer_of.client);
+	left = atomic_load(&transfer_of.client->transfers);
+	/* It waits ten seconds; a host that is slower than that says nothing. */
+	if (os_clock_ns() - began < 9000000000)
+		assert_int_equal(left, 0);
+	pthread_join(thread, NULL);
+	assert_true(transfer_of.moved);
 	close(tell);
 	client_put(transfer_of.client);
 	munmap(transfer_of.from, LONG);
@@ -538,6 +572,7 @@ int main(void)
 		CASE(client, addresses_that_a_program_could_have_end_below_the_kernels),
 		CASE(client, after_exec_the_old_address_space_is_gone_and_the_new_one_is_not_touched),
 		CASE(client, before_exec_transfers_come_to_their_end),
+		CASE(client, when_a_process_has_ended_transfers_come_to_their_end),
 		CASE(client, a_gone_client_has_no_memory),
 		CASE(client, both_ways_to_ask_for_mappings_agree),
 		CASE(client, mappings_are_found_by_the_offsets_of_their_files),
