@@ -14,13 +14,16 @@
 
 #define PREFIX "run-"
 
-/* su and sudo may leave that of another user, a container one that is not there. */
+/*
+ * su and sudo may leave that of another user, a container one that is not there. One that is open to all will do if
+ * it is sticky, as /tmp is: otherwise anybody could put another directory in the place of ours.
+ */
 static bool usable(const char *runtime, uid_t uid)
 {
 	struct stat status;
 
 	return runtime && runtime[0] == '/' && stat(runtime, &status) == 0 && S_ISDIR(status.st_mode) &&
-	       (status.st_uid == uid || status.st_mode & S_IWOTH);
+	       (status.st_uid == uid || (status.st_mode & S_IWOTH && status.st_mode & S_ISVTX));
 }
 
 /* Otherwise a directory in /tmp that anybody could have made before us. */

@@ -166,6 +166,16 @@ TEST_F(one_that_is_open_to_all_will_do)
 	assert_string_equal(f->path, f->directory);
 }
 
+/* Without the sticky bit anybody could put another directory in the place of ours. */
+TEST_F(one_where_anybody_may_rename_is_passed_over)
+{
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(f->runtime, 12345, 12345), 0);
+	assert_int_equal(chmod(f->runtime, 0777), 0);
+	expect_the_usual_place(f);
+}
+
 TEST_F(what_cannot_be_made_is_the_hosts_refusal)
 {
 	setenv("XDG_RUNTIME_DIR", "/proc/self", 1);
@@ -184,6 +194,7 @@ int main(void)
 		CASE_F(a_runtime_directory_that_is_not_there_is_passed_over),
 		CASE_F(a_runtime_directory_of_another_user_is_passed_over),
 		CASE_F(one_that_is_open_to_all_will_do),
+		CASE_F(one_where_anybody_may_rename_is_passed_over),
 		CASE_F(what_cannot_be_made_is_the_hosts_refusal),
 	};
 

@@ -6,6 +6,7 @@
 #include "tests/fixtures/patience.h"
 #include "tests/helpers.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -60,16 +61,21 @@ static const char *path_of(const struct fixture *f, pid_t room)
 	return path;
 }
 
-/* A room of that pid; closing it leaves the name, as SIGKILL does. */
-static int open_room(struct fixture *f, pid_t room)
+/* A room of that pid, for so many more than one who wait; closing it leaves the name, as SIGKILL does. */
+static int open_room_for(struct fixture *f, pid_t room, int more)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strcpy(address.sun_path, path_of(f, room));
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 5), 0);
+	assert_int_equal(listen(fd, more), 0);
 	return fd;
+}
+
+static int open_room(struct fixture *f, pid_t room)
+{
+	return open_room_for(f, room, 5);
 }
 
 TEST_F(its_name_is_that_of_this_process)
@@ -147,27 +153,42 @@ TEST_F(any_process_of_a_room_will_do)
 	close(room);
 }
 
-/* A process of another user, with that directory as its own; it waits for its end. */
-static pid_t start_stranger(char *directory)
+/* Whether rooms_connect() finds that the room lets nobody in. */
+static bool is_busy(pid_t pid, const char *room)
 {
-	char variable[96], *environment[] = {variable, NULL}, byte;
-	int started[2];
+	struct why why = WHY_INIT;
+
+	return rooms_connect(pid, &why) == -EIO && why.code == WHY_ROOM_SILENT && strstr(why.text, room);
+}
+
+TEST_F(one_that_lets_nobody_in_is_not_waited_for_without_end)
+{
+	int room = open_room_for(f, 17, 0), first, status;
 	pid_t child;
 
-	snprintf(variable, sizeof(variable), "XDG_RUNTIME_DIR=%s", directory);
-	assert_int_equal(pipe2(started, O_CLOEXEC), 0);
+	first = (int)ASSERT_OK(f->why, rooms_connect(17, &f->why));
 	child = fork();
-	if (child == 0) {
-		if (setgid(12345) == 0 && setuid(12345) == 0) {
-			end_with_the_test();
-			execle("/bin/sleep", "sleep", "600", NULL, environment);
-		}
-		_exit(1);
-	}
-	close(started[1]);
-	assert_int_equal(read(started[0], &byte, 1), 0); /* it has begun */
-	close(started[0]);
-	return child;
+	if (child == 0)
+		_exit(is_busy(0, "room 17") ? 0 : 1);
+	assert_true(is_busy(17, "room 17"));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(first);
+	close(room);
+}
+
+enum listening { IS_NO_ROOM, LISTENS_AS_ROOT, LISTENS };
+
+#define STRANGER 12345
+
+/* In the child that becomes the stranger: it keeps the socket. */
+static bool listen_there(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(address.sun_path, path);
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 5) == 0;
 }
 
 /* Its environment can be read: not where it could not become another, nor where root is denied that. */
@@ -192,27 +213,121 @@ static bool can_see(pid_t child)
 	return false;
 }
 
+/* A process of another user, whose runtime directory is now that of the fixture; it waits for its end. */
+static pid_t start_stranger(struct fixture *f, enum listening listening)
+{
+	char variable[96], *environment[] = {variable, NULL}, directory[96], byte;
+	int started[2];
+	pid_t child;
+
+	snprintf(variable, sizeof(variable), "XDG_RUNTIME_DIR=%s", f->runtime);
+	snprintf(directory, sizeof(directory), "%s/isolde", f->runtime);
+	assert_int_equal(chown(f->runtime, STRANGER, STRANGER), 0);
+	assert_int_equal(chown(directory, STRANGER, STRANGER), 0);
+	assert_int_equal(pipe2(started, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		bool ready = listening != LISTENS_AS_ROOT || listen_there(path_of(f, getpid()));
+
+		ready = ready && setgid(STRANGER) == 0 && setuid(STRANGER) == 0;
+		end_with_the_test();
+		if (ready && (listening != LISTENS || listen_there(path_of(f, getpid()))))
+			execle("/bin/sleep", "sleep", "600", NULL, environment);
+		_exit(1);
+	}
+	close(started[1]);
+	assert_int_equal(read(started[0], &byte, 1), 0); /* it has begun */
+	close(started[0]);
+	if (!can_see(child)) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		skip();
+	}
+	return child;
+}
+
+static void end_stranger(pid_t child)
+{
+	int status;
+
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+}
+
 TEST_F(root_looks_into_the_rooms_of_others)
+{
+	pid_t child;
+
+	if (geteuid() != 0)
+		skip();
+	child = start_stranger(f, LISTENS);
+	setenv("XDG_RUNTIME_DIR", "/tmp/isolde-no-such-directory", 1);
+	close((int)ASSERT_OK(f->why, rooms_connect(child, &f->why)));
+	end_stranger(child);
+	child = start_stranger(f, IS_NO_ROOM);
+	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
+	EXPECT_SUBSTR("of any user", f->why.text);
+	end_stranger(child);
+}
+
+TEST_F(nobody_answers_for_a_process_of_another_user)
 {
 	int room;
 	pid_t child;
 
 	if (geteuid() != 0)
 		skip();
-	assert_int_equal(chown(f->runtime, 12345, 12345), 0);
-	child = start_stranger(f->runtime);
-	if (!can_see(child)) {
-		kill(child, SIGKILL);
-		waitpid(child, NULL, 0);
-		skip();
-	}
+	child = start_stranger(f, IS_NO_ROOM);
 	setenv("XDG_RUNTIME_DIR", "/tmp/isolde-no-such-directory", 1);
-	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
 	room = open_room(f, child);
-	close((int)ASSERT_OK(f->why, rooms_connect(child, &f->why)));
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
+	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
 	close(room);
+	end_stranger(child);
+	child = start_stranger(f, LISTENS_AS_ROOT);
+	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
+	end_stranger(child);
+}
+
+TEST_F(a_directory_where_others_could_put_a_name_is_not_asked)
+{
+	char directory[96], elsewhere[96];
+	pid_t child;
+
+	if (geteuid() != 0)
+		skip();
+	child = start_stranger(f, LISTENS);
+	setenv("XDG_RUNTIME_DIR", "/tmp/isolde-no-such-directory", 1);
+	snprintf(directory, sizeof(directory), "%s/isolde", f->runtime);
+	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", f->runtime);
+	assert_int_equal(chmod(directory, 0777), 0);
+	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
+	assert_int_equal(chmod(directory, 0700), 0);
+	assert_int_equal(chown(directory, STRANGER + 1, STRANGER), 0);
+	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
+	assert_int_equal(chown(directory, STRANGER, STRANGER), 0);
+	assert_int_equal(rename(directory, elsewhere), 0);
+	assert_int_equal(symlink("elsewhere", directory), 0);
+	EXPECT_REFUSED(ROOM_MISSING, f->why, rooms_connect(child, &f->why));
+	assert_int_equal(unlink(directory), 0);
+	assert_int_equal(rename(elsewhere, directory), 0);
+	close((int)ASSERT_OK(f->why, rooms_connect(child, &f->why)));
+	end_stranger(child);
+}
+
+/* Whoever is first in a directory that is open to all takes root's own place there. */
+TEST_F(what_is_wrong_with_roots_directory_hides_no_room_of_others)
+{
+	pid_t child;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(f->runtime, 01777), 0);
+	child = start_stranger(f, LISTENS);
+	EXPECT_REFUSED(RUNTIME_DIRECTORY, f->why, rooms_connect(0, &f->why));
+	close((int)ASSERT_OK(f->why, rooms_connect(child, &f->why)));
+	EXPECT_REFUSED(RUNTIME_DIRECTORY, f->why, rooms_connect(getpid(), &f->why));
+	end_stranger(child);
 }
 
 /* Asks a room that says this and hangs up. */
@@ -255,6 +370,37 @@ TEST_F(half_an_answer_is_none)
 	EXPECT_SUBSTR("does not listen", f->why.text);
 }
 
+/* A room that begins an answer and goes on for 65 MiB. */
+static void babble(int fd)
+{
+	static char blanks[1 << 20];
+
+	memset(blanks, ' ', sizeof(blanks));
+	send(fd, "[", 1, MSG_NOSIGNAL);
+	for (unsigned i = 0; i < 65; i++)
+		if (send(fd, blanks, sizeof(blanks), MSG_NOSIGNAL) < 0)
+			return;
+}
+
+TEST_F(an_answer_without_end_is_none)
+{
+	json_t *document;
+	int pair[2];
+	pid_t child;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	child = fork();
+	if (child == 0) {
+		close(pair[0]);
+		babble(pair[1]);
+		_exit(0);
+	}
+	close(pair[1]);
+	EXPECT_REFUSED(ROOM_SILENT, f->why, rooms_ask(pair[0], 0, &document, &f->why));
+	EXPECT_SUBSTR("does not end", f->why.text);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 TEST_F(a_long_path_is_no_obstacle)
 {
 	char deep[256];
@@ -282,9 +428,14 @@ int main(void)
 		CASE_F(what_killed_ones_left_is_removed),
 		CASE_F(any_number_of_killed_ones_hides_none),
 		CASE_F(any_process_of_a_room_will_do),
+		CASE_F(one_that_lets_nobody_in_is_not_waited_for_without_end),
 		CASE_F(root_looks_into_the_rooms_of_others),
+		CASE_F(nobody_answers_for_a_process_of_another_user),
+		CASE_F(a_directory_where_others_could_put_a_name_is_not_asked),
+		CASE_F(what_is_wrong_with_roots_directory_hides_no_room_of_others),
 		CASE_F(an_answer_is_the_whole_document),
 		CASE_F(half_an_answer_is_none),
+		CASE_F(an_answer_without_end_is_none),
 		CASE_F(a_long_path_is_no_obstacle),
 	};
 
