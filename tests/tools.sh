@@ -217,6 +217,13 @@ cat >extra <<-'END'
 END
 count 1 '2 passed, 1 failed'
 expect out 'repeated: d: the host stood still$'
+cat >extra <<-'END'
+	{"name": "e", "stdout": "EINVAL BIND_REPEATED: it is bound\nok\n", "result": "OK"}
+	{"name": "f", "stdout": "began\nREPEATED: late\n", "result": "OK"}
+END
+count 1 '3 passed, 1 failed'
+expect out 'repeated: f: late$'
+grep -q 'repeated: e' "$work/out" && { echo "run-tests takes a refusal for a second try"; failed=1; }
 : >extra
 count 0 '1 passed, 1 failed'
 
