@@ -43,38 +43,6 @@
 
 static const char buses[] = BUS_1 BUS_2 BUS_3 BUS_4 BUS_5 BUS_6_7 BUS_8_9;
 
-static int node_of(struct reset_room *f, const char *name)
-{
-	int iommufd = (int)OK(OPEN("/dev/iommu")), device;
-
-	if (!reset_device(f, name)->vfio) /* virtual functions are born with it */
-		OK(reset_bind(f, name, "vfio-pci"));
-	device = (int)OK(reset_open_cdev(f, name));
-	OK(reset_bind_iommufd(f, device, iommufd, NULL));
-	return device;
-}
-
-static bool says_reset(struct reset_room *f, int device)
-{
-	struct vfio_device_info info = {.argsz = sizeof(info)};
-
-	OK(IOCTL(device, VFIO_DEVICE_GET_INFO, &info));
-	return info.flags & VFIO_DEVICE_FLAGS_RESET;
-}
-
-/* "": the attribute is not there. */
-static const char *methods(struct reset_room *f, const char *name)
-{
-	static char text[64];
-	char path[96];
-	s64 got;
-
-	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/reset_method", name);
-	got = isolde_attribute_read(f->machine, path, text, sizeof(text) - 1, &f->why);
-	text[got < 0 ? 0 : got] = '\0';
-	return text;
-}
-
 static void expect_no_bus(struct reset_room *f, int device, const char *culprit)
 {
 	struct reset_info info;
@@ -97,10 +65,10 @@ static void expect_bus(struct reset_room *f, int device, unsigned count)
 TEST(no_bus_reset, then_there_may_be_no_reset_at_all)
 {
 	struct reset_room *f = *state;
-	int device = node_of(f, ALONE);
+	int device = reset_open_node(f, ALONE);
 
-	assert_string_equal(methods(f, ALONE), "");
-	assert_false(says_reset(f, device));
+	assert_string_equal(reset_methods(f, ALONE), "");
+	assert_false(reset_is_told(f, device));
 	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_SUBSTR("no-bus-reset", f->expected.text);
 	expect_no_bus(f, device, ALONE);
@@ -109,10 +77,10 @@ TEST(no_bus_reset, then_there_may_be_no_reset_at_all)
 TEST(no_bus_reset, another_way_stays)
 {
 	struct reset_room *f = *state;
-	int device = node_of(f, FLR);
+	int device = reset_open_node(f, FLR);
 
-	assert_string_equal(methods(f, FLR), "flr\n");
-	assert_true(says_reset(f, device));
+	assert_string_equal(reset_methods(f, FLR), "flr\n");
+	assert_true(reset_is_told(f, device));
 	OK(IOCTL(device, VFIO_DEVICE_RESET, NULL));
 	expect_no_bus(f, device, FLR);
 }
@@ -121,15 +89,15 @@ TEST(no_bus_reset, another_way_stays)
 TEST(no_bus_reset, one_of_a_bus_or_its_bridge_is_enough)
 {
 	struct reset_room *f = *state;
-	int device = node_of(f, BESIDE);
+	int device = reset_open_node(f, BESIDE);
 
 	expect_no_bus(f, device, BROKEN);
-	device = node_of(f, HIGH);
+	device = reset_open_node(f, HIGH);
 	expect_no_bus(f, device, DEEP);
-	device = node_of(f, BELOW);
+	device = reset_open_node(f, BELOW);
 	expect_no_bus(f, device, "0000:00:04.0");
-	assert_string_equal(methods(f, BELOW), "bus\n");
-	assert_true(says_reset(f, device));
+	assert_string_equal(reset_methods(f, BELOW), "bus\n");
+	assert_true(reset_is_told(f, device));
 	OK(IOCTL(device, VFIO_DEVICE_RESET, NULL));
 }
 
@@ -149,7 +117,7 @@ TEST(no_bus_reset, virtual_functions_can_forbid_it_too)
 	int device;
 
 	OK(isolde_attribute_write(f->machine, parameter, "Y", 1, &f->why));
-	device = node_of(f, PHYSICAL);
+	device = reset_open_node(f, PHYSICAL);
 	expect_bus(f, device, 1);
 	set_virtuals(f, PHYSICAL, "1");
 	expect_no_bus(f, device, VIRTUAL);
@@ -166,7 +134,7 @@ TEST(no_bus_reset, virtual_functions_on_a_bus_of_their_own_have_none)
 	int device;
 
 	OK(isolde_attribute_write(f->machine, parameter, "Y", 1, &f->why));
-	device = node_of(f, APART);
+	device = reset_open_node(f, APART);
 	set_virtuals(f, APART, "1");
 	expect_bus(f, device, 1);
 	OK(reset_bus(f, device, NULL, 0));
@@ -175,7 +143,7 @@ TEST(no_bus_reset, virtual_functions_on_a_bus_of_their_own_have_none)
 	OK(reset_unbind(f, APART));
 	OK(reset_bind(f, APART, "e1000e"));
 	set_virtuals(f, APART, "1");
-	device = node_of(f, ELSE);
+	device = reset_open_node(f, ELSE);
 	EXPECT_NO(HOT_RESET_IMPOSSIBLE, reset_info(f, device, &info));
 	EXPECT_SUBSTR("virtual functions", f->expected.text);
 	EXPECT_NO(HOT_RESET_IMPOSSIBLE, reset_bus(f, device, NULL, 0));
@@ -185,7 +153,7 @@ TEST(no_bus_reset, virtual_functions_on_a_bus_of_their_own_have_none)
 TEST(no_bus_reset, the_last_close_does_without)
 {
 	struct reset_room *f = *state;
-	int device = node_of(f, ALONE);
+	int device = reset_open_node(f, ALONE);
 
 	isolde_close(f->machine, device);
 	assert_true(reset_device(f, ALONE)->vfio);
@@ -200,7 +168,7 @@ static u64 fatal_errors(struct reset_room *f, const char *name)
 		s32 fd;
 	} set = {{24, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_ERR_IRQ_INDEX, 0, 1},
 		 eventfd(0, EFD_NONBLOCK)};
-	int device = node_of(f, name);
+	int device = reset_open_node(f, name);
 	char line[64];
 	u64 heard = 0;
 

@@ -30,61 +30,30 @@ static const char buses[] = RESET_PORT("01", "acs: full") FUNCTION("00.0", "14c3
 					   "'104c:8240', devices: [\n" FUNCTION("00.0", "8086:1502", "")
 						   FUNCTION("01.0", "8086:1504", "") "]}\n" RESET_END LACKING;
 
-static int node_of(struct reset_room *f, const char *name)
-{
-	int iommufd = (int)OK(OPEN("/dev/iommu")), device;
-
-	OK(reset_bind(f, name, "vfio-pci"));
-	device = (int)OK(reset_open_cdev(f, name));
-	OK(reset_bind_iommufd(f, device, iommufd, NULL));
-	return device;
-}
-
-static bool says_reset(struct reset_room *f, int device)
-{
-	struct vfio_device_info info = {.argsz = sizeof(info)};
-
-	OK(IOCTL(device, VFIO_DEVICE_GET_INFO, &info));
-	return info.flags & VFIO_DEVICE_FLAGS_RESET;
-}
-
-/* "": the attribute is not there. */
-static const char *methods(struct reset_room *f, const char *name)
-{
-	static char text[64];
-	char path[96];
-	s64 got;
-
-	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/reset_method", name);
-	got = isolde_attribute_read(f->machine, path, text, sizeof(text) - 1, &f->why);
-	text[got < 0 ? 0 : got] = '\0';
-	return text;
-}
-
 TEST(reset_quirks, its_bus_is_reset_instead)
 {
 	struct reset_room *f = *state;
-	int device = node_of(f, ANOTHER_WAY);
+	int device = reset_open_node(f, ANOTHER_WAY);
 	static const char path[] = "sys/bus/pci/devices/" ANOTHER_WAY "/reset_method";
 
-	assert_string_equal(methods(f, ANOTHER_WAY), "bus\n");
+	assert_string_equal(reset_methods(f, ANOTHER_WAY), "bus\n");
 	EXPECT_NO(ATTRIBUTE_VALUE, isolde_attribute_write(f->machine, path, "flr", 3, &f->why));
-	assert_true(says_reset(f, device));
+	assert_true(reset_is_told(f, device));
 	OK(IOCTL(device, VFIO_DEVICE_RESET, NULL));
 }
 
 TEST(reset_quirks, where_there_is_no_other_way_there_is_none)
 {
 	struct reset_room *f = *state;
-	int device = node_of(f, NO_WAY);
+	int device = reset_open_node(f, NO_WAY);
 
-	assert_string_equal(methods(f, NO_WAY), "");
-	assert_false(says_reset(f, device));
+	assert_string_equal(reset_methods(f, NO_WAY), "");
+	assert_false(reset_is_told(f, device));
 	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_SUBSTR("no-flr", f->expected.text);
 	EXPECT_SUBSTR("shares its bus", f->expected.text);
-	assert_string_equal(methods(f, BESIDE), "flr\n");
-	assert_true(says_reset(f, node_of(f, BESIDE)));
+	assert_string_equal(reset_methods(f, BESIDE), "flr\n");
+	assert_true(reset_is_told(f, reset_open_node(f, BESIDE)));
 }
 
 /* What hangs them is nothing that they have. */
@@ -92,11 +61,11 @@ TEST(reset_quirks, are_not_blamed_for_ways_that_are_not_there)
 {
 	struct reset_room *f = *state;
 
-	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, WITHOUT), VFIO_DEVICE_RESET, NULL));
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(reset_open_node(f, WITHOUT), VFIO_DEVICE_RESET, NULL));
 	EXPECT_SUBSTR(WITHOUT " has no function-level reset, ", f->expected.text);
-	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, SLEEPLESS), VFIO_DEVICE_RESET, NULL));
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(reset_open_node(f, SLEEPLESS), VFIO_DEVICE_RESET, NULL));
 	EXPECT_SUBSTR(SLEEPLESS " has no function-level reset, keeps its state in D3hot and ", f->expected.text);
-	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(node_of(f, POWERLESS), VFIO_DEVICE_RESET, NULL));
+	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(reset_open_node(f, POWERLESS), VFIO_DEVICE_RESET, NULL));
 	EXPECT_SUBSTR(POWERLESS " has no function-level reset, has no power management and ", f->expected.text);
 }
 
@@ -108,8 +77,8 @@ TEST(reset_quirks, are_not_blamed_for_what_was_forbidden_by_hand)
 	int device;
 
 	OK(isolde_attribute_write(f->machine, path, "\n", 1, &f->why));
-	device = node_of(f, BESIDE);
-	assert_false(says_reset(f, device));
+	device = reset_open_node(f, BESIDE);
+	assert_false(reset_is_told(f, device));
 	EXPECT_NO(DEVICE_NOT_RESETTABLE, IOCTL(device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_SUBSTR(BESIDE " cannot be reset: its reset_method was emptied", f->expected.text);
 	OK(isolde_attribute_write(f->machine, path, "default", 7, &f->why));
@@ -122,8 +91,8 @@ TEST(reset_quirks, one_revision_may_have_it)
 {
 	struct reset_room *f = *state;
 
-	assert_string_equal(methods(f, REVISED), "flr\n");
-	assert_string_equal(methods(f, "0000:03:00.1"), "");
+	assert_string_equal(reset_methods(f, REVISED), "flr\n");
+	assert_string_equal(reset_methods(f, "0000:03:00.1"), "");
 }
 
 /* pci_af_flr() */
@@ -131,8 +100,8 @@ TEST(reset_quirks, conventional_functions_too)
 {
 	struct reset_room *f = *state;
 
-	assert_string_equal(methods(f, AF), "");
-	assert_string_equal(methods(f, "0000:05:01.0"), "af_flr\n");
+	assert_string_equal(reset_methods(f, AF), "");
+	assert_string_equal(reset_methods(f, "0000:05:01.0"), "af_flr\n");
 }
 
 static int setup(void **state)

@@ -204,6 +204,9 @@ enum { LONG = 64 << 20 };
 
 struct long_transfer {
 	struct client *client;
+	pthread_t thread;
+	pid_t child;
+	int tell;
 	u8 *from, *to;
 	bool moved;
 	atomic_bool ended; /* the host may refuse it */
@@ -219,68 +222,66 @@ static void *transfer(void *argument)
 	return NULL;
 }
 
+/* To a child, and on its way, unless the host refuses it. */
+static void begin_transfer(struct long_transfer *transfer_of)
+{
+	*transfer_of = (struct long_transfer){.from = anonymous(LONG, PROT_READ | PROT_WRITE)};
+	transfer_of->to = mmap(NULL, LONG, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(transfer_of->to, MAP_FAILED);
+	memset(transfer_of->from, 'x', LONG);
+	transfer_of->child = start_child(&transfer_of->tell, false);
+	transfer_of->client = self_client_new(transfer_of->child);
+	client_hold_memory(transfer_of->client);
+	assert_int_equal(pthread_create(&transfer_of->thread, NULL, transfer, transfer_of), 0);
+	while (!__atomic_load_n(&transfer_of->to[0], __ATOMIC_ACQUIRE) && !atomic_load(&transfer_of->ended))
+		sched_yield();
+}
+
+static void end_child(const struct long_transfer *transfer_of)
+{
+	kill(transfer_of->child, SIGKILL);
+	waitpid(transfer_of->child, NULL, 0);
+	close(transfer_of->tell);
+}
+
+static void end_transfer(struct long_transfer *transfer_of)
+{
+	pthread_join(transfer_of->thread, NULL);
+	assert_true(transfer_of->moved);
+	client_put(transfer_of->client);
+	munmap(transfer_of->from, LONG);
+	munmap(transfer_of->to, LONG);
+}
+
 /* What is under way would reach the new one, if it had not begun yet. */
 TEST(client, before_exec_transfers_come_to_their_end)
 {
-	struct long_transfer transfer_of = {.from = anonymous(LONG, PROT_READ | PROT_WRITE)};
-	pthread_t thread;
-	pid_t child;
+	struct long_transfer transfer_of;
 	u8 last;
-	int tell;
 
-	transfer_of.to = mmap(NULL, LONG, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(transfer_of.to, MAP_FAILED);
-	memset(transfer_of.from, 'x', LONG);
-	child = start_child(&tell, false);
-	transfer_of.client = self_client_new(child);
-	client_hold_memory(transfer_of.client);
-	assert_int_equal(pthread_create(&thread, NULL, transfer, &transfer_of), 0);
-	while (!__atomic_load_n(&transfer_of.to[0], __ATOMIC_ACQUIRE) && !atomic_load(&transfer_of.ended))
-		sched_yield();
+	begin_transfer(&transfer_of);
 	client_execs(transfer_of.client);
 	last = __atomic_load_n(&transfer_of.to[LONG - 1], __ATOMIC_ACQUIRE);
-	pthread_join(thread, NULL);
-	assert_true(transfer_of.moved);
+	end_child(&transfer_of);
+	end_transfer(&transfer_of);
 	assert_int_equal(last, 'x');
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	close(tell);
-	client_put(transfer_of.client);
-	munmap(transfer_of.from, LONG);
-	munmap(transfer_of.to, LONG);
 }
 
 /* Only then is what was mapped there unmapped. */
 TEST(client, when_a_process_has_ended_transfers_come_to_their_end)
 {
-	struct long_transfer transfer_of = {.from = anonymous(LONG, PROT_READ | PROT_WRITE)};
+	struct long_transfer transfer_of;
 	u64 began = os_clock_ns();
-	pthread_t thread;
 	unsigned left;
-	pid_t child;
-	int tell;
 
-	transfer_of.to = mmap(NULL, LONG, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(transfer_of.to, MAP_FAILED);
-	memset(transfer_of.from, 'x', LONG);
-	child = start_child(&tell, false);
-	transfer_of.client = self_client_new(child);
-	assert_int_equal(pthread_create(&thread, NULL, transfer, &transfer_of), 0);
-	while (!__atomic_load_n(&transfer_of.to[0], __ATOMIC_ACQUIRE) && !atomic_load(&transfer_of.ended))
-		sched_yield();
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	begin_transfer(&transfer_of);
+	end_child(&transfer_of);
 	client_ends(transfer_of.client);
 	left = atomic_load(&transfer_of.client->transfers);
 	/* It waits ten seconds; a host that is slower than that says nothing. */
 	if (os_clock_ns() - began < 9000000000)
 		assert_int_equal(left, 0);
-	pthread_join(thread, NULL);
-	assert_true(transfer_of.moved);
-	close(tell);
-	client_put(transfer_of.client);
-	munmap(transfer_of.from, LONG);
-	munmap(transfer_of.to, LONG);
+	end_transfer(&transfer_of);
 }
 
 TEST(client, a_gone_client_has_no_memory)
